@@ -1,0 +1,38 @@
+//! Every bound in aisled: name, unit, reason. A queue, cache, loop, message or file without a line here does not exist.
+//!
+//! Names put the unit last. Relations between bounds are const assertions at the end, so that a change that
+//! breaks one does not compile.
+
+// --- the wire (devices) ---
+
+/// Largest request or reply payload in bytes: the contract's 64 KiB.
+pub const WIRE_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of a payload, counted in open containers: no request needs more than 8.
+pub const WIRE_DEPTH_MAX: usize = 16;
+/// Shortest idempotency key in bytes: shorter keys collide within a device's day.
+pub const REQUEST_ID_BYTES_MIN: usize = 8;
+/// Longest idempotency key in bytes: a UUID with a prefix fits.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Longest device, store, promotion or other contract id in bytes.
+pub const ID_BYTES_MAX: usize = 32;
+/// Days for which a committed answer is given again: 5 weeks, longer than the longest outage we promise (30 days).
+pub const REPLAY_DAYS_MIN: i64 = 35;
+/// Answers to reads (scan, quote, wallet) kept in memory for replay.
+pub const READ_REPLAYS_MAX: usize = 16_384;
+
+// --- the journal (storage) ---
+
+/// Decisions in one durable group: enough to amortise a sync, few enough that a group never takes long.
+pub const GROUP_DECISIONS_MAX: usize = 256;
+/// Decisions waiting for the commit thread; full means 503, not a hang.
+pub const COMMIT_QUEUE_MAX: usize = 1_024;
+/// Bytes of one journal frame's payload: a decision with its whole input is below 64 KiB twice over.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes after which a journal segment is closed and the next begun.
+pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Decisions the tables may be behind the journal.
+pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
+
+const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(COMMIT_QUEUE_MAX >= GROUP_DECISIONS_MAX);
+const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
