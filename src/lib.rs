@@ -1,1 +1,7 @@
+//! THE MAP.
 
+pub mod bundle;
+pub mod domain;
+pub mod engine;
+pub mod limits;
+pub mod pricing;

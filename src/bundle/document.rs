@@ -1,0 +1,216 @@
+//! The bundle's document: everything a shop's rules are, as typed data.
+//!
+//! One set of types serves the authoring form (a folder of TOML or JSON files, `authoring`), the packed form
+//! (`packed`) and the published JSON Schema. `Rules` is small and always in memory; members and single-use codes are
+//! records by the hundred thousand and go to the tables, a line at a time.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::calendar::{Day, StoreZone};
+use crate::domain::catalog::Item;
+use crate::domain::ids::{CampaignId, CouponCode, CouponId, MemberId, PromotionId, SegmentId, Sku, StoreId};
+use crate::domain::member::{Profile, Token};
+use crate::domain::money::{Currency, Money};
+use crate::domain::text::{Lang, Texts};
+use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
+
+/// Everything but members and codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The shop's settings.
+    pub shop: Shop,
+    /// The assortment.
+    pub catalogue: Vec<Item>,
+    /// Named predicates over the member.
+    pub segments: Vec<Segment>,
+    /// Campaigns.
+    pub campaigns: Vec<Campaign>,
+    /// Offers, in declared order.
+    pub promotions: Vec<Promotion>,
+    /// Coupon definitions.
+    pub coupons: Vec<Coupon>,
+    /// The points programme.
+    pub points: PointsProgramme,
+    /// What to suggest to whom.
+    pub recommendations: Vec<RecommendationList>,
+    /// Care messages at a scan.
+    pub care: Vec<CareMessage>,
+}
+
+/// `shop.toml`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shop {
+    /// The chain; part of each token's hash.
+    pub chain: String,
+    /// What people call the shop or chain.
+    #[serde(default)]
+    pub names: Texts,
+    /// The shops this bundle is for; every shop if empty.
+    #[serde(default)]
+    pub stores: Vec<StoreId>,
+    /// Its currency.
+    pub currency: Currency,
+    /// Its IANA time zone.
+    pub time_zone: StoreZone,
+    /// The language texts fall back to.
+    #[serde(default)]
+    pub lang: Lang,
+    /// How money is worked out.
+    #[serde(default)]
+    pub arithmetic: Arithmetic,
+    /// How the set of promotions is found.
+    #[serde(default)]
+    pub resolution: ResolutionMode,
+    /// Seconds a quote is honoured, 10 to 3,600.
+    #[serde(default = "quote_seconds")]
+    pub quote_seconds: u32,
+}
+
+fn quote_seconds() -> u32 {
+    300
+}
+
+/// A named predicate over the member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Segment {
+    /// Its id.
+    pub id: SegmentId,
+    /// What people read.
+    #[serde(default)]
+    pub names: Texts,
+    /// The predicate, for example `tier in ["gold", "platinum"] && days_since_last > 21`.
+    pub when: String,
+}
+
+/// A planning container of promotions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Campaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// What people read.
+    #[serde(default)]
+    pub names: Texts,
+    /// First day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Day>,
+    /// Last day, to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Day>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// Money it may cost the chain, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Money>,
+}
+
+/// A right to a promotion: the definition. Single-use instances stand in `codes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coupon {
+    /// Its id.
+    pub id: CouponId,
+    /// The promotion it sets off (whose trigger is `code`).
+    pub promotion: PromotionId,
+    /// A code everybody may use; none where each coupon has a code of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<CouponCode>,
+    /// When its codes are good, beside the promotion's own schedule.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Only for the member it was given to?
+    #[serde(default)]
+    pub personal: bool,
+}
+
+/// A single-use code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CodeRecord {
+    /// What is presented.
+    pub code: CouponCode,
+    /// Which coupon it is an instance of.
+    pub coupon: CouponId,
+    /// Whose it is, where it is personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberId>,
+    /// The shop where it may be redeemed without asking head office; any that holds this bundle if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<StoreId>,
+}
+
+/// A member as head office ships one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberRecord {
+    /// Pseudonymous id.
+    pub id: MemberId,
+    /// What the member may show; stored as hashes.
+    #[serde(default)]
+    pub tokens: Vec<Token>,
+    /// Points at the time of `as_of` of the bundle.
+    #[serde(default)]
+    pub points: i64,
+    /// Everything else head office knows.
+    #[serde(default)]
+    pub profile: Profile,
+}
+
+/// What to suggest to whom: locally cached recommendations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecommendationList {
+    /// For whom; the first list that matches is shown first.
+    #[serde(default)]
+    pub audience: Audience,
+    /// What.
+    pub items: Vec<Recommended>,
+}
+
+/// One suggestion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recommended {
+    /// Which article.
+    pub sku: Sku,
+    /// 0 to 1,000; higher first.
+    pub score: u16,
+    /// Why, in a few words.
+    #[serde(default)]
+    pub because: Texts,
+}
+
+/// A care message at a scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CareMessage {
+    /// What kind, for the kiosk's picture.
+    pub kind: CareKind,
+    /// For whom and when.
+    #[serde(default)]
+    pub audience: Audience,
+    /// `{name}` is replaced by the member's name.
+    pub texts: Texts,
+}
+
+/// What kind of care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CareKind {
+    /// Around the birthday.
+    Birthday,
+    /// A first visit.
+    Welcome,
+    /// Back after a long time.
+    WelcomeBack,
+    /// Something the member buys often is due.
+    DueToRebuy,
+    /// Points or coupons run out soon.
+    Expiring,
+    /// Any other.
+    Notice,
+}

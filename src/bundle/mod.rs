@@ -1,0 +1,3 @@
+//! From bytes to a verified, validated, indexed bundle.
+
+pub mod document;

@@ -1,0 +1,234 @@
+//! What can happen to the engine: a device's checked request, or a word of head office.
+//!
+//! `devices::wire` makes a `Request` from bytes, `upstream` makes the others. Nothing here can be malformed any more:
+//! ids are checked, counts are inside `limits`, tokens are hashes. The same types stand in the journal, because a
+//! decision is replayed from them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::basket::{Basket, Charged, Tender, TransactionKey};
+use crate::domain::calendar::{MonthDay, UnixMs};
+use crate::domain::ids::{BundleRef, DeviceId, LineId, MemberId, QuoteId, RequestId, Seq, Sku, Tag, Zone};
+use crate::domain::member::{Consent, Profile, TokenHash};
+use crate::domain::text::Lang;
+use crate::pricing::model::Channel;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// A device asks.
+    Request(Request),
+    /// Head office sent members.
+    Members(MembersUpdate),
+    /// A verified bundle becomes the active one.
+    Activate(BundleRef),
+}
+
+/// A device's request, checked at the door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks.
+    pub device: DeviceId,
+    /// The device's own key of this request.
+    pub id: RequestId,
+    /// SHA-256 of the body as sent, shortened: tells a repetition from a reuse.
+    pub digest: Digest,
+    /// When the device says it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMs>,
+    /// What it asks.
+    pub body: Body,
+}
+
+/// The first 16 bytes of a SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 16]);
+
+/// The nine requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// A member shows up.
+    Scan(Scan),
+    /// What would this cost?
+    Quote(QuoteBody),
+    /// The sale happened.
+    Commit(Commit),
+    /// The sale did not happen after all.
+    Void(TransactionKey),
+    /// Goods come back.
+    Return(Return),
+    /// What the shopper thought of it.
+    Feedback(Feedback),
+    /// What a sensor or kiosk saw.
+    Event(Event),
+    /// A new member.
+    Enroll(Enroll),
+    /// What does the member hold?
+    Wallet(TokenHash),
+}
+
+impl Body {
+    /// Does answering it change what the shop knows?
+    pub fn is_write(&self) -> bool {
+        match self {
+            Body::Scan(_) | Body::Quote(_) | Body::Wallet(_) => false,
+            Body::Commit(_) | Body::Void(_) | Body::Return(_) => true,
+            Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) => true,
+        }
+    }
+
+    /// The member's token it carries.
+    pub fn token(&self) -> Option<TokenHash> {
+        match self {
+            Body::Scan(scan) => Some(scan.token),
+            Body::Quote(quote) => quote.member,
+            Body::Commit(commit) => match &commit.sold {
+                Sold::Quote(_) => None,
+                Sold::Basket(quote) => quote.member,
+            },
+            Body::Event(event) => event.member,
+            Body::Enroll(enroll) => Some(enroll.token),
+            Body::Wallet(token) => Some(*token),
+            Body::Void(_) | Body::Return(_) | Body::Feedback(_) => None,
+        }
+    }
+}
+
+/// A member shows up at a kiosk or till.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// Who.
+    pub token: TokenHash,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// In which language to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Lang>,
+}
+
+/// A basket to price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteBody {
+    /// What and with which coupons, claims, points.
+    pub basket: Basket,
+    /// For whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<TokenHash>,
+    /// Through what it comes in.
+    #[serde(default)]
+    pub channel: Channel,
+    /// Priced as of this moment instead of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMs>,
+    /// In which language titles are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Lang>,
+}
+
+/// A sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Its name for all time.
+    pub transaction: TransactionKey,
+    /// What was sold.
+    pub sold: Sold,
+    /// How it was paid.
+    pub tenders: Vec<Tender>,
+    /// Training: priced and kept, counts for nothing.
+    pub training: bool,
+    /// What the till charged while the daemon was away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged: Option<Charged>,
+}
+
+/// What a sale is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sold {
+    /// A quote made before.
+    Quote(QuoteId),
+    /// A basket, priced now.
+    Basket(QuoteBody),
+}
+
+/// Goods that come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    /// The sale they were bought in.
+    pub original: TransactionKey,
+    /// The return's own name.
+    pub transaction: TransactionKey,
+    /// Which lines, how many units of each.
+    pub lines: Vec<(LineId, u32)>,
+}
+
+/// What the shopper thought of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Of which sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<TransactionKey>,
+    /// 0 to 10.
+    pub score: u8,
+    /// On what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Tag>,
+    /// In the shopper's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// What a sensor or kiosk saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What kind, for example browse, try_on, enquiry, shelf, door.
+    pub kind: Tag,
+    /// Of which article.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<Sku>,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<TokenHash>,
+}
+
+/// A new member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enroll {
+    /// What they will show.
+    pub token: TokenHash,
+    /// What they agreed to.
+    pub consent: Consent,
+    /// Month and day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birthday: Option<MonthDay>,
+}
+
+/// Members as head office knows them now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersUpdate {
+    /// When head office made it.
+    pub as_of: UnixMs,
+    /// This shop's decisions it has counted.
+    pub settled_through: Seq,
+    /// The members.
+    pub members: Vec<MemberUpdate>,
+}
+
+/// One member as head office knows them now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberUpdate {
+    /// Who.
+    pub id: MemberId,
+    /// What they may show.
+    pub tokens: Vec<TokenHash>,
+    /// Head office's half.
+    pub profile: Profile,
+    /// Points, this shop's decisions through `settled_through` included.
+    pub points: i64,
+}

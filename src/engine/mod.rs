@@ -1,0 +1,5 @@
+//! The sans-IO state machine of the shop.
+
+pub mod decision;
+pub mod input;
+pub mod reply;
