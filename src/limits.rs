@@ -20,7 +20,21 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Days for which a committed answer is given again: 5 weeks, longer than the longest outage we promise (30 days).
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
-pub const READ_REPLAYS_MAX: usize = 16_384;
+pub const READ_REPLAYS_MAX: usize = 1_024;
+/// Open quotes of one device: parked baskets of a busy till and its repricing.
+pub const DEVICE_QUOTES_MAX: usize = 64;
+/// Open quotes of the shop.
+pub const OPEN_QUOTES_MAX: usize = 4_096;
+/// Rounds of loading facts before a decision: request, owner, sale, its decision, its member.
+pub const FACT_ROUNDS_MAX: usize = 8;
+/// Offers shown at a scan.
+pub const SCAN_OFFERS_MAX: usize = 12;
+/// Suggestions shown at a scan.
+pub const SCAN_SUGGESTIONS_MAX: usize = 8;
+/// Care messages shown at a scan.
+pub const SCAN_CARE_MAX: usize = 4;
+/// Coupons in one member's wallet: the oldest leave first.
+pub const MEMBER_COUPONS_MAX: usize = 64;
 
 // --- the shop (domain) ---
 

@@ -132,6 +132,12 @@ codes! {
     AmountTooLarge = 2015, 422, "amount too large", "金额过大",
         cause: "prices and quantities multiply to more than a basket may hold", "单价与数量的乘积超过上限",
         remedy: "check the till's unit price; it is in minor units", "核对单价（以分为单位）";
+    TooFewPoints = 2016, 422, "not enough points", "积分不足",
+        cause: "the member holds fewer points than the sale would spend", "会员积分少于本次要使用的积分",
+        remedy: "quote again: `points.spend` = \"max\" spends what there is", "重新报价；`points.spend` 设为 \"max\" 则使用全部可用积分";
+    CodeUsedMeanwhile = 2017, 409, "coupon used meanwhile", "优惠券已被使用",
+        cause: "a single-use code of the quote was redeemed by another sale", "报价中的单次券已被另一笔销售使用",
+        remedy: "quote again without the code", "去掉该券后重新报价";
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";

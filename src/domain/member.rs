@@ -185,6 +185,75 @@ pub struct Ledger {
     pub coupons: Vec<HeldCoupon>,
 }
 
+impl Ledger {
+    /// The ledger of a member nobody has bought anything with, with the points head office knew.
+    pub fn beginning(points: i64, as_of: UnixMs) -> Ledger {
+        let points = PointsAccount { settled: points, as_of, ..PointsAccount::default() };
+        Ledger { points, ..Ledger::default() }
+    }
+}
+
+impl Usage {
+    /// What was used on civil day `day` (days since 1970-01-01): uses, units, money, points.
+    pub fn on_day(&self, day: i64) -> Used {
+        if day != self.day {
+            return Used::default();
+        }
+        Used {
+            uses: self.uses_on_day,
+            units: self.units_on_day,
+            money: self.money_on_day,
+            points: self.points_on_day,
+        }
+    }
+
+    /// Counts an application on civil day `day`. A day before the newest one counts in the totals only.
+    pub fn count(&mut self, day: i64, used: Used) {
+        self.uses += used.uses;
+        self.units += used.units;
+        self.money += used.money;
+        self.points += used.points;
+        if day > self.day {
+            self.day = day;
+            (self.uses_on_day, self.units_on_day) = (0, 0);
+            (self.money_on_day, self.points_on_day) = (Money::ZERO, 0);
+        }
+        if day == self.day {
+            self.uses_on_day += used.uses;
+            self.units_on_day += used.units;
+            self.money_on_day += used.money;
+            self.points_on_day += used.points;
+        }
+    }
+
+    /// Takes an application of civil day `day` back; never below nothing.
+    pub fn take_back(&mut self, day: i64, used: Used) {
+        self.uses = self.uses.saturating_sub(used.uses);
+        self.units = self.units.saturating_sub(used.units);
+        self.money = (self.money - used.money).max(Money::ZERO);
+        self.points = (self.points - used.points).max(0);
+        if day == self.day {
+            self.uses_on_day = self.uses_on_day.saturating_sub(used.uses);
+            self.units_on_day = self.units_on_day.saturating_sub(used.units);
+            self.money_on_day = (self.money_on_day - used.money).max(Money::ZERO);
+            self.points_on_day = (self.points_on_day - used.points).max(0);
+        }
+    }
+}
+
+/// One application of a promotion, as limits count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Sales.
+    pub uses: u32,
+    /// Units that received.
+    pub units: u32,
+    /// Money taken off.
+    pub money: Money,
+    /// Points given.
+    pub points: i64,
+}
+
 /// A coupon in a member's wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldCoupon {
@@ -210,11 +279,6 @@ pub struct Member {
 }
 
 impl Member {
-    /// A member nobody has bought anything with.
-    pub fn new(id: MemberId, profile: Profile, profile_as_of: UnixMs) -> Member {
-        Member { id, profile, ledger: Ledger::default(), profile_as_of }
-    }
-
     /// Completed orders known here: this shop's and those head office reported.
     pub fn orders(&self) -> u32 {
         self.profile.orders_elsewhere.saturating_add(self.ledger.visits)

@@ -13,10 +13,14 @@ use super::money::Money;
 pub struct SaleRecord {
     /// The decision that committed it.
     pub decision: Seq,
+    /// SHA-256 of what was committed, shortened: tells a repetition under a new request id from another sale.
+    pub content: [u8; 16],
     /// Who bought.
     pub member: Option<MemberId>,
     /// What was paid.
     pub total: Money,
+    /// A return, not a sale.
+    pub is_return: bool,
     /// Taken back whole.
     pub voided: bool,
     /// Rung up in training: counts for nothing.

@@ -9,14 +9,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::basket::TransactionKey;
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::ids::{
-    BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, PromotionId, RequestId, Seq, StoreId,
+    BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, PromotionId, QuoteId, RequestId, Seq, StoreId,
 };
-use crate::domain::member::{Member, TokenHash, Usage};
+use crate::domain::member::{Ledger, Member, Profile, TokenHash, Usage};
 use crate::domain::receipt::SaleRecord;
+use crate::pricing::PresentedCode;
+use crate::pricing::model::ReturnPolicy;
+use crate::pricing::outcome::Priced;
 
-use super::input::{Digest, Input};
+use super::input::{Digest, Input, QuoteBody};
 use super::reply::Answer;
 
 /// One decision, as written to the journal.
@@ -46,10 +49,16 @@ pub struct Entry {
 pub enum Key {
     /// Whose token is it?
     Token(TokenHash),
-    /// A member.
+    /// Head office's half of a member.
     Member(MemberId),
+    /// The shop's half of a member.
+    Ledger(MemberId),
     /// A single-use code.
     Code(CouponCode),
+    /// Which sale used a single-use code up.
+    Redeemed(CouponCode),
+    /// An open quote: in the engine's memory only, in the journal with the sale that settles it.
+    Quote(QuoteId),
     /// How a promotion was used in this shop.
     Usage(PromotionId),
     /// A sale.
@@ -66,10 +75,16 @@ pub enum Key {
 pub enum Record {
     /// The token's owner.
     Token(MemberId),
-    /// The member.
-    Member(Box<Member>),
+    /// Head office's half.
+    Member(Box<Known>),
+    /// The shop's half.
+    Ledger(Box<Ledger>),
     /// The code.
-    Code(CodeState),
+    Code(IssuedCode),
+    /// The sale that used the code up.
+    Redeemed(TransactionKey),
+    /// The quote.
+    Quote(Box<Quote>),
     /// Uses in this shop.
     Usage(Usage),
     /// The sale.
@@ -80,9 +95,20 @@ pub enum Record {
     Decision(Box<Entry>),
 }
 
+/// Head office's half of a member, as last written by a bundle, a member update or an enrolment here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The profile.
+    pub profile: Profile,
+    /// Points when it was written: where the shop's half begins, once there is one.
+    pub points: i64,
+    /// When it was written; 1970 for a member enrolled here and not yet confirmed.
+    pub as_of: UnixMs,
+}
+
 /// A single-use code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeState {
+pub struct IssuedCode {
     /// Which coupon it is an instance of.
     pub coupon: CouponId,
     /// Whose it is, where it is personal.
@@ -91,8 +117,37 @@ pub struct CodeState {
     pub home: Option<StoreId>,
     /// Last moment it is good, where it was issued with one.
     pub expires: Option<UnixMs>,
-    /// The sale that used it up.
-    pub redeemed: Option<TransactionKey>,
+}
+
+/// A priced basket: all that pricing saw and what it said. Enough to price again to the same figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Its id; a sale that came with a basket has one too, made on the spot.
+    pub id: QuoteId,
+    /// Who asked.
+    pub device: DeviceId,
+    /// When it was priced.
+    pub made_at: UnixMs,
+    /// The store's civil day at that moment: the day its uses count on.
+    pub day: Day,
+    /// Until when its commit is honoured.
+    pub expires: UnixMs,
+    /// Under which rules.
+    pub bundle: BundleRef,
+    /// What was asked.
+    pub asked: QuoteBody,
+    /// The member as pricing saw them, open quotes of the same member counted.
+    pub member: Option<Member>,
+    /// What each code gave a right to.
+    pub codes: Vec<PresentedCode>,
+    /// Uses in this shop as pricing saw them, open quotes counted.
+    pub usage: BTreeMap<PromotionId, Usage>,
+    /// Hours without a word of head office, if there is a line at all.
+    pub offline_hours: Option<u32>,
+    /// How units come back, by the promotions that applied; those that keep are left out.
+    pub return_policies: BTreeMap<PromotionId, ReturnPolicy>,
+    /// The figures, without the reasons of what did not apply: those are found again by pricing again.
+    pub priced: Priced,
 }
 
 /// What is kept of a request to answer its repetition.
@@ -142,6 +197,14 @@ impl Facts {
         self.0.get(key).and_then(Option::as_ref)
     }
 
+    /// The quotes among what was read: a sale's entry has one, the one it settled.
+    pub fn quotes(&self) -> impl Iterator<Item = &Quote> {
+        self.0.values().filter_map(|record| match record {
+            Some(Record::Quote(quote)) => Some(&**quote),
+            _ => None,
+        })
+    }
+
     /// Whose token it is.
     pub fn owner(&self, token: TokenHash) -> Option<&MemberId> {
         match self.get(&Key::Token(token)) {
@@ -150,18 +213,28 @@ impl Facts {
         }
     }
 
-    /// A member by id.
-    pub fn member(&self, id: &MemberId) -> Option<&Member> {
-        match self.get(&Key::Member(id.clone())) {
-            Some(Record::Member(member)) => Some(member),
+    /// A member by id, both halves put together.
+    pub fn member(&self, id: &MemberId) -> Option<Member> {
+        let Some(Record::Member(known)) = self.get(&Key::Member(id.clone())) else { return None };
+        let ledger = match self.get(&Key::Ledger(id.clone())) {
+            Some(Record::Ledger(ledger)) => (**ledger).clone(),
+            _ => Ledger::beginning(known.points, known.as_of),
+        };
+        Some(Member { id: id.clone(), profile: known.profile.clone(), ledger, profile_as_of: known.as_of })
+    }
+
+    /// A single-use code.
+    pub fn code(&self, code: &CouponCode) -> Option<&IssuedCode> {
+        match self.get(&Key::Code(code.clone())) {
+            Some(Record::Code(issued)) => Some(issued),
             _ => None,
         }
     }
 
-    /// A single-use code.
-    pub fn code(&self, code: &CouponCode) -> Option<&CodeState> {
-        match self.get(&Key::Code(code.clone())) {
-            Some(Record::Code(state)) => Some(state),
+    /// The sale that used a single-use code up.
+    pub fn redeemed(&self, code: &CouponCode) -> Option<&TransactionKey> {
+        match self.get(&Key::Redeemed(code.clone())) {
+            Some(Record::Redeemed(sale)) => Some(sale),
             _ => None,
         }
     }

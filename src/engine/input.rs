@@ -227,8 +227,9 @@ pub struct MemberUpdate {
     pub id: MemberId,
     /// What they may show.
     pub tokens: Vec<TokenHash>,
-    /// Head office's half.
-    pub profile: Profile,
+    /// Head office's half; absent where only points changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Points, this shop's decisions through `settled_through` included.
     pub points: i64,
 }

@@ -1,5 +1,370 @@
-//! The sans-IO state machine of the shop.
+//! The sans-IO state machine of the shop: facts in, a decision out, nothing waits.
+//!
+//! The shell asks `needs` which records an input reads, loads them, and calls `handle`. A read (scan, quote, wallet)
+//! is answered from what was loaded; a write becomes an `Entry` with everything it changes, which the shell makes
+//! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
+//! answers to reads. Losing it loses no decision: an open quote is asked for again.
+//!
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit) · `refund` (void, return) · `membership`
+//! (enroll, head office's members). `quotes` holds what open quotes hold; `replay` decides again.
+//!
+//! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
+//! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 pub mod decision;
 pub mod input;
+mod membership;
+pub mod quotes;
+mod refund;
+pub mod replay;
 pub mod reply;
+mod sale;
+mod scan;
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bundle::Bundle;
+use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
+use crate::domain::ids::{CouponCode, Epoch, Seq, StoreId};
+use crate::domain::text::Lang;
+
+use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
+use input::{Body, Input, Request};
+use quotes::{OpenQuotes, ReadReplays};
+use reply::{Answer, DataAge, Noted, Refusal, Reply};
+
+/// Who this box is: constant for one life of its data.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The shop.
+    pub store: StoreId,
+    /// The life of the box's data.
+    pub epoch: Epoch,
+    /// Makes issued coupon codes unguessable; never leaves the box.
+    pub secret: [u8; 32],
+    /// When the engine was started: part of quote ids, so that none of an earlier start is taken for one of this.
+    pub started: UnixMs,
+}
+
+/// The shop's decisions.
+pub struct Engine {
+    identity: Identity,
+    bundle: Option<Active>,
+    next: Seq,
+    quotes: OpenQuotes,
+    reads: ReadReplays,
+    head_office: HeadOffice,
+}
+
+struct Active {
+    bundle: Arc<Bundle>,
+    since: UnixMs,
+}
+
+/// The line to head office, as far as rules look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadOffice {
+    /// There is none: nothing is ever stale.
+    None,
+    /// Last heard of at this moment.
+    HeardAt(UnixMs),
+}
+
+/// What became of an input.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Answered; nothing changed.
+    Read(Arc<Answer>),
+    /// Answered before; the first answer again, to be spoken once decision `after` is durable.
+    Again {
+        /// The first answer.
+        answer: Arc<Answer>,
+        /// The decision it came from; absent for reads.
+        after: Option<Seq>,
+    },
+    /// Decided: to be made durable, then spoken.
+    Decided(Box<Entry>),
+    /// Not now: nothing was decided and nothing is remembered.
+    Deferred(Refusal),
+}
+
+/// One decision in the making: what all operations share.
+pub(crate) struct Turn<'a> {
+    pub(crate) bundle: &'a Arc<Bundle>,
+    pub(crate) facts: &'a Facts,
+    pub(crate) seq: Seq,
+    pub(crate) now: UnixMs,
+    pub(crate) identity: &'a Identity,
+    pub(crate) since: UnixMs,
+    pub(crate) offline_hours: Option<u32>,
+}
+
+impl Turn<'_> {
+    /// How a device refers to this decision: store, epoch, place.
+    pub(crate) fn reference(&self) -> String {
+        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, self.seq.0)
+    }
+
+    pub(crate) fn lang(&self, asked: Option<Lang>, profile: Option<Lang>) -> Lang {
+        asked.or(profile).unwrap_or(self.bundle.shop.lang)
+    }
+
+    pub(crate) fn data_age(&self, member_as_of: Option<UnixMs>) -> DataAge {
+        let seconds_since = |at: UnixMs| (self.now.ms_since(at) / 1_000).max(0);
+        DataAge { bundle_s: seconds_since(self.since), member_s: member_as_of.map(seconds_since) }
+    }
+
+    pub(crate) fn stamp(&self, at: UnixMs) -> String {
+        self.bundle.shop.time_zone.format(at)
+    }
+
+    /// A code nobody can guess, the same on each replay: 12 letters and digits that are not mistaken for each other.
+    pub(crate) fn secret_code(&self, nth: usize) -> CouponCode {
+        const LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+        let mut hasher = Sha256::new();
+        hasher.update(self.identity.secret);
+        hasher.update(self.identity.epoch.0.to_be_bytes());
+        hasher.update(self.seq.0.to_be_bytes());
+        hasher.update((nth as u64).to_be_bytes());
+        let code: String =
+            hasher.finalize()[..12].iter().map(|b| char::from(LETTERS[usize::from(b % 32)])).collect();
+        CouponCode::new(&code).expect("letters and digits are a code")
+    }
+}
+
+impl Engine {
+    /// An engine that has decided everything before `next`.
+    pub fn new(identity: Identity, next: Seq, head_office: HeadOffice) -> Engine {
+        let quotes = OpenQuotes::new(identity.started);
+        Engine { identity, bundle: None, next, quotes, reads: ReadReplays::default(), head_office }
+    }
+
+    /// The place the next decision will have.
+    pub fn next_seq(&self) -> Seq {
+        self.next
+    }
+
+    /// The rules in force.
+    pub fn bundle(&self) -> Option<&Arc<Bundle>> {
+        self.bundle.as_ref().map(|active| &active.bundle)
+    }
+
+    /// Head office was heard of.
+    pub fn heard_head_office(&mut self, at: UnixMs) {
+        self.head_office = HeadOffice::HeardAt(at);
+    }
+
+    /// Open quotes, for status.
+    pub fn open_quotes(&self) -> usize {
+        self.quotes.len()
+    }
+
+    /// Takes a verified bundle that the journal already says is active (at start). Open quotes keep theirs.
+    pub fn resume_bundle(&mut self, bundle: Arc<Bundle>, since: UnixMs) {
+        self.bundle = Some(Active { bundle, since });
+    }
+
+    /// Decides that a verified bundle is the active one from now on. Open quotes keep theirs.
+    pub fn activate(&mut self, bundle: Arc<Bundle>, now: UnixMs) -> Box<Entry> {
+        let reference = bundle.reference.clone();
+        self.bundle = Some(Active { bundle, since: now });
+        let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+        self.entry(Input::Activate(reference), Facts::default(), Ok(noted), Vec::new(), now)
+    }
+
+    /// The records that must be loaded before `handle`, as far as `facts` lets us know; empty when nothing is missing.
+    pub fn needs(&self, input: &Input, facts: &Facts) -> Vec<Key> {
+        let mut keys = match input {
+            Input::Request(request) => self.needs_of_request(request, facts),
+            Input::Members(update) => membership::needs(update),
+            Input::Activate(_) => Vec::new(),
+        };
+        keys.retain(|key| !facts.knows(key));
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    fn needs_of_request(&self, request: &Request, facts: &Facts) -> Vec<Key> {
+        if request.body.is_write() {
+            let key = Key::Request(request.device.clone(), request.id.clone());
+            if !facts.knows(&key) {
+                return vec![key];
+            }
+            if let Some(record) = facts.request(&request.device, &request.id) {
+                return vec![Key::Decision(record.decision)];
+            }
+        }
+        let mut keys = Vec::new();
+        if let Some(token) = request.body.token() {
+            keys.push(Key::Token(token));
+            if let Some(owner) = facts.owner(token) {
+                keys.extend([Key::Member(owner.clone()), Key::Ledger(owner.clone())]);
+            }
+        }
+        let Some(active) = &self.bundle else { return keys };
+        match &request.body {
+            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote)),
+            Body::Commit(commit) => {
+                keys.extend(sale::needs_of_commit(&active.bundle, &self.quotes, commit, facts));
+            }
+            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
+            Body::Return(back) => {
+                keys.push(Key::Sale(back.transaction.clone()));
+                keys.extend(refund::needs(&back.original, facts));
+            }
+            Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
+        }
+        keys
+    }
+
+    /// Decides. `facts` holds what `needs` named; `now` is the box's clock.
+    pub fn handle(&mut self, input: Input, facts: Facts, now: UnixMs) -> Outcome {
+        self.quotes.expire(now);
+        match input {
+            Input::Request(request) if request.body.is_write() => self.handle_write(request, facts, now),
+            Input::Request(request) => self.handle_read(request, &facts, now),
+            Input::Members(update) => {
+                let changes = membership::update(&update, &facts);
+                let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+                Outcome::Decided(self.entry(Input::Members(update), facts, Ok(noted), changes, now))
+            }
+            Input::Activate(reference) => {
+                let detail = format!("bundle {} comes with its file, not as a request", reference.version);
+                Outcome::Deferred(Refusal::new(Code::NoBundle, detail))
+            }
+        }
+    }
+
+    fn handle_read(&mut self, request: Request, facts: &Facts, now: UnixMs) -> Outcome {
+        if let Some((digest, answer)) = self.reads.find(&request.device, &request.id) {
+            return if *digest == request.digest {
+                Outcome::Again { answer: answer.clone(), after: None }
+            } else {
+                Outcome::Read(Arc::new(Err(id_reused(&request))))
+            };
+        }
+        let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, facts, self.next, now) else {
+            return Outcome::Deferred(no_bundle());
+        };
+        let answer = match &request.body {
+            Body::Scan(scan) => Ok(scan::scan(&turn, scan)),
+            Body::Wallet(token) => Ok(scan::wallet(&turn, *token)),
+            Body::Quote(quote) => sale::quote(&turn, &mut self.quotes, &request.device, quote),
+            _ => {
+                return Outcome::Deferred(Refusal::new(
+                    Code::UnknownOperation,
+                    "a write is not answered as a read",
+                ));
+            }
+        };
+        let answer = Arc::new(answer);
+        self.reads.keep(request.device, request.id, request.digest, answer.clone());
+        Outcome::Read(answer)
+    }
+
+    fn handle_write(&mut self, mut request: Request, facts: Facts, now: UnixMs) -> Outcome {
+        if let Some(record) = facts.request(&request.device, &request.id) {
+            if record.digest != request.digest {
+                return Outcome::Read(Arc::new(Err(id_reused(&request))));
+            }
+            return again(record.decision, &facts);
+        }
+        if let Body::Commit(commit) = &request.body {
+            if let Some(decision) = sale::committed_before(commit, &facts) {
+                return again(decision, &facts);
+            }
+        }
+        let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, &facts, self.next, now) else {
+            return Outcome::Deferred(no_bundle());
+        };
+        let mut settled = None;
+        let decided: Result<(Reply, Vec<Change>), Refusal> = match &mut request.body {
+            Body::Commit(commit) => sale::commit(&turn, &self.quotes, &request.device, commit, request.at)
+                .map(|(reply, changes, quote)| {
+                    settled = quote;
+                    (reply, changes)
+                }),
+            Body::Void(transaction) => refund::void(&turn, transaction),
+            Body::Return(back) => refund::give_back(&turn, back),
+            Body::Enroll(enroll) => membership::enroll(&turn, enroll),
+            Body::Feedback(_) | Body::Event(_) => {
+                Ok((Reply::Noted(Noted { decision: turn.reference() }), Vec::new()))
+            }
+            Body::Scan(_) | Body::Quote(_) | Body::Wallet(_) => {
+                Err(Refusal::new(Code::UnknownOperation, "a read is not decided as a write"))
+            }
+        };
+        let (answer, mut changes) = match decided {
+            Ok((reply, changes)) => (Ok(reply), changes),
+            Err(refusal) => (Err(refusal), Vec::new()),
+        };
+        let record = RequestRecord { digest: request.digest, decision: self.next, at: now };
+        changes.push(Change::put(
+            Key::Request(request.device.clone(), request.id.clone()),
+            Record::Request(record),
+        ));
+        let mut facts = facts;
+        if let Some(quote) = settled {
+            self.quotes.settle(&quote.id);
+            facts.add(Key::Quote(quote.id.clone()), Some(Record::Quote(quote)));
+        }
+        Outcome::Decided(self.entry(Input::Request(request), facts, answer, changes, now))
+    }
+
+    fn turn_reference(&self) -> String {
+        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, self.next.0)
+    }
+
+    fn entry(
+        &mut self,
+        input: Input,
+        facts: Facts,
+        answer: Answer,
+        changes: Vec<Change>,
+        now: UnixMs,
+    ) -> Box<Entry> {
+        let seq = self.next;
+        self.next = Seq(seq.0 + 1);
+        let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
+        Box::new(Entry { seq, epoch: self.identity.epoch, at: now, bundle, input, facts, answer, changes })
+    }
+}
+
+fn turn<'a>(
+    active: &'a Option<Active>,
+    identity: &'a Identity,
+    head_office: HeadOffice,
+    facts: &'a Facts,
+    seq: Seq,
+    now: UnixMs,
+) -> Option<Turn<'a>> {
+    let active = active.as_ref()?;
+    let offline_hours = match head_office {
+        HeadOffice::None => None,
+        HeadOffice::HeardAt(at) => u32::try_from(now.ms_since(at).max(0) / 3_600_000).ok(),
+    };
+    Some(Turn { bundle: &active.bundle, facts, seq, now, identity, since: active.since, offline_hours })
+}
+
+fn again(decision: Seq, facts: &Facts) -> Outcome {
+    match facts.decision(decision) {
+        Some(entry) => Outcome::Again { answer: Arc::new(entry.answer.clone()), after: Some(decision) },
+        None => {
+            let detail = format!("the first answer is decision {}, which cannot be read now", decision.0);
+            Outcome::Deferred(Refusal::later(Code::Busy, detail, 1_000))
+        }
+    }
+}
+
+fn no_bundle() -> Refusal {
+    Refusal::later(Code::NoBundle, "this box holds no rules yet", 5_000)
+}
+
+fn id_reused(request: &Request) -> Refusal {
+    let detail = format!("{} sent id {} before with another body", request.device, request.id);
+    Refusal::new(Code::IdReused, detail)
+}

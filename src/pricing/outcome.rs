@@ -45,6 +45,27 @@ pub struct Priced {
     pub resolution: Resolution,
 }
 
+impl Priced {
+    /// An empty basket's figures.
+    pub fn nothing() -> Priced {
+        Priced {
+            subtotal: Money::ZERO,
+            discount_total: Money::ZERO,
+            total: Money::ZERO,
+            lines: Vec::new(),
+            gifts: Vec::new(),
+            applied: Vec::new(),
+            coupons: Vec::new(),
+            not_applied: Vec::new(),
+            near: Vec::new(),
+            points: PointsResult::default(),
+            gift_cards: Vec::new(),
+            issues: Vec::new(),
+            resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO },
+        }
+    }
+}
+
 /// A line priced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PricedLine {
@@ -195,6 +216,8 @@ pub enum Reason {
     CodeNotYours,
     /// The code is held by another open quote.
     CodeHeld,
+    /// The code may be redeemed in another shop only.
+    CodeElsewhere,
 }
 
 /// A promotion that did not apply, with the value seen.

@@ -1,0 +1,684 @@
+//! Quote and commit: a basket priced with what is known, and the sale it becomes.
+//!
+//! A quote remembers everything pricing saw (`Quote`), so its commit settles the same figures under the same rules,
+//! and a replay prices them again. A commit that brings a basket is quoted and settled in one step.
+//!
+//! Order of checks of a commit: transaction known (first answer again, or 409) · quote known and this device's
+//! (410, 403) · basket priced (404, 422) · codes still free (409) · points still there (422) · payments (422).
+//! A sale rung up while the daemon was away (`charged`) is never refused for its rules: what the till charged
+//! stands, and the difference is flagged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bundle::Bundle;
+use crate::domain::basket::{Basket, Charged, Tender, TenderKind, TransactionKey};
+use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
+use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
+use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
+use crate::domain::money::{Money, allocate};
+use crate::domain::receipt::SaleRecord;
+use crate::domain::text::Lang;
+use crate::limits;
+use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
+use crate::pricing::outcome::{Issue, Priced, Reason, UnitShare};
+use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
+
+use super::Turn;
+use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record};
+use super::input::{Commit, QuoteBody, Sold};
+use super::quotes::{OpenQuotes, uses};
+use super::reply::{
+    Answer, AppliedView, ChargedView, CouponView, Figures, IssuedCoupon, LineUnits, LineView, NearView,
+    NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
+};
+
+/// What pricing a basket reads, beside its member.
+pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
+    let single_use = asked.basket.coupons.iter().filter(|code| bundle.generic(code).is_none());
+    let mut keys: Vec<Key> =
+        single_use.flat_map(|code| [Key::Code(code.clone()), Key::Redeemed(code.clone())]).collect();
+    keys.extend(bundle.book.limited(&asked.basket).into_iter().map(|id| Key::Usage(id)));
+    keys
+}
+
+/// What settling a commit reads.
+pub(super) fn needs_of_commit(
+    bundle: &Bundle,
+    quotes: &OpenQuotes,
+    commit: &Commit,
+    facts: &Facts,
+) -> Vec<Key> {
+    let mut keys = vec![Key::Sale(commit.transaction.clone())];
+    if let Some(decision) = committed_before(commit, facts) {
+        return vec![Key::Decision(decision)];
+    }
+    match &commit.sold {
+        Sold::Basket(asked) => keys.extend(needs(bundle, asked)),
+        Sold::Quote(id) => {
+            if let Some(open) = quotes.get(id) {
+                keys.extend(needs(&open.bundle, &open.quote.asked));
+                if let Some(member) = &open.quote.member {
+                    keys.extend([Key::Member(member.id.clone()), Key::Ledger(member.id.clone())]);
+                }
+            }
+        }
+    }
+    keys
+}
+
+/// Answers `quote`.
+pub(super) fn quote(
+    turn: &Turn<'_>,
+    quotes: &mut OpenQuotes,
+    device: &DeviceId,
+    asked: &QuoteBody,
+) -> Answer {
+    quotes.supersede(device, asked);
+    let (mut quote, reasons) = price(turn, turn.bundle, quotes, device, asked, asked.at.unwrap_or(turn.now))?;
+    quote.id = quotes.next_id();
+    let lang = turn.lang(asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
+    let mut figures = figures(turn, turn.bundle, &quote, lang);
+    figures.add_reasons(&reasons, lang);
+    let reply = QuoteReply { quote: quote.id.clone(), expires: turn.stamp(quote.expires), figures };
+    quotes.open(Arc::new(quote), turn.bundle.clone());
+    Ok(Reply::Quote(Box::new(reply)))
+}
+
+/// Prices a basket as of `at`. The quote's own figures come without the reasons of what did not apply; those follow.
+fn price(
+    turn: &Turn<'_>,
+    bundle: &Arc<Bundle>,
+    quotes: &OpenQuotes,
+    device: &DeviceId,
+    asked: &QuoteBody,
+    at: UnixMs,
+) -> Result<(Quote, Reasons), Refusal> {
+    let owner = asked.member.and_then(|token| turn.facts.owner(token));
+    let member = owner.and_then(|id| turn.facts.member(id)).map(|member| with_holds(member, quotes));
+    let codes: Vec<PresentedCode> = asked
+        .basket
+        .coupons
+        .iter()
+        .map(|code| PresentedCode {
+            code: code.clone(),
+            right: right_of(turn, bundle, quotes, code, member.as_ref(), at),
+        })
+        .collect();
+    let mut usage = BTreeMap::new();
+    for promotion in bundle.book.limited(&asked.basket) {
+        let mut used = turn.facts.usage(&promotion);
+        if let Some(held) = quotes.held_usage(&promotion) {
+            add_usage(&mut used, held);
+        }
+        usage.insert(promotion, used);
+    }
+    let day = bundle.shop.time_zone.civil(at).day;
+    let mut quote = Quote {
+        id: crate::domain::ids::QuoteId::new("unnamed").expect("a constant id is valid"),
+        device: device.clone(),
+        made_at: at,
+        day,
+        expires: turn.now.plus_ms(i64::from(bundle.shop.quote_seconds) * 1_000),
+        bundle: bundle.reference.clone(),
+        asked: asked.clone(),
+        member,
+        codes,
+        usage,
+        offline_hours: turn.offline_hours,
+        return_policies: BTreeMap::new(),
+        priced: Priced::nothing(),
+    };
+    let mut priced = price_again(bundle, &quote).map_err(refuse_fault)?;
+    let reasons = Reasons {
+        not_applied: std::mem::take(&mut priced.not_applied),
+        near: std::mem::take(&mut priced.near),
+    };
+    let policy =
+        |id: &PromotionId| bundle.book.promotion(id).map(|promotion| promotion.returns).unwrap_or_default();
+    let policies =
+        priced.applied.iter().map(|applied| (applied.promotion.clone(), policy(&applied.promotion)));
+    quote.return_policies = policies.filter(|(_, policy)| *policy != ReturnPolicy::Keep).collect();
+    quote.priced = priced;
+    Ok((quote, reasons))
+}
+
+/// Prices what a quote remembers, from nothing else: what `replay` does to the letter.
+pub(super) fn price_again(bundle: &Bundle, quote: &Quote) -> Result<Priced, PriceFault> {
+    let day = bundle.shop.time_zone.civil(quote.made_at).day;
+    let segments = quote.member.as_ref().map(|member| bundle.segments.of(member, day)).unwrap_or_default();
+    let shopper = Shopper {
+        member: quote.member.as_ref(),
+        segments: &segments,
+        now: quote.made_at,
+        zone: quote.asked.basket.zone.as_ref(),
+    };
+    bundle.book.price(&Sale {
+        basket: &quote.asked.basket,
+        shopper,
+        codes: &quote.codes,
+        device: &quote.device,
+        channel: quote.asked.channel,
+        usage: &quote.usage,
+        offline_hours: quote.offline_hours,
+    })
+}
+
+struct Reasons {
+    not_applied: Vec<crate::pricing::outcome::NotApplied>,
+    near: Vec<crate::pricing::outcome::Near>,
+}
+
+fn refuse_fault(fault: PriceFault) -> Refusal {
+    match fault {
+        PriceFault::UnknownSku { line, sku } => Refusal::new(
+            Code::UnknownSku,
+            format!("line {line}: {sku} is not in the catalogue and the line carries no unit_price"),
+        ),
+        PriceFault::AmountTooLarge { line } => Refusal::new(
+            Code::AmountTooLarge,
+            format!("line {line}: price times quantity is more than a basket may hold"),
+        ),
+    }
+}
+
+/// The member with what their other open quotes hold already counted.
+fn with_holds(mut member: Member, quotes: &OpenQuotes) -> Member {
+    member.ledger.points.settled -= quotes.held_points(&member.id);
+    if let Some(held) = quotes.held_by_member(&member.id) {
+        for (promotion, usage) in held {
+            add_usage(member.ledger.usage.entry(promotion.clone()).or_default(), usage);
+        }
+    }
+    member
+}
+
+fn add_usage(usage: &mut Usage, held: &Usage) {
+    let on_day = held.on_day(held.day);
+    let ever = Used { uses: held.uses, units: held.units, money: held.money, points: held.points };
+    usage.count(held.day, on_day);
+    let before_today = Used {
+        uses: ever.uses - on_day.uses,
+        units: ever.units - on_day.units,
+        money: ever.money - on_day.money,
+        points: ever.points - on_day.points,
+    };
+    usage.count(held.day - 1, before_today);
+}
+
+/// What a code gives a right to, or why not.
+fn right_of(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    quotes: &OpenQuotes,
+    code: &CouponCode,
+    member: Option<&Member>,
+    at: UnixMs,
+) -> Result<PromotionId, Reason> {
+    let is_theirs = |owner: Option<&crate::domain::ids::MemberId>| match owner {
+        Some(owner) => member.is_some_and(|member| member.id == *owner),
+        None => true,
+    };
+    let (coupon, expires) = match bundle.generic(code) {
+        Some(coupon) => (coupon, None),
+        None => {
+            let issued = turn.facts.code(code).ok_or(Reason::CodeUnknown)?;
+            let coupon = bundle.coupon(&issued.coupon).ok_or(Reason::CodeUnknown)?;
+            if turn.facts.redeemed(code).is_some() {
+                return Err(Reason::CodeUsed);
+            }
+            if !is_theirs(issued.member.as_ref()) {
+                return Err(Reason::CodeNotYours);
+            }
+            if issued.home.as_ref().is_some_and(|home| *home != turn.identity.store) {
+                return Err(Reason::CodeElsewhere);
+            }
+            if quotes.holds_code(code) {
+                return Err(Reason::CodeHeld);
+            }
+            (coupon, issued.expires)
+        }
+    };
+    if expires.is_some_and(|expires| at > expires) {
+        return Err(Reason::Expired);
+    }
+    match coupon.schedule.closed(bundle.shop.time_zone.civil(at)) {
+        Some(reason) => Err(reason),
+        None => Ok(coupon.promotion.clone()),
+    }
+}
+
+type Committed = (Reply, Vec<Change>, Option<Box<Quote>>);
+
+/// Answers `commit`: the receipt, what changes, and the quote it settles.
+pub(super) fn commit(
+    turn: &Turn<'_>,
+    quotes: &OpenQuotes,
+    device: &DeviceId,
+    commit: &Commit,
+    at: Option<UnixMs>,
+) -> Result<Committed, Refusal> {
+    if let Some(known) = turn.facts.sale(&commit.transaction) {
+        let TransactionKey { device, business_day, seq } = &commit.transaction;
+        let detail = format!(
+            "{device} {business_day} {seq} was committed with another content as decision {}",
+            known.decision.0
+        );
+        return Err(Refusal::new(Code::TransactionExists, detail));
+    }
+    let (quote, bundle) = settled_quote(turn, quotes, device, commit, at)?;
+    let (quote, charged) = match &commit.charged {
+        Some(charged) => as_charged(quote, charged),
+        None => (quote, None),
+    };
+    if charged.is_none() {
+        check_still_there(turn, &quote)?;
+        check_tenders(&quote.priced, &commit.tenders)?;
+    }
+    let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
+    let burned: Vec<CouponCode> =
+        burned_codes(&quote).filter(|code| turn.facts.code(code).is_some()).cloned().collect();
+    let issued = if commit.training || quote.member.is_none() {
+        Vec::new()
+    } else {
+        issue(turn, &bundle, &quote, lang)
+    };
+    let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
+    let mut changes = Vec::new();
+    let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
+    if !commit.training {
+        if let Some(member) = &member {
+            let ledger = ledger_after(turn, &bundle, member, &quote, &issued);
+            balance_after = Some(ledger.points.balance());
+            changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
+        }
+        changes.extend(burned.iter().map(|code| {
+            Change::put(Key::Redeemed(code.clone()), Record::Redeemed(commit.transaction.clone()))
+        }));
+        changes.extend(issued.iter().map(|(coupon, issued)| {
+            Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
+        }));
+        changes.extend(usage_after(turn, &bundle, &quote));
+    }
+    changes.push(Change::put(
+        Key::Sale(commit.transaction.clone()),
+        Record::Sale(SaleRecord {
+            decision: turn.seq,
+            content: content_of(commit),
+            member: member.as_ref().map(|member| member.id.clone()),
+            total: quote.priced.total,
+            is_return: false,
+            voided: false,
+            training: commit.training,
+            returned: Vec::new(),
+        }),
+    ));
+    let mut figures = figures(turn, &bundle, &quote, lang);
+    figures.points.balance_after = balance_after;
+    let texts = texts(&bundle, &figures, lang);
+    let units = quote.priced.lines.iter().map(|line| LineUnits {
+        line: line.line.clone(),
+        sku: line.sku.clone(),
+        shares: line.shares.clone(),
+    });
+    let receipt = Receipt {
+        decision: turn.reference(),
+        transaction: view(&commit.transaction),
+        member: member.map(|member| member.id),
+        units: units.collect(),
+        points_ledger: quote.priced.points.lines.clone(),
+        coupons_burned: burned,
+        coupons_issued: issued.into_iter().map(|(coupon, _)| coupon).collect(),
+        texts,
+        training: commit.training,
+        charged,
+        figures,
+    };
+    Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
+}
+
+/// The decision that committed the very same sale before, under another request id.
+pub(super) fn committed_before(commit: &Commit, facts: &Facts) -> Option<Seq> {
+    facts
+        .sale(&commit.transaction)
+        .filter(|known| known.content == content_of(commit))
+        .map(|known| known.decision)
+}
+
+/// What tells one sale from another under the same key, whatever request id it came with.
+fn content_of(commit: &Commit) -> [u8; 16] {
+    let bytes = rmp_serde::to_vec_named(commit).expect("a commit of plain data can always be written");
+    let hash: [u8; 32] = Sha256::digest(&bytes).into();
+    hash[..16].try_into().expect("half of 32 bytes is 16")
+}
+
+fn settled_quote(
+    turn: &Turn<'_>,
+    quotes: &OpenQuotes,
+    device: &DeviceId,
+    commit: &Commit,
+    at: Option<UnixMs>,
+) -> Result<(Quote, Arc<Bundle>), Refusal> {
+    match &commit.sold {
+        Sold::Quote(id) => {
+            let open = quotes.get(id).ok_or_else(|| {
+                Refusal::new(Code::QuoteExpired, format!("quote {id} is not open here any more"))
+            })?;
+            if open.quote.device != *device {
+                return Err(Refusal::new(
+                    Code::QuoteOfAnotherDevice,
+                    format!("quote {id} is {}'s", open.quote.device),
+                ));
+            }
+            if quotes.holds(id) {
+                return Ok(((*open.quote).clone(), open.bundle.clone()));
+            }
+            let (again, _) =
+                price(turn, &open.bundle, quotes, device, &open.quote.asked, open.quote.made_at)?;
+            if again.priced.total != open.quote.priced.total {
+                let detail = format!("quote {id} was superseded and what it needed has been used since");
+                return Err(Refusal::new(Code::QuoteExpired, detail));
+            }
+            Ok(((*open.quote).clone(), open.bundle.clone()))
+        }
+        Sold::Basket(asked) => {
+            let at =
+                commit.charged.as_ref().map(|charged| charged.at).or(asked.at).or(at).unwrap_or(turn.now);
+            let mut asked = asked.clone();
+            let mut quote = loop {
+                match price(turn, turn.bundle, quotes, device, &asked, at) {
+                    Ok((quote, _)) => break quote,
+                    Err(refusal) if refusal.code == Code::UnknownSku => match &commit.charged {
+                        Some(charged) if name_prices(&mut asked.basket, turn.bundle, charged) => {}
+                        _ => return Err(refusal),
+                    },
+                    Err(refusal) => return Err(refusal),
+                }
+            };
+            quote.id = crate::domain::ids::QuoteId::new(&format!("s{:x}", turn.seq.0))
+                .expect("hexadecimal is an id");
+            Ok((quote, turn.bundle.clone()))
+        }
+    }
+}
+
+/// Gives each line of an article that is not in the catalogue the price the till charged. False if there was none.
+fn name_prices(basket: &mut Basket, bundle: &Bundle, charged: &Charged) -> bool {
+    let mut named = false;
+    for line in &mut basket.lines {
+        if line.unit_price.is_none() && bundle.book.item(&line.sku).is_none() {
+            let net =
+                charged.lines.iter().find(|(id, _)| *id == line.line).map_or(Money::ZERO, |(_, net)| *net);
+            line.unit_price = Some(Money(net.0 / i64::from(line.quantity.units())));
+            named = true;
+        }
+    }
+    named
+}
+
+/// What the till charged stands: each line's net, and so each unit's frozen share, is what was paid for it.
+fn as_charged(mut quote: Quote, charged: &Charged) -> (Quote, Option<ChargedView>) {
+    let by_rules = quote.priced.total;
+    let difference = charged.total - by_rules;
+    let leftover = crate::domain::money::Leftover::LargestRemainder;
+    if difference != Money::ZERO || !charged.lines.is_empty() {
+        let weights: Vec<i64> = quote.priced.lines.iter().map(|line| line.net.0.max(0)).collect();
+        let spread = allocate(charged.total.max(Money::ZERO), &weights, leftover);
+        for (line, share) in quote.priced.lines.iter_mut().zip(spread) {
+            let told = charged.lines.iter().find(|(id, _)| *id == line.line).map(|(_, net)| *net);
+            line.net = if charged.lines.is_empty() { share } else { told.unwrap_or(line.net) };
+            line.shares = shares_of(&line.shares, line.net);
+        }
+        quote.priced.total = charged.total;
+    }
+    let view = ChargedView { total: charged.total, by_rules, difference, flagged: difference != Money::ZERO };
+    (quote, Some(view))
+}
+
+fn shares_of(shares: &[UnitShare], net: Money) -> Vec<UnitShare> {
+    let units: Vec<&UnitShare> =
+        shares.iter().flat_map(|share| std::iter::repeat_n(share, share.qty as usize)).collect();
+    let weights: Vec<i64> = units.iter().map(|share| share.net.0.max(0)).collect();
+    let nets = allocate(net.max(Money::ZERO), &weights, crate::domain::money::Leftover::LargestRemainder);
+    let mut runs: Vec<UnitShare> = Vec::new();
+    for (unit, net) in units.into_iter().zip(nets) {
+        match runs.last_mut() {
+            Some(run) if run.net == net && run.points == unit.points => run.qty += 1,
+            _ => runs.push(UnitShare { qty: 1, net, discounts: Vec::new(), points: unit.points }),
+        }
+    }
+    runs
+}
+
+fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
+    for code in burned_codes(quote) {
+        if turn.facts.redeemed(code).is_some() {
+            return Err(Refusal::new(
+                Code::CodeUsedMeanwhile,
+                format!("{code} was redeemed by another sale"),
+            ));
+        }
+    }
+    let spend = quote.priced.points.spend;
+    if spend > 0 {
+        let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
+        let Some(member) = member else {
+            return Err(Refusal::new(
+                Code::MemberNeeded,
+                format!("{spend} points were to be spent by nobody known"),
+            ));
+        };
+        let spendable = member.ledger.points.spendable();
+        if spendable < spend {
+            return Err(Refusal::new(
+                Code::TooFewPoints,
+                format!("{spend} points were to be spent, {spendable} are there"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Payments must cover the total; gift cards pay what pricing took from them unless the till lists them itself.
+fn check_tenders(priced: &Priced, tenders: &[Tender]) -> Result<(), Refusal> {
+    let of = |wanted: &dyn Fn(TenderKind) -> bool| -> Money {
+        tenders.iter().filter(|tender| wanted(tender.kind)).map(|tender| tender.amount).sum()
+    };
+    let gift_cards = of(&|kind| kind == TenderKind::GiftCard);
+    let from_cards: Money = priced.gift_cards.iter().map(|card| card.used).sum();
+    let paid =
+        of(&|kind| !matches!(kind, TenderKind::GiftCard | TenderKind::Points)) + gift_cards.max(from_cards);
+    if paid < priced.total {
+        let detail = format!("{} is to pay, the tenders come to {} (minor units)", priced.total.0, paid.0);
+        return Err(Refusal::new(Code::TendersDoNotAddUp, detail));
+    }
+    Ok(())
+}
+
+fn burned_codes(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
+    quote.priced.applied.iter().filter_map(|applied| applied.coupon.as_ref())
+}
+
+fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(IssuedCoupon, IssuedCode)> {
+    let mut issued = Vec::new();
+    for (nth, Issue { coupon, valid_days, .. }) in quote.priced.issues.iter().enumerate() {
+        let Some(definition) = bundle.coupon(coupon) else { continue };
+        let last_day = quote.day.plus_days(i64::from(*valid_days) + 1);
+        let expires = bundle.shop.time_zone.start_of(last_day).plus_ms(-1);
+        let code = turn.secret_code(nth);
+        let title = title(bundle, &definition.promotion, lang);
+        let shown = IssuedCoupon {
+            code,
+            promotion: definition.promotion.clone(),
+            title,
+            expires: turn.stamp(expires),
+        };
+        let kept = IssuedCode {
+            coupon: coupon.clone(),
+            member: quote.member.as_ref().map(|member| member.id.clone()),
+            home: Some(turn.identity.store.clone()),
+            expires: Some(expires),
+        };
+        issued.push((shown, kept));
+    }
+    issued
+}
+
+fn ledger_after(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    member: &Member,
+    quote: &Quote,
+    issued: &[(IssuedCoupon, IssuedCode)],
+) -> Ledger {
+    let mut ledger = member.ledger.clone();
+    ledger.visits += 1;
+    ledger.spend += quote.priced.total;
+    ledger.last_visit = ledger.last_visit.max(Some(quote.day));
+    ledger.points.book(turn.seq, quote.priced.points.earn - quote.priced.points.spend);
+    for (promotion, used) in uses(quote) {
+        if has_limit(bundle.book.promotion(promotion), &[LimitScope::Member, LimitScope::MemberDay]) {
+            ledger.usage.entry(promotion.clone()).or_default().count(quote.day.number(), used);
+        }
+    }
+    while ledger.usage.len() > limits::MEMBER_USAGE_MAX {
+        let oldest = ledger.usage.iter().min_by_key(|(_, usage)| usage.day).map(|(id, _)| id.clone());
+        ledger.usage.remove(&oldest.expect("longer than its bound"));
+    }
+    ledger
+        .coupons
+        .retain(|held| held.expires >= turn.now && !burned_codes(quote).any(|code| *code == held.code));
+    for (shown, kept) in issued {
+        let expires = kept.expires.unwrap_or(turn.now);
+        ledger.coupons.push(HeldCoupon {
+            code: shown.code.clone(),
+            promotion: shown.promotion.clone(),
+            expires,
+        });
+    }
+    let surplus = ledger.coupons.len().saturating_sub(limits::MEMBER_COUPONS_MAX);
+    ledger.coupons.drain(..surplus);
+    ledger
+}
+
+/// Does a promotion count its uses over one of these scopes?
+pub(super) fn has_limit(promotion: Option<&Promotion>, scopes: &[LimitScope]) -> bool {
+    promotion.is_some_and(|promotion| promotion.limits.iter().any(|limit| scopes.contains(&limit.scope)))
+}
+
+/// The scopes whose uses are counted by this shop.
+pub(super) const SHOP_SCOPES: &[LimitScope] =
+    &[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain, LimitScope::Code, LimitScope::Device];
+
+fn usage_after(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Vec<Change> {
+    uses(quote)
+        .filter(|(promotion, _)| has_limit(bundle.book.promotion(promotion), SHOP_SCOPES))
+        .map(|(promotion, used)| {
+            let mut usage = turn.facts.usage(promotion);
+            usage.count(quote.day.number(), used);
+            Change::put(Key::Usage(promotion.clone()), Record::Usage(usage))
+        })
+        .collect()
+}
+
+/// A sale's key on the wire.
+pub(super) fn view(key: &TransactionKey) -> TransactionView {
+    TransactionView { device: key.device.clone(), business_day: key.business_day, seq: key.seq }
+}
+
+fn title(bundle: &Bundle, promotion: &PromotionId, lang: Lang) -> String {
+    bundle
+        .book
+        .promotion(promotion)
+        .map(|promotion| promotion.titles.get(lang).to_owned())
+        .unwrap_or_default()
+}
+
+fn figures(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Figures {
+    let priced = &quote.priced;
+    let lines = priced.lines.iter().map(|line| LineView {
+        line: line.line.clone(),
+        gross: line.gross,
+        net: line.net,
+        discounts: line.discounts.clone(),
+    });
+    let applied = priced.applied.iter().map(|applied| AppliedView {
+        promotion: applied.promotion.clone(),
+        title: title(bundle, &applied.promotion, lang),
+        amount: applied.amount,
+        coupon: applied.coupon.clone(),
+    });
+    let coupons = priced.coupons.iter().map(|coupon| CouponView {
+        code: coupon.code.clone(),
+        outcome: coupon.outcome,
+        reason: coupon.reason,
+    });
+    Figures {
+        subtotal: priced.subtotal,
+        discount_total: priced.discount_total,
+        total: priced.total,
+        lines: lines.collect(),
+        gifts: priced.gifts.clone(),
+        applied: applied.collect(),
+        coupons: coupons.collect(),
+        not_applied: Vec::new(),
+        near: Vec::new(),
+        points: PointsFigures {
+            earn: priced.points.earn,
+            spend: priced.points.spend,
+            balance_after: priced.points.balance_after,
+        },
+        gift_cards: priced.gift_cards.clone(),
+        resolution: priced.resolution,
+        bundle: quote.bundle.clone(),
+        data_age: turn.data_age(quote.member.as_ref().map(|member| member.profile_as_of)),
+    }
+}
+
+impl Figures {
+    fn add_reasons(&mut self, reasons: &Reasons, lang: Lang) {
+        let not_applied = reasons.not_applied.iter().map(|not| NotAppliedView {
+            promotion: not.promotion.clone(),
+            reason: not.reason,
+            detail: not.detail.get(lang).to_owned(),
+            loses_to: not.loses_to.clone(),
+            by: not.by,
+        });
+        self.not_applied = not_applied.collect();
+        let near = reasons.near.iter().map(|near| NearView {
+            promotion: near.promotion.clone(),
+            add: near.add.clone(),
+            gain: near.gain,
+        });
+        self.near = near.collect();
+    }
+}
+
+/// What the receipt says: each promotion with what it took off, the saving, the points.
+fn texts(bundle: &Bundle, figures: &Figures, lang: Lang) -> Vec<String> {
+    let money = |amount: Money| bundle.shop.currency.format(amount);
+    let mut texts: Vec<String> = figures
+        .applied
+        .iter()
+        .filter(|applied| applied.amount.is_positive())
+        .map(|applied| format!("{} -{}", applied.title, money(applied.amount)))
+        .collect();
+    if figures.discount_total.is_positive() {
+        let saved = money(figures.discount_total);
+        texts.push(match lang {
+            Lang::ZhCn => format!("本单共优惠 {saved}"),
+            Lang::En => format!("You saved {saved}"),
+        });
+    }
+    let PointsFigures { earn, spend, balance_after } = &figures.points;
+    if let Some(balance) = balance_after {
+        texts.push(match lang {
+            Lang::ZhCn => format!("本次积分 +{earn} 使用 {spend} 余额 {balance}"),
+            Lang::En => format!("Points +{earn}, spent {spend}, balance {balance}"),
+        });
+    }
+    texts
+}

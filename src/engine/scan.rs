@@ -1,0 +1,123 @@
+//! Scan and wallet: who is it, what is open to them, what do they hold.
+//!
+//! An unknown token is not an error: the shopper sees what everybody may see.
+
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::SegmentId;
+use crate::domain::member::{Member, TokenHash};
+use crate::domain::text::Lang;
+use crate::limits;
+use crate::pricing::Shopper;
+
+use super::Turn;
+use super::input::Scan;
+use super::reply::{
+    Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
+};
+
+/// Days before its end within which a coupon is said to run out soon.
+const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
+
+/// Answers `scan`.
+pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
+    let member = find(turn, scan.token);
+    let lang = turn.lang(scan.lang, member.as_ref().and_then(|member| member.profile.lang));
+    let day = turn.bundle.shop.time_zone.civil(turn.now).day;
+    let segments: Vec<SegmentId> =
+        member.as_ref().map(|member| turn.bundle.segments.of(member, day)).unwrap_or_default();
+    let shopper =
+        Shopper { member: member.as_ref(), segments: &segments, now: turn.now, zone: scan.zone.as_ref() };
+    let book = &turn.bundle.book;
+    let offers = book.offers(&shopper, lang, limits::SCAN_OFFERS_MAX).into_iter().map(|open| {
+        let promotion = book.promotion(&open.promotion);
+        let words = |texts: Option<&crate::domain::text::Texts>| {
+            texts.map(|t| t.get(lang).to_owned()).unwrap_or_default()
+        };
+        Offer {
+            title: words(promotion.map(|p| &p.titles)),
+            text: words(promotion.map(|p| &p.texts)),
+            promotion: open.promotion,
+            coupon: open.coupon,
+            expires: open.expires.map(|day| day.to_string()),
+            reason: open.reason,
+        }
+    });
+    Reply::Scan(Box::new(ScanReply {
+        offers: offers.collect(),
+        recommendations: suggestions(turn, &shopper, lang),
+        care: care(turn, &shopper, lang),
+        data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
+        member: member.as_ref().map(|member| view(turn, member)),
+    }))
+}
+
+/// Answers `wallet`.
+pub(super) fn wallet(turn: &Turn<'_>, token: TokenHash) -> Reply {
+    let member = find(turn, token);
+    let lang = turn.lang(None, member.as_ref().and_then(|member| member.profile.lang));
+    let held: Vec<_> = member
+        .iter()
+        .flat_map(|member| &member.ledger.coupons)
+        .filter(|coupon| coupon.expires >= turn.now)
+        .collect();
+    let soon = turn.now.plus_ms(EXPIRING_SOON_MS);
+    let expiring = held.iter().filter(|coupon| coupon.expires <= soon).map(|coupon| coupon.code.clone());
+    let coupons = held.iter().map(|coupon| IssuedCoupon {
+        code: coupon.code.clone(),
+        promotion: coupon.promotion.clone(),
+        title: turn.bundle.book.promotion(&coupon.promotion).map_or("", |p| p.titles.get(lang)).to_owned(),
+        expires: turn.stamp(coupon.expires),
+    });
+    Reply::Wallet(WalletReply {
+        coupons: coupons.collect(),
+        expiring_soon: expiring.collect(),
+        data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
+        member: member.as_ref().map(|member| view(turn, member)),
+    })
+}
+
+fn find(turn: &Turn<'_>, token: TokenHash) -> Option<Member> {
+    turn.facts.owner(token).and_then(|id| turn.facts.member(id))
+}
+
+fn view(turn: &Turn<'_>, member: &Member) -> MemberView {
+    let points = &member.ledger.points;
+    let as_of: UnixMs = points.as_of;
+    MemberView {
+        id: member.id.clone(),
+        name: member.profile.name.clone(),
+        tier: member.profile.tier.clone(),
+        points: PointsView {
+            balance: points.balance(),
+            spendable: points.spendable(),
+            as_of: turn.stamp(as_of),
+        },
+    }
+}
+
+fn suggestions(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion> {
+    let mut suggestions: Vec<Suggestion> = Vec::new();
+    let lists = turn.bundle.recommendations.iter();
+    for list in lists.filter(|list| turn.bundle.book.audience_matches(&list.audience, shopper)) {
+        for item in &list.items {
+            if suggestions.len() == limits::SCAN_SUGGESTIONS_MAX {
+                return suggestions;
+            }
+            if suggestions.iter().all(|known| known.sku != item.sku) {
+                let because = item.because.get(lang).to_owned();
+                suggestions.push(Suggestion { sku: item.sku.clone(), score: item.score, because });
+            }
+        }
+    }
+    suggestions
+}
+
+fn care(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Care> {
+    let name = shopper.member.map_or("", |member| member.profile.name.as_str());
+    let messages = turn.bundle.care.iter();
+    messages
+        .filter(|message| turn.bundle.book.audience_matches(&message.audience, shopper))
+        .map(|message| Care { kind: message.kind, text: message.texts.get(lang).replace("{name}", name) })
+        .take(limits::SCAN_CARE_MAX)
+        .collect()
+}
