@@ -461,11 +461,12 @@ impl Journal {
         let first = segments[index].first;
         let path = self.shared.path(first);
         let file = self.shared.disk.open_read(&path)?;
-        let scan = segment::scan(&*file, &path, first, None, false)?;
+        let mut scan = segment::scan(&*file, &path, first, None, false)?;
         if scan.damages.is_empty() {
             segments[index] = Segment::scanned(&scan);
             return Ok(None);
         }
+        scan.hold_place(scan.header.previous);
         let report = quarantine::set_aside(&*self.shared.disk, &self.shared.dir, &*file, &scan)?;
         segments.splice(index..=index, scan.runs.iter().map(Segment::salvaged));
         Ok(Some(report))
@@ -564,7 +565,8 @@ fn read_segments(
         }
         let path = dir.join(segment::file_name(first));
         let file = disk.open_read(&path)?;
-        let scan = match due {
+        let overlaps = due.is_some_and(|(next, _)| first < next);
+        let mut scan = match due {
             Some((next, _)) if first < next => Scan::out_of_place(first, file.len()?),
             Some((next, hash)) if first == next => segment::scan(&*file, &path, first, Some(hash), last)?,
             _ => segment::scan(&*file, &path, first, None, last)?,
@@ -577,7 +579,11 @@ fn read_segments(
         }
         let missing_from = due.map_or(first, |(next, _)| next);
         let damaged = !scan.damages.is_empty();
+        let before = due.map_or(scan.header.previous, |(_, hash)| hash);
         if damaged {
+            if !overlaps {
+                scan.hold_place(before);
+            }
             report.quarantined.push(quarantine::set_aside(disk, dir, &*file, &scan)?);
             segments.extend(scan.runs.iter().map(Segment::salvaged));
         } else {
@@ -586,7 +592,6 @@ fn read_segments(
             }
             segments.push(Segment::scanned(&scan));
         }
-        let before = due.map_or(ChainHash::default(), |(_, hash)| hash);
         let mut next = missing_from;
         for run in scan.runs.iter().filter(|_| damaged) {
             if next < run.first {

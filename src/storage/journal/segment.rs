@@ -183,6 +183,20 @@ impl Scan {
     }
 }
 
+impl Scan {
+    /// Where the segment's first decisions are lost, puts an empty run in their place: the segment it becomes keeps the
+    /// hole from looking as though everything before it had been pruned. `previous` is what that segment will carry.
+    pub(super) fn hold_place(&mut self, previous: ChainHash) {
+        let lost = match self.runs.first() {
+            Some(run) => run.first > self.header.first,
+            None => self.open_ended,
+        };
+        if lost {
+            self.runs.insert(0, Run::empty(&self.header, previous));
+        }
+    }
+}
+
 /// Reads a whole segment. `named` is the first sequence number by its name, `before` the last hash of the segment before
 /// it where that is known and contiguous, `last` whether it is the last one and may end torn.
 pub(super) fn scan(
@@ -326,6 +340,21 @@ struct Search {
 }
 
 impl Run {
+    /// No frames at all, only a place.
+    fn empty(header: &SegmentHeader, previous: ChainHash) -> Self {
+        Self {
+            from: FRAMES_AT,
+            to: FRAMES_AT,
+            first: header.first,
+            next: header.first,
+            epoch: header.epoch,
+            previous,
+            hash: previous,
+            last_at: FRAMES_AT,
+            marks: Vec::new(),
+        }
+    }
+
     fn extend(&mut self, at: u64, frame: &Header, hash: ChainHash) {
         if self.marks.last().is_none_or(|(_, marked)| at - marked >= SEGMENT_MARK_BYTES) {
             self.marks.push((frame.first, at));
