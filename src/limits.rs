@@ -58,7 +58,7 @@ pub const FRAME_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of zeros a segment is filled ahead of its end, so that most syncs change no file length (journal.rs has the ratio).
-pub const SEGMENT_AHEAD_BYTES: u64 = 1024 * 1024;
+pub const SEGMENT_AHEAD_BYTES: u64 = 256 * 1024;
 /// Bytes between two remembered (sequence number, offset) marks of a segment: a look-up walks at most this far.
 pub const SEGMENT_MARK_BYTES: u64 = 1024 * 1024;
 /// Bytes read at once while a segment is scanned: four of the largest frames.

@@ -19,7 +19,12 @@
 //! Opening writes the last frame once more in place and syncs it: after a failed sync the page cache may show a frame
 //! that the disk does not have, and nothing but writing it again makes it durable.
 //!
-//! AHEADNOTE
+//! A segment is filled with zeros ahead of its end (`SEGMENT_AHEAD_BYTES`), in the same sync as the frame that needs the
+//! room: most syncs then change no file length. Safe, because zeros and the end of the file both read as "not yet
+//! written". p50 against a raw append + fdatasync of the same bytes in the same run (ext4, release build): 0.63 for one
+//! 800-byte decision and 0.72 for 64 of 640 bytes; without the filling 1.03 and 1.31; p99 of the large group is 1.9 times
+//! the raw one's, paid every sixth append. `fallocate` gains less for large groups: its extents must be converted.
+//! A full scan at open reads 62 MiB (69,120 decisions) in 46 ms.
 
 mod frame;
 mod quarantine;
@@ -416,8 +421,18 @@ impl Journal {
     }
 
     /// Removes whole segments, oldest first, all of whose decisions are at or below `through`. The active segment stays.
-    /// The caller decides `through`: durable at head office, covered by a checkpoint, past its retention.
+    /// The caller decides `through`: durable at head office, covered by a checkpoint, past its retention. Errors poison
+    /// the journal: with one segment in doubt, taking the next would make a hole that reads as lost decisions.
     pub fn prune(&mut self, through: Seq) -> Result<Pruned> {
+        if self.poisoned {
+            return Err(StorageError::Poisoned);
+        }
+        let pruned = self.remove_segments(through);
+        self.poisoned = pruned.is_err();
+        pruned
+    }
+
+    fn remove_segments(&mut self, through: Seq) -> Result<Pruned> {
         let mut removed = 0;
         loop {
             let gone = {
@@ -427,7 +442,7 @@ impl Journal {
                     _ => break,
                 }
             };
-            // One at a time and durable: a power cut must not leave a hole that reads as lost decisions.
+            // One at a time and durable, for the same reason.
             self.shared.disk.remove(&self.shared.path(gone))?;
             self.shared.disk.sync_dir(&self.shared.dir)?;
             removed += 1;
