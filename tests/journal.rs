@@ -385,9 +385,9 @@ fn can_a_payload_that_holds_a_frame_pass_for_one() {
     .expect("opens")
     .0;
     journal.append(&[b"first"]).expect("appended");
-    // Every alignment, so that one of them falls on a frame's.
-    let decoys: Vec<Vec<u8>> = (0..64).map(|lead| [vec![7; lead], stolen.clone()].concat()).collect();
-    journal.append(&decoys).expect("appended");
+    // 60 bytes after its length the payload stands where a frame may begin.
+    let decoy = [vec![7; 60], stolen].concat();
+    journal.append(&[decoy]).expect("appended");
     drop(journal);
     let path = files(&fresh).remove(0);
     fresh.rot(&path, |bytes| bytes[192 + 80] ^= 1);
@@ -503,6 +503,17 @@ fn does_prune_remove_whole_segments_and_nothing_above_its_bound() {
     assert!(
         matches!(journal.reader(Seq(1)).next(), Err(StorageError::Pruned { asked: Seq(1), first: f }) if f == first)
     );
+    drop(journal);
+    assert!(open(&disk).1.gaps.is_empty());
+}
+
+#[test]
+fn does_a_prune_that_failed_leave_a_hole() {
+    let (disk, _) = small();
+    let (mut journal, _) = open(&disk);
+    disk.fail(Fault { op: Some(DiskOp::Remove), nth: 1, kind: FaultKind::Io, sticky: false });
+    assert_eq!(journal.prune(Seq(20)).expect_err("the disk fails").code(), "AIS-5001");
+    assert_eq!(journal.prune(Seq(20)).expect_err("in doubt").code(), "AIS-5004");
     drop(journal);
     assert!(open(&disk).1.gaps.is_empty());
 }

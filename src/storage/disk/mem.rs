@@ -127,7 +127,7 @@ impl MemDisk {
         let keep_all = next(&mut state.random) % 4;
         for change in std::mem::take(&mut state.moves) {
             // One disk in four had written all of it, one in four none of it: both are likelier than chance would have it.
-            if keep_all == 0 || (keep_all != 1 && next(&mut state.random) % 2 == 0) {
+            if keep_all == 0 || (keep_all != 1 && heads(&mut state.random)) {
                 state.durable.apply(&change);
             }
         }
@@ -375,14 +375,14 @@ impl Change {
                 let (mut from, end) = (offset, offset + data.len() as u64);
                 while from < end {
                     let to = end.min((from / SECTOR_BYTES + 1) * SECTOR_BYTES);
-                    if next(random) % 2 == 0 {
+                    if heads(random) {
                         let part = data[(from - offset) as usize..(to - offset) as usize].to_vec();
                         Self::Write(from, part).apply(bytes);
                     }
                     from = to;
                 }
             }
-            Self::SetLen(_) if next(random) % 2 == 0 => self.apply(bytes),
+            Self::SetLen(_) if heads(random) => self.apply(bytes),
             Self::SetLen(_) => {}
         }
     }
@@ -560,7 +560,68 @@ fn next(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+fn heads(state: &mut u64) -> bool {
+    next(state) & 1 == 0
+}
+
 /// A number below `bound`; 0 where the bound is 0.
 fn below(state: &mut u64, bound: u64) -> u64 {
     if bound == 0 { 0 } else { next(state) % bound }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "/d/f";
+
+    fn written(seed: u64, synced: bool) -> MemDisk {
+        let disk = MemDisk::new(seed);
+        disk.create_dir_all(Path::new("/d")).expect("made");
+        disk.sync_dir(Path::new("/")).expect("synced");
+        let file = disk.create(Path::new(FILE)).expect("created");
+        file.write_at(0, &[1; 3_000]).expect("written");
+        if synced {
+            file.sync_data().expect("synced");
+            disk.sync_dir(Path::new("/d")).expect("synced");
+        }
+        disk.crash();
+        assert!(file.read_at(0, &mut [0]).is_err(), "a handle from before the cut is dead");
+        disk
+    }
+
+    #[test]
+    fn what_was_synced_survives_and_what_was_not_meets_every_fate() {
+        let (mut gone, mut whole, mut part) = (0, 0, 0);
+        for seed in 0..200 {
+            assert_eq!(written(seed, true).bytes(Path::new(FILE)), Some(vec![1; 3_000]));
+            match written(seed, false).bytes(Path::new(FILE)) {
+                None => gone += 1,
+                Some(bytes) if bytes == [1; 3_000] => whole += 1,
+                Some(_) => part += 1,
+            }
+        }
+        assert!(gone > 20 && whole > 20 && part > 20, "{gone} {whole} {part}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_disk() {
+        for seed in 0..50 {
+            assert_eq!(
+                written(seed, false).bytes(Path::new(FILE)),
+                written(seed, false).bytes(Path::new(FILE))
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_strikes_the_operation_it_was_set_for_and_names_it() {
+        let disk = written(1, true);
+        disk.fail(Fault { op: Some(DiskOp::Read), nth: 2, kind: FaultKind::Io, sticky: false });
+        let file = disk.open_read(Path::new(FILE)).expect("opened");
+        file.read_at(0, &mut [0]).expect("the first read");
+        let error = file.read_at(0, &mut [0]).expect_err("the second read");
+        assert!(error.to_string().starts_with("read /d/f"), "{error}");
+        file.read_at(0, &mut [0]).expect("once only");
+    }
 }
