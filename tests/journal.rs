@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aisled::domain::ids::{Epoch, Seq};
 use aisled::storage::disk::{Disk, DiskOp, Fault, FaultKind, MemDisk, OsDisk};
 use aisled::storage::error::StorageError;
-use aisled::storage::journal::{Epoch, Gap, Journal, JournalOptions, OpenReport, Reader, Seq, Verify};
+use aisled::storage::journal::{Gap, Journal, JournalOptions, OpenReport, Reader, Verify};
 use proptest::prelude::*;
 
 const DIR: &str = "/journal";
@@ -49,7 +50,7 @@ fn read_from(mut reader: Reader) -> (Entries, Vec<Gap>) {
                 assert!(
                     entries.insert(entry.seq.0, entry.payload.to_vec()).is_none(),
                     "{} came twice",
-                    entry.seq
+                    entry.seq.0
                 );
             }
             Ok(None) => return (entries, gaps),

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::domain::ids::{Epoch, Seq};
 use crate::storage::disk::DiskOp;
-use crate::storage::journal::{Epoch, FormatVersion, Seq};
+use crate::storage::journal::FormatVersion;
 
 /// Result of every fallible operation of the room.
 pub type Result<T> = std::result::Result<T, StorageError>;
@@ -152,14 +153,16 @@ impl fmt::Display for StorageError {
                 write!(f, "append: the group has {decisions} decisions, it must have 1 to {max}")
             }
             Self::Pruned { asked, first } => {
-                write!(f, "read decision {asked}: pruned, the journal begins at {first}")
+                write!(f, "read decision {}: pruned, the journal begins at {}", asked.0, first.0)
             }
-            Self::Gap { from, to } => write!(f, "read decisions {from} to {to}: missing from the journal"),
+            Self::Gap { from, to } => {
+                write!(f, "read decisions {} to {}: missing from the journal", from.0, to.0)
+            }
             Self::Damaged { path, offset, seq } => {
-                write!(f, "read decision {seq}: {} is damaged at byte {offset}", path.display())
+                write!(f, "read decision {}: {} is damaged at byte {offset}", seq.0, path.display())
             }
             Self::EpochOlder { journal, asked } => {
-                write!(f, "open the journal with epoch {asked}: it already holds epoch {journal}")
+                write!(f, "open the journal with epoch {}: it already holds epoch {}", asked.0, journal.0)
             }
         }
     }
@@ -170,6 +173,36 @@ impl std::error::Error for StorageError {
         match self {
             Self::Disk { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::code::Code;
+
+    #[test]
+    fn has_every_failure_a_page() {
+        let path = PathBuf::from("/data");
+        let kinds = [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::ReadOnlyFilesystem];
+        let mut errors: Vec<_> =
+            kinds.iter().map(|kind| StorageError::disk(DiskOp::Write, &path, (*kind).into())).collect();
+        let version = FormatVersion::CURRENT;
+        errors.extend([
+            StorageError::Poisoned,
+            StorageError::VersionUnknown { path: path.clone(), found: FormatVersion(9), known: version },
+            StorageError::Locked { dir: path.clone(), pid: None },
+            StorageError::GroupTooLarge { bytes: 2, max: 1 },
+            StorageError::GroupCount { decisions: 0, max: 1 },
+            StorageError::Pruned { asked: Seq(1), first: Seq(2) },
+            StorageError::Gap { from: Seq(1), to: Seq(2) },
+            StorageError::Damaged { path, offset: 1, seq: Seq(1) },
+            StorageError::EpochOlder { journal: Epoch(2), asked: Epoch(1) },
+        ]);
+        for (number, error) in (5001..).zip(&errors) {
+            assert_eq!(Code::parse(error.code()).map(Code::number), Some(number), "{error}");
+            assert!(error.to_string().starts_with(|first: char| first.is_lowercase()), "{error}");
         }
     }
 }

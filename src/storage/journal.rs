@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::domain::ids::{Epoch, Seq};
 use crate::limits::{
     FRAME_PAYLOAD_BYTES_MAX, GROUP_DECISIONS_MAX, SEGMENT_AHEAD_BYTES, SEGMENT_BYTES_MAX, SEGMENT_MARK_BYTES,
     SEQ_SKIP,
@@ -51,14 +52,6 @@ use segment::{FRAMES_AT, Run, Scan, SegmentHeader};
 pub use quarantine::QUARANTINE_DIR;
 pub use reader::{Entry, Reader};
 
-/// A decision's place in the journal, from 1. 0 stands for "none yet".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seq(pub u64);
-
-/// One life of one box's data; a spare box begins a higher one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
-
 /// The version of the segment format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FormatVersion(pub u32);
@@ -66,18 +59,6 @@ pub struct FormatVersion(pub u32);
 impl FormatVersion {
     /// The one version this build writes and reads.
     pub const CURRENT: Self = Self(1);
-}
-
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 impl fmt::Display for FormatVersion {
