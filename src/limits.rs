@@ -71,10 +71,21 @@ pub const COMMIT_QUEUE_MAX: usize = 1_024;
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of zeros a segment is filled ahead of its end, so that most syncs change no file length (journal.rs has the ratio).
+pub const SEGMENT_AHEAD_BYTES: u64 = 256 * 1024;
+/// Bytes between two remembered (sequence number, offset) marks of a segment: a look-up walks at most this far.
+pub const SEGMENT_MARK_BYTES: u64 = 1024 * 1024;
+/// Bytes read at once while a segment is scanned: four of the largest frames.
+pub const SCAN_WINDOW_BYTES: usize = 4 * FRAME_PAYLOAD_BYTES_MAX;
+/// Sequence numbers skipped when a damaged end hides how many were given out. Every decision takes at least its 4-byte
+/// length, so no segment can hold more than this.
+pub const SEQ_SKIP: u64 = SEGMENT_BYTES_MAX / 4;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);
+const _: () = assert!(SEGMENT_AHEAD_BYTES <= SEGMENT_BYTES_MAX);
 const _: () = assert!(COMMIT_QUEUE_MAX >= GROUP_DECISIONS_MAX);
 const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);

@@ -150,6 +150,42 @@ codes! {
     ShuttingDown = 2904, 503, "shutting down", "正在停止",
         cause: "the daemon is being stopped", "服务正在停止",
         remedy: "repeat with the same id when svc/engine/status says ready", "待 svc/engine/status 就绪后以相同编号重发";
+    DiskFailed = 5001, 503, "disk failure", "磁盘故障",
+        cause: "a disk operation failed; the log names the operation and the file", "磁盘操作失败，日志中有操作与文件名",
+        remedy: "the daemon stops and restarts by itself; if it comes back, check and replace the disk", "服务会自动停止并重启；若再次出现，请检查并更换磁盘";
+    DiskFull = 5002, 503, "disk full", "磁盘已满",
+        cause: "no space is left for the journal", "日志没有可用空间",
+        remedy: "free space on the data disk; nothing acknowledged is lost", "释放数据盘空间；已确认的数据不会丢失";
+    DiskReadOnly = 5003, 503, "disk is read-only", "磁盘只读",
+        cause: "the data directory cannot be written", "数据目录无法写入",
+        remedy: "check the mount and the disk's health; the system remounts a failing disk read-only", "检查挂载与磁盘健康；磁盘出错时系统会改为只读";
+    JournalPoisoned = 5004, 503, "journal stopped", "日志已停止写入",
+        cause: "an earlier write or sync failed, so nothing more is acknowledged", "此前写入或同步失败，因此不再确认新的数据",
+        remedy: "let the supervisor restart the daemon; the failure before this one is the cause", "等待自动重启；原因见此前的错误";
+    JournalVersion = 5005, 503, "journal of a later version", "日志版本过新",
+        cause: "a newer daemon has written this data directory", "该数据目录由更新版本的服务写入",
+        remedy: "install that version again; nothing was changed", "请重新安装该版本；数据未被改动";
+    DirectoryLocked = 5006, 503, "data directory in use", "数据目录被占用",
+        cause: "another daemon runs on this data directory", "另一个服务正在使用该数据目录",
+        remedy: "stop the process that the message names, or use another directory", "停止提示中的进程，或使用其他目录";
+    GroupTooLarge = 5007, 503, "group too large", "分组过大",
+        cause: "decisions were grouped beyond what one journal frame holds", "一组决策超过单个日志帧的容量",
+        remedy: "this is ours: send us the log", "这是程序问题：请将日志发给我们";
+    GroupCount = 5008, 503, "group of a wrong size", "分组数量错误",
+        cause: "a group holds no decision or too many", "一组决策为空或数量过多",
+        remedy: "this is ours: send us the log", "这是程序问题：请将日志发给我们";
+    DecisionPruned = 5009, 503, "decision no longer here", "决策已清理",
+        cause: "the decision is durable at head office and was pruned here", "该决策已在总部持久保存，本店已清理",
+        remedy: "ask head office for it", "请向总部查询";
+    JournalGap = 5010, 503, "decisions missing", "日志有缺口",
+        cause: "decisions were damaged on the disk and stand in quarantine", "部分决策在磁盘上损坏，已隔离",
+        remedy: "tell head office the numbers, keep the quarantine directory and check the disk", "将编号告知总部，保留 quarantine 目录并检查磁盘";
+    JournalDamaged = 5011, 503, "journal damaged", "日志损坏",
+        cause: "bytes of the journal do not check; none of them was used", "日志校验失败，损坏内容未被使用",
+        remedy: "the segment is set aside at the next start; check the disk", "下次启动时会隔离该段；请检查磁盘";
+    EpochOlder = 5012, 503, "copy of an older box", "旧设备的副本",
+        cause: "the journal holds a later epoch than this box was given", "日志中的纪元比本机的更新",
+        remedy: "find out which box is alive and start only that one", "确认正在使用的设备，只启动那一台";
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",
         remedy: "send us the request and the log; the till goes on without the answer", "请将请求与日志发给我们；收银可继续";

@@ -1,0 +1,82 @@
+//! One daemon to a directory: an advisory lock on the file `lock` in it, held as long as the value lives.
+//!
+//! Invariants: the kernel lets go of the lock when the process ends, however it ends, so no stale lock needs clearing;
+//! the file stays (removing it would let two processes lock two different files of the same name); its content is the
+//! holder's process number and is only for people.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::storage::disk::DiskOp;
+use crate::storage::error::{Result, StorageError};
+
+/// Name of the lock file in the data directory.
+pub const LOCK_FILE: &str = "lock";
+
+/// The right to write in a directory. Dropping it gives the right back.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Takes the lock of `dir`, which must exist. Never waits: [`StorageError::Locked`] names who holds it.
+    pub fn take(dir: &Path) -> Result<Self> {
+        let path = dir.join(LOCK_FILE);
+        let failed = |op| {
+            let path = path.clone();
+            move |source: io::Error| StorageError::disk(op, &path, source)
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed(DiskOp::Create))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                // The number is a courtesy: a holder that has not written it yet still holds the lock.
+                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                return Err(StorageError::Locked { dir: dir.to_owned(), pid });
+            }
+            Err(errno) => return Err(failed(DiskOp::Open)(errno.into())),
+        }
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write(&mut file).map_err(failed(DiskOp::Write))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_to_open_a_directory_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let first = DirLock::take(dir.path()).expect("nobody holds it");
+        let second = DirLock::take(dir.path()).expect_err("it is held");
+        assert_eq!(second.code(), "AIS-5006");
+        assert!(matches!(second, StorageError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
+        drop(first);
+        DirLock::take(dir.path()).expect("it was given back");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let error = DirLock::take(&dir.path().join("absent")).expect_err("no such directory");
+        assert!(error.to_string().contains("absent"), "{error}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The storage room: what a shop has decided, kept through kill, power cut, full disk and flipped bytes.
+//!
+//! Invariants of the room:
+//! - The journal is the shop's one truth. Nothing is acknowledged before `Journal::append` has returned `Ok`.
+//! - Acknowledged means present after any kill or power cut; not acknowledged means all of a group or none of it.
+//! - A byte that does not check is never served. It is set aside by name, and what is intact around it stays readable.
+//! - An error from a write or a sync is final for that writer: it refuses everything after (fsync errors are not retryable).
+//! - Every touch of the file system goes through [`disk::Disk`], so that a seed can cut the power at any operation.
+//! - One writer to a directory: [`lock::DirLock`].
+
+pub mod disk;
+pub mod error;
+pub mod journal;
+pub mod lock;
