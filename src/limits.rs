@@ -66,7 +66,6 @@ const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);
 const _: () = assert!(LINE_UNITS_MAX <= BASKET_UNITS_MAX);
 
-
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the

@@ -11,6 +11,8 @@ use aisled::devices::broker::{
 use aisled::devices::echo::echo_service;
 use aisled::devices::link::{Happening, Inbox, Link, LinkConfig, LinkError, Outgoing, Received};
 use aisled::devices::topic::Topics;
+use aisled::domain::code::Code;
+use aisled::domain::ids::{DeviceId, StoreId};
 use aisled::limits;
 use rumqttc::v5::mqttbytes as five;
 use rumqttc::{MqttOptions, NetworkOptions, QoS, v5};
@@ -26,7 +28,7 @@ async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
 }
 
 fn topics() -> Topics {
-    Topics::new("s01").expect("an id")
+    Topics::new(&StoreId::new("s01").expect("an id"))
 }
 
 struct Shop {
@@ -40,7 +42,7 @@ impl Shop {
         let secret = engine_secret().expect("random bytes");
         let table = DeviceTable::default();
         for device in ["till-1", "till-2"] {
-            assert!(table.insert(device, PasswordProof::new(b"secret", [3; 16])));
+            table.insert(DeviceId::new(device).expect("an id"), PasswordProof::new(b"secret", [3; 16]));
         }
         let config = BrokerConfig {
             registry: Arc::new(table),
@@ -532,5 +534,5 @@ async fn where_does_the_embedded_broker_not_listen() {
     let shop = Shop::open().await;
     let taken = shop.broker.local_addr().to_string();
     let error = EmbeddedBroker::start(config(&taken)).await.err().expect("the port is taken");
-    assert_eq!(error.code(), "AIS-7002", "{error}");
+    assert_eq!(error.code(), Code::BrokerCannotListen, "{error}");
 }

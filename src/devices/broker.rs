@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::devices::topic::Topics;
+use crate::domain::code::Code;
 use crate::limits;
 
 use access::Doorman;
@@ -90,13 +91,13 @@ pub enum BrokerError {
 
 impl BrokerError {
     /// The stable code of the error.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            BrokerError::NotLoopback(_) => "AIS-7001",
-            BrokerError::Bind { .. } => "AIS-7002",
-            BrokerError::Start(_) => "AIS-7003",
-            BrokerError::Ended(_) => "AIS-7004",
-            BrokerError::Random(_) => "AIS-7005",
+            BrokerError::NotLoopback(_) => Code::BrokerNotLoopback,
+            BrokerError::Bind { .. } => Code::BrokerCannotListen,
+            BrokerError::Start(_) => Code::BrokerDidNotStart,
+            BrokerError::Ended(_) => Code::BrokerEnded,
+            BrokerError::Random(_) => Code::NoRandomness,
         }
     }
 }

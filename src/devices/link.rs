@@ -38,6 +38,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::devices::broker::ENGINE_USER;
 use crate::devices::topic::Topics;
+use crate::domain::code::Code;
 use crate::limits;
 
 /// Bytes of a packet besides topic, payload and properties: headers and lengths, rounded up.
@@ -142,12 +143,12 @@ pub enum LinkError {
 
 impl LinkError {
     /// The stable code of the error.
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            LinkError::Down => "AIS-7101",
-            LinkError::Full => "AIS-7102",
-            LinkError::TooLarge { .. } => "AIS-7103",
-            LinkError::Topic => "AIS-7104",
+            LinkError::Down => Code::BrokerUnreachable,
+            LinkError::Full => Code::BrokerTooSlow,
+            LinkError::TooLarge { .. } => Code::MessageTooLarge,
+            LinkError::Topic => Code::MessageTopic,
         }
     }
 }

@@ -19,6 +19,7 @@
 
 use std::fmt;
 
+use crate::domain::ids::{DeviceId, Instance, StoreId};
 use crate::limits;
 
 /// First levels of every topic: product and version of the contract.
@@ -130,7 +131,7 @@ impl fmt::Display for InvalidLevel {
 
 impl std::error::Error for InvalidLevel {}
 
-/// Whether a text may stand as a variable level of a topic.
+/// Whether a text may stand as a variable level of a topic: what `DeviceId` takes, told without making one.
 pub fn is_id(text: &str) -> bool {
     (1..=limits::ID_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -143,12 +144,14 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// The topics of `store`, which must be an id.
-    pub fn new(store: &str) -> Result<Topics, InvalidLevel> {
-        if !is_id(store) {
-            return Err(InvalidLevel);
-        }
-        Ok(Topics { root: format!("{PREFIX}{store}/") })
+    /// The topics of `store`.
+    pub fn new(store: &StoreId) -> Topics {
+        Topics { root: format!("{PREFIX}{store}/") }
+    }
+
+    /// Where a program of a device hears its replies.
+    pub fn reply(&self, device: &DeviceId, instance: &Instance) -> String {
+        format!("{}dev/{device}/rep/{instance}", self.root)
     }
 
     /// Reads a topic of this store; `None` if it is not one.
@@ -210,11 +213,8 @@ impl Topics {
     }
 
     /// Filter under which `device` hears its replies.
-    pub fn replies_filter(&self, device: &str) -> Result<String, InvalidLevel> {
-        if !is_id(device) {
-            return Err(InvalidLevel);
-        }
-        Ok(format!("{}dev/{device}/rep/+", self.root))
+    pub fn replies_filter(&self, device: &DeviceId) -> String {
+        format!("{}dev/{device}/rep/+", self.root)
     }
 
     /// Whether `device` may publish to `topic`: its own requests and its own status, nothing else.
@@ -267,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shop() -> Topics {
-        Topics::new("s01").expect("an id")
+        Topics::new(&StoreId::new("s01").expect("an id"))
     }
 
     fn id() -> impl Strategy<Value = String> {
@@ -277,7 +277,7 @@ mod tests {
     proptest! {
         #[test]
         fn does_each_topic_read_back_as_it_was_built(store in id(), device in id(), last in id(), kind in 0..5) {
-            let topics = Topics::new(&store).expect("an id");
+            let topics = Topics::new(&StoreId::new(&store).expect("an id"));
             let topic = match kind {
                 0 => Topic::Request { device: &device, op: &last },
                 1 => Topic::Reply { device: &device, instance: &last },
@@ -287,6 +287,11 @@ mod tests {
             };
             let text = topics.build(topic).expect("all levels are ids");
             prop_assert_eq!(topics.parse(&text), Some(topic));
+        }
+
+        #[test]
+        fn is_a_level_what_the_domain_calls_an_id(text in ".{0,34}|[a-z0-9-]{0,34}") {
+            prop_assert_eq!(is_id(&text), DeviceId::new(&text).is_ok());
         }
 
         #[test]
@@ -315,7 +320,7 @@ mod tests {
     #[test]
     fn are_hostile_ids_refused_everywhere() {
         for hostile in ["", "a/b", "+", "#", "a+", "$share", "A", "a b", "a\0", "é", &"a".repeat(33)] {
-            assert_eq!(Topics::new(hostile), Err(InvalidLevel), "{hostile:?}");
+            assert!(!is_id(hostile) && DeviceId::new(hostile).is_err(), "{hostile:?}");
             let topics = shop();
             assert_eq!(topics.build(Topic::DeviceStatus { device: hostile }), Err(InvalidLevel));
             assert_eq!(topics.build(Topic::Reply { device: hostile, instance: "x" }), Err(InvalidLevel));

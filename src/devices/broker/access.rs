@@ -277,13 +277,18 @@ impl BrokerEventHandler for Doorman {
 mod tests {
     use super::super::{DeviceTable, PasswordProof};
     use super::*;
+    use crate::domain::ids::{DeviceId, StoreId};
+
+    fn topics() -> Topics {
+        Topics::new(&StoreId::new("s01").expect("an id"))
+    }
 
     fn doorman() -> Doorman {
         let table = DeviceTable::default();
         for device in ["till-1", "till-1-2"] {
-            assert!(table.insert(device, PasswordProof::new(b"secret", [1; 16])));
+            table.insert(DeviceId::new(device).expect("an id"), PasswordProof::new(b"secret", [1; 16]));
         }
-        Doorman::new(Topics::new("s01").expect("an id"), Arc::new(table), "run".to_owned())
+        Doorman::new(topics(), Arc::new(table), "run".to_owned())
     }
 
     fn till() -> Connect<'static> {
@@ -362,8 +367,7 @@ mod tests {
             Connect { user: Some(ENGINE_USER), password: Some(b"run"), client_id: ENGINE_USER, ..till() };
         assert!(doorman.admit(&engine).is_ok());
         assert_eq!(doorman.admit(&Connect { from_loopback: false, ..engine }), Err(Refusal::Credentials));
-        let nameless =
-            Doorman::new(Topics::new("s01").expect("an id"), Arc::new(DeviceTable::default()), String::new());
+        let nameless = Doorman::new(topics(), Arc::new(DeviceTable::default()), String::new());
         let empty =
             Connect { user: Some(ENGINE_USER), password: Some(b""), client_id: ENGINE_USER, ..till() };
         assert_eq!(nameless.admit(&empty), Err(Refusal::Credentials));

@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::devices::topic::is_id;
+use crate::domain::ids::DeviceId;
 
 /// Bytes of the salt in front of a hashed password.
 const SALT_BYTES: usize = 16;
@@ -72,21 +72,17 @@ pub(super) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
 /// The devices of a shop with their proofs; may change while the broker runs.
 #[derive(Default)]
 pub struct DeviceTable {
-    devices: RwLock<BTreeMap<String, PasswordProof>>,
+    devices: RwLock<BTreeMap<DeviceId, PasswordProof>>,
 }
 
 impl DeviceTable {
-    /// Adds a device or rotates its password. Returns `false`, and changes nothing, if the name is no device id.
-    pub fn insert(&self, device: &str, proof: PasswordProof) -> bool {
-        if !is_id(device) {
-            return false;
-        }
-        self.devices.write().unwrap_or_else(PoisonError::into_inner).insert(device.to_owned(), proof);
-        true
+    /// Adds a device or rotates its password.
+    pub fn insert(&self, device: DeviceId, proof: PasswordProof) {
+        self.devices.write().unwrap_or_else(PoisonError::into_inner).insert(device, proof);
     }
 
     /// Removes a device; it is refused from its next connect on. Returns whether it was there.
-    pub fn remove(&self, device: &str) -> bool {
+    pub fn remove(&self, device: &DeviceId) -> bool {
         self.devices.write().unwrap_or_else(PoisonError::into_inner).remove(device).is_some()
     }
 }
@@ -108,19 +104,15 @@ mod tests {
     #[test]
     fn who_is_admitted() {
         let table = DeviceTable::default();
-        assert!(table.insert("till-1", PasswordProof::new(b"secret", [7; SALT_BYTES])));
+        let till = DeviceId::new("till-1").expect("an id");
+        table.insert(till.clone(), PasswordProof::new(b"secret", [7; SALT_BYTES]));
         assert!(table.admits("till-1", Some(b"secret")));
         assert!(!table.admits("till-1", Some(b"Secret")));
         assert!(!table.admits("till-1", Some(b"")));
         assert!(!table.admits("till-1", None));
         assert!(!table.admits("till-2", Some(b"secret")));
-        assert!(table.remove("till-1"));
+        assert!(table.remove(&till));
         assert!(!table.admits("till-1", Some(b"secret")));
-    }
-
-    #[test]
-    fn is_a_name_that_is_no_id_kept_out() {
-        assert!(!DeviceTable::default().insert("till/1", PasswordProof::new(b"x", [0; SALT_BYTES])));
     }
 
     #[test]
