@@ -330,15 +330,17 @@ async fn can_a_till_listen_to_another() {
     assert_eq!(old.subscribe("aisle/1/s01/dev/till-1/rep/#").await, rumqttc::SubscribeReasonCode::Failure);
 }
 
+type Change = fn(&mut v5::MqttOptions);
+
 #[tokio::test]
 async fn who_is_not_let_in() {
     let shop = Shop::open().await;
-    let wrong = |change: fn(&mut v5::MqttOptions)| {
+    let wrong = |change: Change| {
         let mut options = shop.till5("till-1");
         change(&mut options);
         Till5::new(options)
     };
-    let cases: [(&str, fn(&mut v5::MqttOptions)); 6] = [
+    let cases: [(&str, Change); 6] = [
         ("a wrong password", |till| {
             till.set_credentials("till-1", "Secret");
         }),
