@@ -12,7 +12,7 @@ use aisled::devices::echo::echo_service;
 use aisled::devices::link::{Happening, Inbox, Link, LinkConfig, LinkError, Outgoing, Received};
 use aisled::devices::topic::Topics;
 use aisled::domain::code::Code;
-use aisled::domain::ids::{DeviceId, StoreId};
+use aisled::domain::ids::{DeviceId, Instance, StoreId};
 use aisled::limits;
 use rumqttc::v5::mqttbytes as five;
 use rumqttc::{MqttOptions, NetworkOptions, QoS, v5};
@@ -537,4 +537,47 @@ async fn where_does_the_embedded_broker_not_listen() {
     let taken = shop.broker.local_addr().to_string();
     let error = EmbeddedBroker::start(config(&taken)).await.err().expect("the port is taken");
     assert_eq!(error.code(), Code::BrokerCannotListen, "{error}");
+}
+
+#[tokio::test]
+async fn how_many_connections_may_one_till_hold() {
+    let shop = Shop::open().await;
+    let as_client = |name: String| {
+        let mut options = shop.till5("till-1");
+        options.set_client_id(name);
+        Till5::new(options)
+    };
+    for _ in 0..2 * limits::CONNECTIONS_PER_DEVICE_MAX {
+        as_client("till-1".to_owned()).connect().await;
+    }
+    let mut held = Vec::new();
+    let mut tries = 0;
+    while held.len() < limits::CONNECTIONS_PER_DEVICE_MAX as usize {
+        // A connection that was just dropped may still be counted; then the broker refuses, and we ask again.
+        let mut till = as_client(format!("till-1.{}", held.len()));
+        if soon("an answer", till.events.poll()).await.is_ok() {
+            held.push(till);
+        }
+        tries += 1;
+        assert!(tries < 30, "dropped connections are counted for ever");
+    }
+    let error = as_client("till-1.more".to_owned()).loss().await;
+    assert!(matches!(error, v5::ConnectionError::ConnectionRefused(_)), "{error}");
+    Till5::new(shop.till5("till-2")).connect().await;
+}
+
+#[tokio::test]
+async fn does_a_reply_wait_for_a_till_that_was_away() {
+    let shop = Shop::open().await;
+    let (link, _inbox) = shop.link().await;
+    let mut options = shop.till3("till-1");
+    options.set_clean_session(false);
+    let mut till = Till3::new(options.clone());
+    till.subscribe("aisle/1/s01/dev/till-1/rep/v3").await;
+    drop(till);
+    let topic =
+        topics().reply(&DeviceId::new("till-1").expect("an id"), &Instance::new("v3").expect("an id"));
+    link.publish(Outgoing { topic, payload: b"kept".to_vec(), ..Outgoing::default() }).expect("up");
+    let mut till = Till3::new(options);
+    assert_eq!(till.message().await.payload, b"kept".as_slice());
 }

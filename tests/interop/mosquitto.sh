@@ -93,6 +93,6 @@ until_true grep -q Subscribed "$dir/sub" || fail "no SUBACK for MQTT 3.1.1"
 # shellcheck disable=SC2046
 mosquitto_pub $(client till-1 311) -t "$root/dev/till-1/req/scan" -m "${request/rr/v3}"
 wait "$subscriber" || fail "MQTT 3.1.1 was not answered"
-echo "ok MQTT 3.1.1: $(tail -n 1 "$dir/sub" | head -c 200)"
+echo "ok MQTT 3.1.1: $(grep '^{' "$dir/sub" | head -c 200)"
 
 python3 "$here/paho_client.py" 127.0.0.1 "$port" s01 till-1 till-2 secret- || fail "paho"
