@@ -90,3 +90,64 @@ const _: () = assert!(COMMIT_QUEUE_MAX >= GROUP_DECISIONS_MAX);
 const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);
 const _: () = assert!(LINE_UNITS_MAX <= BASKET_UNITS_MAX);
+
+// --- the broker and the link (devices) ---
+
+/// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the
+/// daemon, which answers 413; a device that sends more than this is disconnected.
+pub const MQTT_PACKET_BYTES_MAX: usize = 256 * 1024;
+/// Connections the embedded broker holds at once: the largest shop has some 200 devices.
+pub const BROKER_CONNECTIONS_MAX: usize = 1_024;
+/// Connections one device may hold at once: an application, its replacement while it restarts, and someone's debugger.
+pub const CONNECTIONS_PER_DEVICE_MAX: u32 = 8;
+/// Seconds the embedded broker keeps the session of a device that went away: longer than a till needs to restart.
+pub const BROKER_SESSION_EXPIRY_S_MAX: u64 = 3_600;
+/// Messages the embedded broker queues for one session; beyond it the oldest goes (its sender has long retried).
+pub const BROKER_QUEUED_MESSAGES_MAX: usize = 2_048;
+/// Bytes the embedded broker queues for one session.
+pub const BROKER_QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages on their way to one connection before its queue is used.
+pub const BROKER_LANE_MESSAGES_MAX: usize = 1_024;
+/// Retained messages of the embedded broker: a status for each device, and the daemon's.
+pub const BROKER_RETAINED_MAX: usize = 2_048;
+/// Bytes of one retained message: the discovery document is below 4 KiB.
+pub const BROKER_RETAINED_BYTES_MAX: usize = 16 * 1024;
+/// Subscriptions of one device: its replies, its events, the daemon's status, and room for a careless client.
+pub const BROKER_SUBSCRIPTIONS_MAX: usize = 16;
+/// Topic aliases a device may keep in the broker.
+pub const BROKER_TOPIC_ALIASES_MAX: u16 = 16;
+/// Users whose connects the broker counts; more share one count.
+pub const PACED_USERS_MAX: usize = 2_048;
+/// Connects of one user that cost nothing: a till restarting its programs, a script in a loop.
+pub const CONNECT_BURST_MAX: u32 = 50;
+/// Connects of one user forgotten each second: the pace that costs nothing for ever.
+pub const CONNECTS_FORGIVEN_PER_S: u32 = 10;
+/// Milliseconds by which each further connect is slower than the one before.
+pub const CONNECT_DELAY_STEP_MS: u64 = 100;
+/// Milliseconds a connect is slowed at most: below the 5 s after which clients give up.
+pub const CONNECT_DELAY_MS_MAX: u64 = 4_000;
+/// Milliseconds before a refused connect or publish is answered: a client that loops is held to two a second.
+pub const REFUSAL_DELAY_MS: u64 = 500;
+/// Milliseconds the broker may take to start, and to stop.
+pub const BROKER_START_STOP_MS_MAX: u64 = 5_000;
+/// Requests the daemon holds without having acknowledged them (MQTT 5's receive maximum): the broker keeps the rest.
+pub const LINK_UNACKED_MAX: u16 = 512;
+/// Publishes of the daemon that the broker has not acknowledged.
+pub const LINK_INFLIGHT_MAX: u16 = 256;
+/// Publishes and acknowledgements waiting for the link's socket; full means the caller is told, not blocked.
+pub const LINK_QUEUE_MAX: usize = 2_048;
+/// Seconds between the link's pings: a dead broker is noticed within twice this.
+pub const LINK_KEEP_ALIVE_S: u64 = 5;
+/// Seconds the link waits for a connect and its acknowledgement.
+pub const LINK_CONNECT_S_MAX: u64 = 5;
+/// First upper bound in milliseconds of the link's jittered wait before it connects again.
+pub const LINK_BACKOFF_MS_MIN: u64 = 100;
+/// Last upper bound in milliseconds: the broker is in the shop, so being away longer than needed helps nobody.
+pub const LINK_BACKOFF_MS_MAX: u64 = 10_000;
+
+const _: () = assert!(MQTT_PACKET_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(LINK_QUEUE_MAX >= LINK_UNACKED_MAX as usize + LINK_INFLIGHT_MAX as usize);
+const _: () = assert!(BROKER_QUEUED_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
+const _: () = assert!(BROKER_LANE_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
+const _: () = assert!(BROKER_RETAINED_MAX > BROKER_CONNECTIONS_MAX);
+const _: () = assert!(LINK_BACKOFF_MS_MIN < LINK_BACKOFF_MS_MAX);

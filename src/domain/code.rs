@@ -186,6 +186,33 @@ codes! {
     EpochOlder = 5012, 503, "copy of an older box", "旧设备的副本",
         cause: "the journal holds a later epoch than this box was given", "日志中的纪元比本机的更新",
         remedy: "find out which box is alive and start only that one", "确认正在使用的设备，只启动那一台";
+    BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
+        cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
+        remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";
+    BrokerCannotListen = 7002, 503, "embedded broker cannot listen", "内置消息代理无法监听",
+        cause: "its address is taken by another program or is not of this machine", "地址被其他程序占用，或不属于本机",
+        remedy: "stop the other broker, or give this one another port", "停止另一个代理，或改用其他端口";
+    BrokerDidNotStart = 7003, 503, "embedded broker did not start", "内置消息代理未能启动",
+        cause: "it was not ready within 5 seconds", "5 秒内未就绪",
+        remedy: "look at the log above this line; a box out of memory or file handles shows here first", "查看此前的日志；内存或文件句柄不足常在此处先暴露";
+    BrokerEnded = 7004, 503, "embedded broker ended", "内置消息代理意外退出",
+        cause: "it stopped while the daemon needed it", "守护进程仍需要它时它停止了",
+        remedy: "the supervisor restarts the daemon; send us the log", "守护进程会被自动重启；请将日志发给我们";
+    NoRandomness = 7005, 503, "no random bytes", "无法取得随机数",
+        cause: "the system gives no random bytes for the secret between daemon and broker", "系统无法提供守护进程与代理之间密钥所需的随机数",
+        remedy: "check that /dev/urandom is readable by the service", "检查服务是否可读 /dev/urandom";
+    BrokerUnreachable = 7101, 503, "no connection to the broker", "未连接到消息代理",
+        cause: "a message was to go out while the daemon had no connection to its broker", "发送消息时守护进程未连接到消息代理",
+        remedy: "the log says why it cannot connect: address, user name, password or certificate; devices ask again by themselves", "日志给出无法连接的原因（地址、用户名、密码或证书）；设备会自行重试";
+    BrokerTooSlow = 7102, 503, "broker does not keep up", "消息代理跟不上",
+        cause: "2,048 messages wait for the broker already", "已有 2,048 条消息等待代理接收",
+        remedy: "look at the box's load and at who sends so much; devices ask again by themselves", "检查主机负载与发送量异常的设备；设备会自行重试";
+    MessageTooLarge = 7103, 503, "message too large for the broker", "消息超过代理上限",
+        cause: "the broker takes smaller packets than the daemon was to send", "代理允许的报文小于守护进程要发送的",
+        remedy: "raise the broker's maximum packet size to 256 KiB", "将代理的最大报文调到 256 KiB";
+    MessageTopic = 7104, 503, "message without a proper topic", "消息主题不合法",
+        cause: "a message was to go to an empty topic or to one with a wildcard", "消息主题为空或含通配符",
+        remedy: "send us the log: the daemon builds its topics itself", "请将日志发给我们：主题由守护进程自行生成";
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",
         remedy: "send us the request and the log; the till goes on without the answer", "请将请求与日志发给我们；收银可继续";
