@@ -179,7 +179,7 @@ fn decimal_to_ppm(text: &str, unit: u32) -> Result<u32, NotAPercent> {
     let mut ppm = whole.parse::<u32>().map_err(|_| NotAPercent)?.checked_mul(unit).ok_or(NotAPercent)?;
     let mut place = unit;
     for digit in fraction.bytes() {
-        if place % 10 != 0 {
+        if !place.is_multiple_of(10) {
             return Err(NotAPercent);
         }
         place /= 10;

@@ -18,7 +18,7 @@ use crate::pricing::model::Channel;
 #[serde(rename_all = "snake_case")]
 pub enum Input {
     /// A device asks.
-    Request(Request),
+    Request(Box<Request>),
     /// Head office sent members.
     Members(MembersUpdate),
     /// A verified bundle becomes the active one.

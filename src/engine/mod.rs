@@ -226,7 +226,7 @@ impl Engine {
         self.quotes.expire(now);
         match input {
             Input::Request(request) if request.body.is_write() => self.handle_write(request, facts, now),
-            Input::Request(request) => self.handle_read(request, &facts, now),
+            Input::Request(request) => self.handle_read(*request, &facts, now),
             Input::Members(update) => {
                 let changes = membership::update(&update, &facts);
                 let noted = Reply::Noted(Noted { decision: self.turn_reference() });
@@ -266,18 +266,17 @@ impl Engine {
         Outcome::Read(answer)
     }
 
-    fn handle_write(&mut self, mut request: Request, facts: Facts, now: UnixMs) -> Outcome {
+    fn handle_write(&mut self, mut request: Box<Request>, facts: Facts, now: UnixMs) -> Outcome {
         if let Some(record) = facts.request(&request.device, &request.id) {
             if record.digest != request.digest {
                 return Outcome::Read(Arc::new(Err(id_reused(&request))));
             }
             return again(record.decision, &facts);
         }
-        if let Body::Commit(commit) = &request.body {
-            if let Some(decision) = sale::committed_before(commit, &facts) {
+        if let Body::Commit(commit) = &request.body
+            && let Some(decision) = sale::committed_before(commit, &facts) {
                 return again(decision, &facts);
             }
-        }
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, &facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
         };

@@ -41,7 +41,7 @@ pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
     let single_use = asked.basket.coupons.iter().filter(|code| bundle.generic(code).is_none());
     let mut keys: Vec<Key> =
         single_use.flat_map(|code| [Key::Code(code.clone()), Key::Redeemed(code.clone())]).collect();
-    keys.extend(bundle.book.limited(&asked.basket).into_iter().map(|id| Key::Usage(id)));
+    keys.extend(bundle.book.limited(&asked.basket).into_iter().map(Key::Usage));
     keys
 }
 
