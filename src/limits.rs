@@ -69,6 +69,22 @@ pub const GROUP_DECISIONS_MAX: usize = 256;
 pub const COMMIT_QUEUE_MAX: usize = 1_024;
 /// Bytes of one journal frame's payload: a decision with its whole input is below 64 KiB twice over.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes up to which a decision is kept plain: compressing less saves little and costs time in the commit path.
+pub const ENTRY_PLAIN_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one decision when unpacked: the largest basket with its quote and receipt is a fifth of it.
+pub const ENTRY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Milliseconds the tables wait for more decisions before they follow.
+pub const TABLES_FOLLOW_MS: u64 = 250;
+/// Decisions that make the tables follow at once.
+pub const TABLES_BATCH_DECISIONS: usize = 1_024;
+/// Records a bundle's members are brought into the tables with, at a time.
+pub const IMPORT_BATCH_RECORDS: usize = 8_192;
+/// Request records looked at for their age with each batch of the tables.
+pub const SWEEP_RECORDS: usize = 512;
+/// Bytes of sled's page cache.
+pub const SLED_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.
+pub const RECORD_BYTES_MAX: usize = 60 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of zeros a segment is filled ahead of its end, so that most syncs change no file length (journal.rs has the ratio).
@@ -86,6 +102,7 @@ pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);
 const _: () = assert!(SEGMENT_AHEAD_BYTES <= SEGMENT_BYTES_MAX);
+const _: () = assert!(TABLES_BATCH_DECISIONS <= TABLES_BEHIND_DECISIONS_MAX / 2);
 const _: () = assert!(COMMIT_QUEUE_MAX >= GROUP_DECISIONS_MAX);
 const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);

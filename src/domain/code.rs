@@ -186,6 +186,15 @@ codes! {
     EpochOlder = 5012, 503, "copy of an older box", "旧设备的副本",
         cause: "the journal holds a later epoch than this box was given", "日志中的纪元比本机的更新",
         remedy: "find out which box is alive and start only that one", "确认正在使用的设备，只启动那一台";
+    StorageIdentity = 5013, 503, "identity of the data directory", "数据目录身份异常",
+        cause: "identity.json is unreadable, belongs to another store, or is missing beside a journal", "identity.json 无法读取、属于其他门店，或缺失而日志仍在",
+        remedy: "correct store.id in aisled.toml, or restore the file from a backup", "改正 aisled.toml 中的 store.id，或从备份恢复该文件";
+    StorageTables = 5014, 503, "tables failed", "数据表故障",
+        cause: "sled failed or a record of the tables does not check", "sled 出错，或表中记录校验失败",
+        remedy: "restart: the tables are set aside and rebuilt from the journal; no sale is lost", "重启即可：数据表会被隔离并由日志重建，销售不会丢失";
+    StorageEntry = 5015, 503, "decision of a newer version", "由更新版本写入的决策",
+        cause: "the journal holds an intact decision that this version cannot read", "日志中有本版本无法读取的完整决策",
+        remedy: "install the newer version again; a downgrade is not supported", "重新安装较新的版本；不支持降级";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";

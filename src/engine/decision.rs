@@ -15,6 +15,7 @@ use crate::domain::ids::{
 };
 use crate::domain::member::{Ledger, Member, Profile, TokenHash, Usage};
 use crate::domain::receipt::SaleRecord;
+use crate::limits;
 use crate::pricing::PresentedCode;
 use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
@@ -41,6 +42,65 @@ pub struct Entry {
     pub answer: Answer,
     /// What the tables hold from now on.
     pub changes: Vec<Change>,
+}
+
+/// How an entry's bytes begin: the version of its form. A reader refuses one it does not know.
+const FORM_PLAIN: u8 = 1;
+const FORM_ZSTD: u8 = 2;
+
+/// An entry's bytes could not be read. Fits after "failed to".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryFault {
+    /// Written by a newer version: install that version again.
+    FormUnknown(u8),
+    /// Not an entry of its form.
+    Malformed(String),
+}
+
+impl std::fmt::Display for EntryFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EntryFault::FormUnknown(form) => {
+                write!(f, "read a decision: its form {form} is not known to this version")
+            }
+            EntryFault::Malformed(why) => write!(f, "read a decision: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for EntryFault {}
+
+impl Entry {
+    /// The entry as the journal and head office hold it: a form byte and MessagePack with named fields, compressed where
+    /// it is long (`ENTRY_PLAIN_BYTES_MAX`).
+    pub fn encode(&self) -> Vec<u8> {
+        let mut plain = vec![FORM_PLAIN];
+        rmp_serde::encode::write_named(&mut plain, self).expect("plain data can always be written");
+        if plain.len() <= limits::ENTRY_PLAIN_BYTES_MAX {
+            return plain;
+        }
+        let mut packed = vec![FORM_ZSTD];
+        let level = zstd::DEFAULT_COMPRESSION_LEVEL.min(1);
+        packed.extend(zstd::bulk::compress(&plain[1..], level).expect("memory can always be compressed"));
+        packed
+    }
+
+    /// Reads what `encode` wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Entry, EntryFault> {
+        let malformed = |why: String| EntryFault::Malformed(why);
+        let (form, body) = bytes.split_first().ok_or_else(|| malformed("it is empty".to_owned()))?;
+        let unpacked;
+        let body = match *form {
+            FORM_PLAIN => body,
+            FORM_ZSTD => {
+                unpacked = zstd::bulk::decompress(body, limits::ENTRY_BYTES_MAX)
+                    .map_err(|e| malformed(e.to_string()))?;
+                &unpacked
+            }
+            other => return Err(EntryFault::FormUnknown(other)),
+        };
+        rmp_serde::from_slice(body).map_err(|e| malformed(e.to_string()))
+    }
 }
 
 /// Names one record of the tables.

@@ -93,6 +93,26 @@ pub enum StorageError {
         /// The epoch asked for.
         asked: Epoch,
     },
+    /// The data directory's identity is not readable, not this store's, or missing beside a journal. Restore the file, or
+    /// correct `store.id` in the configuration.
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tables failed. Restart: they are set aside and rebuilt from the journal.
+    Tables {
+        /// What sled or the record said.
+        why: String,
+    },
+    /// A decision of the journal is intact but cannot be read: a newer version wrote it. Install that version again.
+    Entry {
+        /// Its place.
+        seq: Seq,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl StorageError {
@@ -118,6 +138,9 @@ impl StorageError {
             Self::Gap { .. } => "AIS-5010",
             Self::Damaged { .. } => "AIS-5011",
             Self::EpochOlder { .. } => "AIS-5012",
+            Self::Identity { .. } => "AIS-5013",
+            Self::Tables { .. } => "AIS-5014",
+            Self::Entry { .. } => "AIS-5015",
         }
     }
 
@@ -164,6 +187,9 @@ impl fmt::Display for StorageError {
             Self::EpochOlder { journal, asked } => {
                 write!(f, "open the journal with epoch {}: it already holds epoch {}", asked.0, journal.0)
             }
+            Self::Identity { path, why } => write!(f, "read {}: {why}", path.display()),
+            Self::Tables { why } => f.write_str(why),
+            Self::Entry { seq, why } => write!(f, "apply decision {}: {why}", seq.0),
         }
     }
 }
@@ -199,6 +225,9 @@ mod tests {
             StorageError::Gap { from: Seq(1), to: Seq(2) },
             StorageError::Damaged { path, offset: 1, seq: Seq(1) },
             StorageError::EpochOlder { journal: Epoch(2), asked: Epoch(1) },
+            StorageError::Identity { path: PathBuf::from("/data/identity.json"), why: String::new() },
+            StorageError::Tables { why: "use the tables".to_owned() },
+            StorageError::Entry { seq: Seq(1), why: String::new() },
         ]);
         for (number, error) in (5001..).zip(&errors) {
             assert_eq!(Code::parse(error.code()).map(Code::number), Some(number), "{error}");

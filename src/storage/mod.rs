@@ -6,9 +6,14 @@
 //! - A byte that does not check is never served. It is set aside by name, and what is intact around it stays readable.
 //! - An error from a write or a sync is final for that writer: it refuses everything after (fsync errors are not retryable).
 //! - Every touch of the file system goes through [`disk::Disk`], so that a seed can cut the power at any operation.
+//! - The tables are a view: [`tables::Tables`] follows the journal and can be thrown away and rebuilt from it.
+//! - [`store::Store`] puts the two together: load, commit, durable, followed.
 //! - One writer to a directory: [`lock::DirLock`].
 
 pub mod disk;
 pub mod error;
+pub mod identity;
 pub mod journal;
 pub mod lock;
+pub mod store;
+pub mod tables;

@@ -1,0 +1,506 @@
+//! The shop's memory as the engine's shell sees it: load a record, commit a decision, hear when it is durable.
+//!
+//! Three threads share the work, each the only one to do it:
+//! the caller (daemon's loop) decides and loads · `commit` appends groups to the journal and syncs · `tables` follows.
+//! A group is whatever waits when the last sync returns. Reads see the overlay (decided, not yet in the tables) first,
+//! then the tables; a whole decision comes from the overlay while it is not durable, from the journal after.
+//!
+//! Invariants: a decision's place in the journal is the `seq` the engine gave it; `Progress::Durable` is told only after
+//! its sync; the overlay drops a record only when the tables hold it durably; when the commit thread fails it stops for
+//! good and says so, and the caller exits (a failed sync is not retried). Bounds: `COMMIT_QUEUE_MAX` decisions not yet
+//! durable, `TABLES_BEHIND_DECISIONS_MAX` not yet in the tables; `has_room` is asked before deciding.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{BundleRef, Seq, StoreId};
+use crate::engine::decision::{Entry, Key, Record};
+use crate::engine::input::Input;
+use crate::limits;
+
+use super::disk::OsDisk;
+use super::error::{Result, StorageError};
+use super::identity::{BoxIdentity, load_or_create};
+use super::journal::{Journal, JournalOptions, JournalView, OpenReport, Reader, prefix_that_fits};
+use super::lock::DirLock;
+use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
+
+/// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
+pub trait Roll: Send {
+    /// Hands over each record of a bundle.
+    fn records(
+        &self,
+        bundle: &BundleRef,
+        take: &mut dyn FnMut(Key, Record),
+    ) -> std::result::Result<(), String>;
+}
+
+/// What the store tells its owner, from its own threads.
+#[derive(Debug)]
+pub enum Progress {
+    /// Everything through here is durable.
+    Durable(Seq),
+    /// Everything through here is in the tables.
+    Followed(Seq),
+    /// The disk failed. Nothing more will become durable: exit.
+    Failed(String),
+}
+
+/// How to open a store.
+pub struct StoreOptions {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The shop.
+    pub store: StoreId,
+    /// Bytes of sled's cache.
+    pub cache_bytes: u64,
+    /// Days for which request ids are remembered.
+    pub request_days: i64,
+    /// Brings in members and codes.
+    pub roll: Box<dyn Roll>,
+    /// Hears progress.
+    pub tell: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// What opening found.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The journal's own report.
+    pub journal: OpenReport,
+    /// The tables did not open or check and were set aside here; they were rebuilt from the journal.
+    pub tables_set_aside: Option<PathBuf>,
+    /// Decisions applied to the tables at open.
+    pub applied: u64,
+}
+
+/// The open store.
+pub struct Store {
+    identity: BoxIdentity,
+    tables: Tables,
+    view: JournalView,
+    reader: Reader,
+    overlay: Overlay,
+    active: Option<ActiveBundle>,
+    next: Seq,
+    durable: Arc<AtomicU64>,
+    followed: Arc<AtomicU64>,
+    to_commit: Option<SyncSender<Arc<Entry>>>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: DirLock,
+}
+
+impl Store {
+    /// Opens a data directory: takes its lock, opens the journal, brings the tables up to it.
+    pub fn open(options: StoreOptions) -> Result<(Store, Recovered)> {
+        let dir = &options.dir;
+        prepare(dir)?;
+        let lock = DirLock::take(dir)?;
+        let identity = load_or_create(dir, &options.store)?;
+        let (tables, set_aside) = open_tables(dir, options.cache_bytes)?;
+        let applied = tables.applied().map_err(tables_error)?;
+        let seed = u64::from_be_bytes(identity.secret[..8].try_into().expect("8 of 32 bytes"));
+        let mut journal_options = JournalOptions::new(identity.epoch, seed);
+        journal_options.known = applied;
+        let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
+        let view = journal.view();
+        let caught_up = catch_up(&tables, &view, applied, &*options.roll)?;
+        let active = tables.active().map_err(tables_error)?;
+        let next = journal.next_seq();
+        let last = Seq(next.0 - 1);
+        let durable = Arc::new(AtomicU64::new(last.0));
+        let followed = Arc::new(AtomicU64::new(last.0));
+        let tell: Arc<dyn Fn(Progress) + Send + Sync> = Arc::from(options.tell);
+        let (to_commit, committing) = sync_channel(limits::COMMIT_QUEUE_MAX);
+        let (to_tables, following) = sync_channel(limits::TABLES_BEHIND_DECISIONS_MAX);
+        let committer =
+            Committer { journal, queue: committing, to_tables, durable: durable.clone(), tell: tell.clone() };
+        let follower = Follower {
+            tables: tables.clone(),
+            queue: following,
+            followed: followed.clone(),
+            roll: options.roll,
+            tell,
+            request_ms: options.request_days * 86_400_000,
+            cursor: Vec::new(),
+        };
+        let threads =
+            vec![spawn("commit", move || committer.run())?, spawn("tables", move || follower.run())?];
+        let recovered = Recovered { journal: report, tables_set_aside: set_aside, applied: caught_up };
+        let reader = view.reader(Seq(1));
+        let store = Store {
+            identity,
+            tables,
+            view,
+            reader,
+            overlay: Overlay::default(),
+            active,
+            next,
+            durable,
+            followed,
+            to_commit: Some(to_commit),
+            threads,
+            _lock: lock,
+        };
+        Ok((store, recovered))
+    }
+
+    /// Who this box is.
+    pub fn identity(&self) -> &BoxIdentity {
+        &self.identity
+    }
+
+    /// The bundle that was active when the store was opened.
+    pub fn active_bundle(&self) -> Option<&ActiveBundle> {
+        self.active.as_ref()
+    }
+
+    /// The place of the next decision.
+    pub fn next_seq(&self) -> Seq {
+        self.next
+    }
+
+    /// The journal, for reading from other threads.
+    pub fn journal(&self) -> JournalView {
+        self.view.clone()
+    }
+
+    /// The tables, for status.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The last durable decision.
+    pub fn durable(&self) -> Seq {
+        Seq(self.durable.load(Ordering::Acquire))
+    }
+
+    /// The last decision the tables hold.
+    pub fn followed(&self) -> Seq {
+        Seq(self.followed.load(Ordering::Acquire))
+    }
+
+    /// May one more decision be made? If not, answer 503.
+    pub fn has_room(&self) -> bool {
+        let last = self.next.0 - 1;
+        last - self.durable().0 < limits::COMMIT_QUEUE_MAX as u64
+            && last - self.followed().0 < limits::TABLES_BEHIND_DECISIONS_MAX as u64
+    }
+
+    /// What stands under a key now, decisions not yet durable included.
+    pub fn load(&mut self, key: &Key) -> Result<Option<Record>> {
+        self.overlay.forget(self.durable(), self.followed());
+        if let Key::Decision(seq) = key {
+            return Ok(self.decision(*seq)?.map(|entry| Record::Decision(Box::new(entry))));
+        }
+        match self.overlay.records.get(key) {
+            Some((_, record)) => Ok(record.clone()),
+            None => self.tables.get(key).map_err(tables_error),
+        }
+    }
+
+    /// A decision as it stands in the journal; `None` if it was never made or is gone.
+    pub fn decision(&mut self, seq: Seq) -> Result<Option<Entry>> {
+        if let Some(entry) = self.overlay.entries.get(&seq) {
+            return Ok(Some((**entry).clone()));
+        }
+        read_decision(&mut self.reader, seq)
+    }
+
+    /// Sends a decision on its way to the disk. It counts at once for `load`; it is durable when told so.
+    pub fn commit(&mut self, entry: Box<Entry>) -> Result<()> {
+        assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
+        self.next = Seq(entry.seq.0 + 1);
+        let entry: Arc<Entry> = Arc::from(entry);
+        self.overlay.forget(self.durable(), self.followed());
+        self.overlay.add(&entry);
+        let sent = self.to_commit.as_ref().map(|queue| queue.send(entry));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(StorageError::Poisoned),
+        }
+    }
+
+    /// Lets everything decided become durable and the tables follow, then lets go of the directory.
+    pub fn close(mut self) {
+        self.to_commit = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(
+                    "a storage thread panicked while closing; the journal is whole, the tables will catch up"
+                );
+            }
+        }
+    }
+}
+
+/// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
+pub fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
+    if reader.position() != seq {
+        reader.seek(seq);
+    }
+    match reader.next() {
+        Ok(Some(raw)) if raw.seq == seq => match Entry::decode(raw.payload) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(fault) => {
+                tracing::error!(seq = seq.0, %fault, "a decision of the journal cannot be read");
+                Ok(None)
+            }
+        },
+        Ok(_) => Ok(None),
+        Err(StorageError::Pruned { .. } | StorageError::Gap { .. } | StorageError::Damaged { .. }) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Overlay {
+    records: BTreeMap<Key, (Seq, Option<Record>)>,
+    touched: VecDeque<(Seq, Vec<Key>)>,
+    entries: BTreeMap<Seq, Arc<Entry>>,
+}
+
+impl Overlay {
+    fn add(&mut self, entry: &Arc<Entry>) {
+        for change in &entry.changes {
+            self.records.insert(change.key.clone(), (entry.seq, change.record.clone()));
+        }
+        self.touched.push_back((entry.seq, entry.changes.iter().map(|change| change.key.clone()).collect()));
+        self.entries.insert(entry.seq, entry.clone());
+    }
+
+    fn forget(&mut self, durable: Seq, followed: Seq) {
+        while self.entries.first_key_value().is_some_and(|(seq, _)| *seq <= durable) {
+            self.entries.pop_first();
+        }
+        while self.touched.front().is_some_and(|(seq, _)| *seq <= followed) {
+            let (_, keys) = self.touched.pop_front().expect("there is a first one");
+            for key in keys {
+                if self.records.get(&key).is_some_and(|(seq, _)| *seq <= followed) {
+                    self.records.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+struct Committer {
+    journal: Journal,
+    queue: Receiver<Arc<Entry>>,
+    to_tables: SyncSender<Arc<Entry>>,
+    durable: Arc<AtomicU64>,
+    tell: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl Committer {
+    fn run(mut self) {
+        let mut group: Vec<Arc<Entry>> = Vec::with_capacity(limits::GROUP_DECISIONS_MAX);
+        while let Ok(first) = self.queue.recv() {
+            group.push(first);
+            while group.len() < limits::GROUP_DECISIONS_MAX {
+                let Ok(next) = self.queue.try_recv() else { break };
+                group.push(next);
+            }
+            if let Err(error) = self.commit(&group) {
+                tracing::error!(%error, code = error.code(), "the disk failed; nothing more is acknowledged");
+                (self.tell)(Progress::Failed(error.to_string()));
+                return;
+            }
+            for entry in group.drain(..) {
+                if self.to_tables.send(entry).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &[Arc<Entry>]) -> Result<()> {
+        let bytes: Vec<Vec<u8>> = group.iter().map(|entry| entry.encode()).collect();
+        let mut rest = &bytes[..];
+        let mut expected = group[0].seq;
+        while !rest.is_empty() {
+            let fits = prefix_that_fits(rest).max(1);
+            let range = self.journal.append(&rest[..fits])?;
+            assert_eq!(range.first, expected, "the journal gives the place the engine decided for");
+            expected = Seq(range.last.0 + 1);
+            self.durable.store(range.last.0, Ordering::Release);
+            (self.tell)(Progress::Durable(range.last));
+            rest = &rest[fits..];
+        }
+        Ok(())
+    }
+}
+
+struct Follower {
+    tables: Tables,
+    queue: Receiver<Arc<Entry>>,
+    followed: Arc<AtomicU64>,
+    roll: Box<dyn Roll>,
+    tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    request_ms: i64,
+    cursor: Vec<u8>,
+}
+
+impl Follower {
+    fn run(mut self) {
+        while let Ok(first) = self.queue.recv() {
+            let mut pending = vec![first];
+            let closed = loop {
+                if pending.len() >= limits::TABLES_BATCH_DECISIONS {
+                    break false;
+                }
+                match self.queue.recv_timeout(Duration::from_millis(limits::TABLES_FOLLOW_MS)) {
+                    Ok(entry) => pending.push(entry),
+                    Err(RecvTimeoutError::Timeout) => break false,
+                    Err(RecvTimeoutError::Disconnected) => break true,
+                }
+            };
+            if let Err(fault) = self.follow(&pending) {
+                tracing::error!(%fault, "the tables failed; they are rebuilt from the journal at the next start");
+                (self.tell)(Progress::Failed(fault.to_string()));
+                return;
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+
+    fn follow(&mut self, pending: &[Arc<Entry>]) -> std::result::Result<(), TablesFault> {
+        let Some(last) = pending.last() else { return Ok(()) };
+        apply(&self.tables, pending.iter().map(|entry| &**entry), &*self.roll)?;
+        self.followed.store(last.seq.0, Ordering::Release);
+        (self.tell)(Progress::Followed(last.seq));
+        self.cursor = self.tables.sweep_requests(&self.cursor, UnixMs(last.at.0 - self.request_ms))?;
+        Ok(())
+    }
+}
+
+/// Applies decisions in order. Members and codes of a bundle come in at the place where it became active.
+fn apply<'a>(
+    tables: &Tables,
+    entries: impl Iterator<Item = &'a Entry>,
+    roll: &dyn Roll,
+) -> std::result::Result<(), TablesFault> {
+    let mut batch = Batch::default();
+    for entry in entries {
+        batch.add(entry.seq, &entry.changes);
+        if let Input::Activate(reference) = &entry.input {
+            import(tables, reference, roll)?;
+            batch.activate(ActiveBundle { reference: reference.clone(), since: entry.at });
+            tables.apply(&std::mem::take(&mut batch))?;
+            batch.add(entry.seq, &[]);
+        }
+    }
+    tables.apply(&batch)
+}
+
+fn import(tables: &Tables, reference: &BundleRef, roll: &dyn Roll) -> std::result::Result<(), TablesFault> {
+    let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
+    let mut failed = Ok(());
+    let keep = |known: &Record, new: &Record| match (known, new) {
+        (Record::Member(known), Record::Member(new)) => known.as_of > new.as_of,
+        _ => false,
+    };
+    let outcome = roll.records(reference, &mut |key, record| {
+        records.push((key, record));
+        if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
+            failed = tables.import(&std::mem::take(&mut records), keep);
+        }
+    });
+    failed?;
+    tables.import(&records, keep)?;
+    if let Err(why) = outcome {
+        tracing::error!(
+            version = reference.version,
+            why,
+            "members of the bundle could not be read; those read stay"
+        );
+    }
+    tables.sync()
+}
+
+/// Brings the tables up to the journal. Returns how many decisions they lacked.
+fn catch_up(tables: &Tables, view: &JournalView, applied: Seq, roll: &dyn Roll) -> Result<u64> {
+    let mut reader = view.reader(Seq(applied.0 + 1));
+    let mut pending: Vec<Entry> = Vec::new();
+    let mut count = 0;
+    loop {
+        match reader.next() {
+            Ok(Some(raw)) => match Entry::decode(raw.payload) {
+                Ok(entry) => pending.push(entry),
+                Err(fault) => return Err(StorageError::Entry { seq: raw.seq, why: fault.to_string() }),
+            },
+            Ok(None) => break,
+            Err(error @ (StorageError::Gap { .. } | StorageError::Pruned { .. })) => {
+                tracing::error!(%error, code = error.code(), "decisions are missing; the tables go on behind them");
+                if let StorageError::Pruned { first, .. } = error {
+                    reader.seek(first);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        if pending.len() == limits::TABLES_BATCH_DECISIONS {
+            count += pending.len() as u64;
+            apply(tables, pending.iter(), roll).map_err(tables_error)?;
+            pending.clear();
+        }
+    }
+    if !pending.is_empty() {
+        count += pending.len() as u64;
+        apply(tables, pending.iter(), roll).map_err(tables_error)?;
+    }
+    Ok(count)
+}
+
+fn prepare(dir: &Path) -> Result<()> {
+    use super::disk::{Disk, DiskOp};
+    OsDisk.create_dir_all(dir)?;
+    let probe = dir.join("writable");
+    fs::write(&probe, b"?").map_err(|e| StorageError::disk(DiskOp::Write, &probe, e))?;
+    fs::remove_file(&probe).map_err(|e| StorageError::disk(DiskOp::Remove, &probe, e))?;
+    OsDisk.sync_dir(dir)?;
+    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => OsDisk.sync_dir(parent),
+        None => Ok(()),
+    }
+}
+
+/// Opens the tables; what does not open or check is set aside by name and made anew.
+fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)> {
+    use super::disk::DiskOp;
+    let path = dir.join("tables");
+    let opened = Tables::open(&path, cache_bytes).and_then(|tables| {
+        tables.applied()?;
+        tables.active()?;
+        Ok(tables)
+    });
+    match opened {
+        Ok(tables) => Ok((tables, None)),
+        Err(fault) => {
+            let aside = (1..).map(|n| dir.join(format!("tables.damaged-{n}"))).find(|path| !path.exists());
+            let aside = aside.expect("numbers do not run out");
+            tracing::error!(%fault, aside = %aside.display(), "the tables are set aside and rebuilt from the journal");
+            fs::rename(&path, &aside).map_err(|e| StorageError::disk(DiskOp::Rename, &path, e))?;
+            Ok((Tables::open(&path, cache_bytes).map_err(tables_error)?, Some(aside)))
+        }
+    }
+}
+
+fn tables_error(fault: TablesFault) -> StorageError {
+    StorageError::Tables { why: fault.to_string() }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    use super::disk::DiskOp;
+    let failed = |error| StorageError::disk(DiskOp::Create, Path::new(name), error);
+    Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
+}
