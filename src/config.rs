@@ -269,9 +269,10 @@ impl Config {
 
         let mut section = reader.section("broker");
         let is_external = section.word("mode", "embedded", &[("embedded", false), ("external", true)]);
-        let listen: SocketAddr = section.text("listen", "127.0.0.1:1883", "a loopback address and port", |text| {
-            text.parse().map_err(|_| format!("{} is no address and port", reader::literal(text)))
-        });
+        let listen: SocketAddr =
+            section.text("listen", "127.0.0.1:1883", "a loopback address and port", |text| {
+                text.parse().map_err(|_| format!("{} is no address and port", reader::literal(text)))
+            });
         let open_on_loopback = section.boolean("open_on_loopback", true);
         let devices_file = section.text("devices_file", "", "a path", |text| Ok(given(text).map(at_file)));
         let broker_url = section.text("url", "", URL_ALLOWED, server_url);
@@ -304,8 +305,10 @@ impl Config {
 
         let mut section = reader.section("log");
         let formats = &[("text", LogFormat::Text), ("journald", LogFormat::Journald)];
-        let log =
-            Log { level: section.word("level", "info", LEVELS), format: section.word("format", "text", formats) };
+        let log = Log {
+            level: section.word("level", "info", LEVELS),
+            format: section.word("format", "text", formats),
+        };
         section.finish();
 
         let mut section = reader.section("devices");
@@ -316,7 +319,11 @@ impl Config {
         let data_dir = match &environment.data_dir {
             None => data_dir,
             Some(path) => {
-                reader.overridden("store.data_dir", reader::literal(&path.to_string_lossy()), DATA_DIR_VARIABLE);
+                reader.overridden(
+                    "store.data_dir",
+                    reader::literal(&path.to_string_lossy()),
+                    DATA_DIR_VARIABLE,
+                );
                 if !path.is_absolute() {
                     let message = format!("{DATA_DIR_VARIABLE} is not an absolute path");
                     reader.contradiction("store.data_dir", Code::ConfigValue, &message, "an absolute path");
@@ -338,18 +345,29 @@ impl Config {
             (true, Some(url)) => {
                 if devices_file.is_some() {
                     let message = "is of the embedded broker; an external one has a password file of its own";
-                    reader.contradiction("broker.devices_file", Code::KeysContradict, message, "mode = \"embedded\"");
+                    reader.contradiction(
+                        "broker.devices_file",
+                        Code::KeysContradict,
+                        message,
+                        "mode = \"embedded\"",
+                    );
                 }
                 Broker::External { url, login: broker_login }
             }
             (false, None) => {
                 if broker_login.is_some() {
                     let message = "is of an external broker; the embedded one needs none";
-                    reader.contradiction("broker.username", Code::KeysContradict, message, "mode = \"external\"");
+                    reader.contradiction(
+                        "broker.username",
+                        Code::KeysContradict,
+                        message,
+                        "mode = \"external\"",
+                    );
                 }
                 if !listen.ip().is_loopback() {
                     let message = "the embedded broker serves loopback only: it does not encrypt";
-                    let allowed = "127.0.0.1:PORT, [::1]:PORT, or mode = \"external\" with a broker that has TLS";
+                    let allowed =
+                        "127.0.0.1:PORT, [::1]:PORT, or mode = \"external\" with a broker that has TLS";
                     reader.contradiction("broker.listen", Code::BrokerNotLoopback, message, allowed);
                 }
                 if !open_on_loopback && devices_file.is_none() {
@@ -423,13 +441,14 @@ fn read_login(section: &mut reader::Section<'_, '_>, at_file: &dyn Fn(&str) -> P
         Ok(username)
     });
     let allowed = "a path, or \"credential:NAME\"";
-    let password = section.text("password_file", "", allowed, |text| match text.strip_prefix("credential:") {
-        Some(name) if name.is_empty() || name.contains('/') || name.starts_with('.') => {
-            Err(format!("{} is no name of a credential", reader::literal(name)))
-        }
-        Some(name) => Ok(Some(SecretSource::Credential(name.to_owned()))),
-        None => Ok(given(text).map(|path| SecretSource::File(at_file(path)))),
-    });
+    let password =
+        section.text("password_file", "", allowed, |text| match text.strip_prefix("credential:") {
+            Some(name) if name.is_empty() || name.contains('/') || name.starts_with('.') => {
+                Err(format!("{} is no name of a credential", reader::literal(name)))
+            }
+            Some(name) => Ok(Some(SecretSource::Credential(name.to_owned()))),
+            None => Ok(given(text).map(|path| SecretSource::File(at_file(path)))),
+        });
     (username, password)
 }
 

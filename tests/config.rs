@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use aisled::config::{
-    Broker, Config, ConfigError, DATA_DIR_VARIABLE, Environment, Loaded, Origin, SecretSource, ServerUrl, TrustedKey,
+    Broker, Config, ConfigError, DATA_DIR_VARIABLE, Environment, Loaded, Origin, SecretSource, ServerUrl,
+    TrustedKey,
 };
 use aisled::domain::code::Code;
 
@@ -84,13 +85,16 @@ journal_retention_days = 7
 [log]
 level = 3
 ";
-    assert_eq!(problems(text), [
-        (2, 6, Code::ConfigValue, "store.id".to_owned()),
-        (3, 1, Code::ConfigUnknownKey, "store.dta_dir".to_owned()),
-        (5, 8, Code::ConfigValue, "broker.mode".to_owned()),
-        (7, 26, Code::ConfigValue, "storage.journal_retention_days".to_owned()),
-        (9, 9, Code::ConfigWrongType, "log.level".to_owned()),
-    ]);
+    assert_eq!(
+        problems(text),
+        [
+            (2, 6, Code::ConfigValue, "store.id".to_owned()),
+            (3, 1, Code::ConfigUnknownKey, "store.dta_dir".to_owned()),
+            (5, 8, Code::ConfigValue, "broker.mode".to_owned()),
+            (7, 26, Code::ConfigValue, "storage.journal_retention_days".to_owned()),
+            (9, 9, Code::ConfigWrongType, "log.level".to_owned()),
+        ]
+    );
     let message = parse(text).expect_err("five are wrong").to_string();
     for part in [
         "/etc/aisled/aisled.toml:3:1: AIS-4003: store.dta_dir: unknown key; did you mean data_dir?",
@@ -104,7 +108,9 @@ level = 3
 
 #[test]
 fn does_a_line_that_is_no_toml_hide_the_other_errors() {
-    let found = problems("[store]\nid = shop 1\ndata_dir = \"data\"\n[brokr]\nx = 1\n[log]\nlevel = \"info\"\nlevel = \"warn\"\n");
+    let found = problems(
+        "[store]\nid = shop 1\ndata_dir = \"data\"\n[brokr]\nx = 1\n[log]\nlevel = \"info\"\nlevel = \"warn\"\n",
+    );
     let codes: Vec<(usize, Code)> = found.iter().map(|(line, _, code, _)| (*line, *code)).collect();
     for expected in [
         (2, Code::ConfigSyntax),
@@ -114,13 +120,17 @@ fn does_a_line_that_is_no_toml_hide_the_other_errors() {
     ] {
         assert!(codes.contains(&expected), "{expected:?} is missing in {codes:?}");
     }
-    assert!(codes.iter().filter(|(line, _)| *line == 2).all(|(_, code)| *code == Code::ConfigSyntax), "{codes:?}");
+    assert!(
+        codes.iter().filter(|(line, _)| *line == 2).all(|(_, code)| *code == Code::ConfigSyntax),
+        "{codes:?}"
+    );
 }
 
 #[test]
 fn is_a_column_counted_in_characters() {
     assert_eq!(problems("[log] # 日志\nx.店 = 1 \n\"级别\" = 1\n").len(), 2);
-    let [(line, column, ..)] = &problems("log = { level = \"info\", format = \"日\", 级 = 1 }\n")[..] else {
+    let [(line, column, ..)] = &problems("log = { level = \"info\", format = \"日\", 级 = 1 }\n")[..]
+    else {
         panic!("a bare key in Chinese is one syntax error, and what follows on its line is not told");
     };
     assert_eq!((*line, *column), (1, 39));
@@ -151,7 +161,11 @@ fn which_keys_contradict_each_other() {
             Code::KeysContradict,
             "broker.devices_file",
         ),
-        ("[head_office]\nusername = \"a\"\npassword_file = \"p\"", Code::KeysContradict, "head_office.username"),
+        (
+            "[head_office]\nusername = \"a\"\npassword_file = \"p\"",
+            Code::KeysContradict,
+            "head_office.username",
+        ),
         ("[head_office]\nurl = \"mqtts://head\"", Code::ConfigKeyMissing, "store.id"),
         (&format!("{office}password_file = \"p\""), Code::KeysContradict, "head_office.password_file"),
     ] {
@@ -192,7 +206,9 @@ fn what_does_a_full_file_mean() {
     );
     let config = config(&text);
     assert_eq!((config.store.id.as_str(), config.store.data_dir), ("sh-021", PathBuf::from("/srv/aisled")));
-    let Broker::External { url, login: Some(login) } = config.broker else { panic!("the broker is external") };
+    let Broker::External { url, login: Some(login) } = config.broker else {
+        panic!("the broker is external")
+    };
     assert_eq!(url.to_string(), "mqtt://[::1]:1884");
     assert!(url.is_loopback());
     assert_eq!(login.password, SecretSource::File(PathBuf::from("/etc/aisled/broker.password")));
@@ -209,8 +225,19 @@ fn what_does_a_full_file_mean() {
 #[test]
 fn which_addresses_and_keys_are_refused() {
     for url in [
-        "head", "http://head", "mqtt://", "mqtt://:1", "mqtt://a:0", "mqtt://a:65536", "mqtt://a/b", "mqtt://a b",
-        "mqtt://[::1", "mqtt://[x]", "mqtt://[::1]x", "mqtt://u@h", "mqtt://a:1:2",
+        "head",
+        "http://head",
+        "mqtt://",
+        "mqtt://:1",
+        "mqtt://a:0",
+        "mqtt://a:65536",
+        "mqtt://a/b",
+        "mqtt://a b",
+        "mqtt://[::1",
+        "mqtt://[x]",
+        "mqtt://[::1]x",
+        "mqtt://u@h",
+        "mqtt://a:1:2",
     ] {
         assert!(ServerUrl::parse(url).is_err(), "{url}");
     }
@@ -226,9 +253,11 @@ fn which_addresses_and_keys_are_refused() {
 #[test]
 fn what_may_the_environment_say() {
     let environment = Environment { data_dir: Some(PathBuf::from("/tmp/x")), ..Environment::default() };
-    let loaded = Config::parse(Path::new("a.toml"), "[store]\ndata_dir = \"/srv\"", &environment).expect("it is right");
+    let loaded = Config::parse(Path::new("a.toml"), "[store]\ndata_dir = \"/srv\"", &environment)
+        .expect("it is right");
     assert_eq!(loaded.config.store.data_dir, Path::new("/tmp/x"));
-    let setting = loaded.settings.iter().find(|setting| setting.key == "store.data_dir").expect("it is a key");
+    let setting =
+        loaded.settings.iter().find(|setting| setting.key == "store.data_dir").expect("it is a key");
     assert_eq!((&*setting.value, setting.origin), ("\"/tmp/x\"", Origin::Environment(DATA_DIR_VARIABLE)));
     let relative = Environment { data_dir: Some(PathBuf::from("x")), ..Environment::default() };
     assert!(Config::parse(Path::new("a.toml"), "", &relative).is_err());
@@ -242,14 +271,25 @@ fn which_file_is_read() {
     let codes = |result: Result<Loaded, ConfigError>| {
         result.map_err(|error| error.problems.iter().map(|problem| problem.code).collect::<Vec<_>>())
     };
-    assert_eq!(codes(Config::load(None, &named)), Err(vec![Code::ConfigUnreadable]), "a named file must be there");
+    assert_eq!(
+        codes(Config::load(None, &named)),
+        Err(vec![Code::ConfigUnreadable]),
+        "a named file must be there"
+    );
     std::fs::write(&file, "[store]\nid = \"here\"\n").expect("it can be written");
-    assert_eq!(Config::load(None, &named).map(|loaded| loaded.config.store.id.to_string()), Ok("here".to_owned()));
+    assert_eq!(
+        Config::load(None, &named).map(|loaded| loaded.config.store.id.to_string()),
+        Ok("here".to_owned())
+    );
     let other = dir.path().join("b.toml");
     std::fs::write(&other, "[store]\nid = \"there\"\n").expect("it can be written");
     let loaded = Config::load(Some(&other), &named).expect("the argument goes before the environment");
     assert_eq!((loaded.config.store.id.as_str(), loaded.file.as_deref()), ("there", Some(other.as_path())));
-    assert_eq!(codes(Config::load(Some(dir.path()), &named)), Err(vec![Code::ConfigUnreadable]), "a directory");
+    assert_eq!(
+        codes(Config::load(Some(dir.path()), &named)),
+        Err(vec![Code::ConfigUnreadable]),
+        "a directory"
+    );
     std::fs::write(&file, vec![b'#'; 1024 * 1024 + 1]).expect("it can be written");
     assert_eq!(codes(Config::load(None, &named)), Err(vec![Code::ConfigUnreadable]), "a file too long");
 }

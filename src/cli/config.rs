@@ -85,7 +85,10 @@ pub fn write_error(error: &ConfigError, json: bool, out: &mut dyn Write) -> std:
         writeln!(out, "{error}")?;
         let count = error.problems.len();
         let (errors, code) = (if count == 1 { "error" } else { "errors" }, error.problems[0].code);
-        writeln!(out, "{count} {errors}; `aisled explain {code}` tells more, `aisled config doc` prints the manual")?;
+        writeln!(
+            out,
+            "{count} {errors}; `aisled explain {code}` tells more, `aisled config doc` prints the manual"
+        )?;
     }
     Ok(Exit::Usage)
 }
@@ -144,7 +147,9 @@ fn write_settings(loaded: &Loaded, with_origin: bool, out: &mut dyn Write) -> st
 fn origin_text(setting: &Setting, loaded: &Loaded) -> String {
     match (setting.origin, &loaded.file) {
         (Origin::Default, _) => "default".to_owned(),
-        (Origin::File(Position { line, column }), Some(file)) => format!("{}:{line}:{column}", file.display()),
+        (Origin::File(Position { line, column }), Some(file)) => {
+            format!("{}:{line}:{column}", file.display())
+        }
         (Origin::File(Position { line, column }), None) => format!("{line}:{column}"),
         (Origin::Environment(variable), _) => format!("${variable}"),
     }
@@ -202,7 +207,10 @@ mod tests {
         let bad = "[log]\nlevel = 1\nfromat = 'text'\n";
         let (exit, told) = ran(bad, |file| ConfigVerb::Validate { file, json: false });
         assert_eq!((exit, told.lines().count()), (Exit::Usage, 3));
-        assert!(told.contains("DIR/a.toml:2:9: AIS-4004") && told.contains("DIR/a.toml:3:1: AIS-4003"), "{told}");
+        assert!(
+            told.contains("DIR/a.toml:2:9: AIS-4004") && told.contains("DIR/a.toml:3:1: AIS-4003"),
+            "{told}"
+        );
         let (exit, told) = ran(bad, |file| ConfigVerb::Validate { file, json: true });
         let told: Value = serde_json::from_str(&told).expect("it is JSON");
         assert_eq!((exit, &told["problems"][1]["code"]), (Exit::Usage, &json!("AIS-4003")));

@@ -15,7 +15,8 @@ use super::{Origin, Setting};
 use crate::domain::code::Code;
 
 /// Words that end the name of a key which would hold a secret itself.
-const SECRET_WORDS: &[&str] = &["password", "passwd", "secret", "passphrase", "private_key", "api_key", "token"];
+const SECRET_WORDS: &[&str] =
+    &["password", "passwd", "secret", "passphrase", "private_key", "api_key", "token"];
 
 /// One reading of one file.
 pub(super) struct Reader<'t> {
@@ -57,7 +58,13 @@ impl<'t> Reader<'t> {
                     DeValue::Table(table) => table,
                     other => {
                         let message = format!("is {}", kind_of(&other));
-                        self.push(Some(at), name, Code::ConfigWrongType, message, &format!("a section, [{name}]"));
+                        self.push(
+                            Some(at),
+                            name,
+                            Code::ConfigWrongType,
+                            message,
+                            &format!("a section, [{name}]"),
+                        );
                         DeTable::new()
                     }
                 }
@@ -109,10 +116,15 @@ impl<'t> Reader<'t> {
             .filter_map(|problem| problem.position.map(|position| position.line))
             .collect();
         self.problems.retain(|problem| {
-            problem.code == Code::ConfigSyntax || !problem.position.is_some_and(|at| broken.contains(&at.line))
+            problem.code == Code::ConfigSyntax
+                || !problem.position.is_some_and(|at| broken.contains(&at.line))
         });
         self.problems.sort_by(|a, b| (a.position, &a.key).cmp(&(b.position, &b.key)));
-        if self.problems.is_empty() { Ok(self.settings) } else { Err(ConfigError { problems: self.problems }) }
+        if self.problems.is_empty() {
+            Ok(self.settings)
+        } else {
+            Err(ConfigError { problems: self.problems })
+        }
     }
 
     fn unknown(&mut self, at: Position, key: &str, typed: &str, what: &str, known: Vec<&'static str>) {
@@ -218,7 +230,10 @@ impl Section<'_, '_> {
         let read_entries = |value: &DeValue<'_>| {
             let entries = value.as_array().ok_or(Refused::Type)?;
             if entries.len() > entries_max {
-                return Err(Refused::Value(format!("holds {} entries, at most {entries_max}", entries.len())));
+                return Err(Refused::Value(format!(
+                    "holds {} entries, at most {entries_max}",
+                    entries.len()
+                )));
             }
             let mut good = Vec::new();
             for entry in entries.iter() {

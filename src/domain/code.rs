@@ -197,7 +197,7 @@ codes! {
         remedy: "check the name, the box's DNS server and its line; selling goes on", "检查域名、DNS 与线路；销售不受影响";
     HeadOfficeUnreachable = 4107, 503, "head office does not answer", "总部无应答",
         cause: "no connection to head_office.url could be opened", "无法连接 head_office.url",
-        remedy: "check the line, the firewall and the port; selling goes on and the journal waits", "检查线路、防火墙与端口；销售继续，待发数据会保留";
+        remedy: "check the line, the firewall and the port, and for a public address IPAddressAllow= of the systemd unit; selling goes on and the journal waits", "检查线路、防火墙与端口；公网地址还须在 systemd 单元中加 IPAddressAllow=；销售继续，待发数据会保留";
     PlainTextToHeadOffice = 4108, 503, "head office is spoken to in plain text", "与总部的通信未加密",
         cause: "head_office.url begins with mqtt:// and leaves this machine", "head_office.url 以 mqtt:// 开头且不在本机",
         remedy: "use mqtts://, or a tunnel that ends on this machine", "改用 mqtts://，或使用终点在本机的加密隧道";
