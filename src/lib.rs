@@ -1,6 +1,9 @@
 //! THE MAP.
 
 pub mod bundle;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod devices;
 pub mod domain;
 pub mod engine;

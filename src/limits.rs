@@ -99,6 +99,26 @@ pub const SEQ_SKIP: u64 = SEGMENT_BYTES_MAX / 4;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
+// --- configuration and checks ---
+
+/// Bytes of aisled.toml and of the devices file, each: a thousand devices need a tenth of it.
+pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a secret in its file: any password or token, not a disk image.
+pub const SECRET_BYTES_MAX: usize = 4 * 1024;
+/// Tills and kiosks of one shop: ten times a hypermarket's.
+pub const DEVICES_MAX: usize = 1_000;
+/// Keys whose bundles are trusted at once: a current one, the next, and a few of a franchise.
+pub const TRUSTED_KEYS_MAX: usize = 16;
+/// Milliseconds that a check waits for a server to answer.
+pub const CHECK_CONNECT_TIMEOUT_MS: u64 = 3_000;
+/// Addresses of one server that a check tries: with the wait above, at most 12 s.
+pub const CHECK_ADDRESSES_MAX: usize = 4;
+/// A wall clock before this (2026-01-01T00:00:00Z) was never set: this program is younger.
+pub const CLOCK_UNIX_MS_MIN: i64 = 1_767_225_600_000;
+/// A wall clock after this (2100-01-01T00:00:00Z) is wrong: no box lives so long.
+pub const CLOCK_UNIX_MS_MAX: i64 = 4_102_444_800_000;
+
+const _: () = assert!(CLOCK_UNIX_MS_MIN < CLOCK_UNIX_MS_MAX);
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);
 const _: () = assert!(SEGMENT_AHEAD_BYTES <= SEGMENT_BYTES_MAX);

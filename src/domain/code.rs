@@ -150,6 +150,68 @@ codes! {
     ShuttingDown = 2904, 503, "shutting down", "正在停止",
         cause: "the daemon is being stopped", "服务正在停止",
         remedy: "repeat with the same id when svc/engine/status says ready", "待 svc/engine/status 就绪后以相同编号重发";
+
+    ConfigUnreadable = 4001, 503, "configuration cannot be read", "无法读取配置文件",
+        cause: "aisled.toml does not exist, may not be read, or is larger than 1 MiB", "aisled.toml 不存在、无读取权限，或超过 1 MiB",
+        remedy: "check the path given with --config or AISLED_CONFIG and its permissions; `aisled config doc` prints a file to begin with", "检查 --config 或 AISLED_CONFIG 给出的路径及权限；`aisled config doc` 可输出初始配置";
+    ConfigSyntax = 4002, 503, "configuration is not TOML", "配置文件不是合法的 TOML",
+        cause: "the line and column named do not follow TOML's grammar, or the file is not UTF-8", "所指行列不符合 TOML 语法，或文件不是 UTF-8 编码",
+        remedy: "correct the place named: texts stand in double quotes, a key stands once; save as UTF-8, not GBK", "修正所指位置：文本加双引号，同一键只写一次；以 UTF-8（而非 GBK）保存";
+    ConfigUnknownKey = 4003, 503, "unknown configuration key", "未知的配置项",
+        cause: "the section or key is not one of this version", "该节或键不属于本版本",
+        remedy: "take the name suggested, or look it up with `aisled config doc`", "改用提示的名称，或用 `aisled config doc` 查询";
+    ConfigWrongType = 4004, 503, "configuration value of the wrong type", "配置值类型错误",
+        cause: "the value is, for example, a text where a number is expected", "例如应为数字处写了文本",
+        remedy: "write what the message allows", "按提示的类型填写";
+    ConfigValue = 4005, 503, "configuration value not allowed", "配置值不被允许",
+        cause: "the value has the right type but is out of range or not in the form needed", "类型正确，但超出范围或格式不符",
+        remedy: "write what the message allows", "按提示的范围或格式填写";
+    ConfigKeyMissing = 4006, 503, "configuration key missing", "缺少配置项",
+        cause: "another key makes this one necessary", "另一配置项要求必须填写此项",
+        remedy: "add the key the message names", "补充提示中的配置项";
+    SecretInConfig = 4007, 503, "secret in the configuration", "配置中含有密钥",
+        cause: "the key would put a password or private key into a file that is shown, copied and backed up", "该键会把密码或私钥写进会被查看、复制和备份的文件",
+        remedy: "put the secret into a file of its own (mode 0600) or a systemd credential, and name it with the key that ends in _file", "将密钥放入单独文件（权限 0600）或 systemd 凭据，并用以 _file 结尾的键指向它";
+    KeysContradict = 4008, 503, "configuration keys contradict", "配置项互相矛盾",
+        cause: "two keys ask for different things", "两个配置项的要求不一致",
+        remedy: "decide which of the two is meant, as the message says", "按提示二者取一";
+    DevicesFile = 4009, 503, "bad line in the devices file", "设备文件中有错误行",
+        cause: "a line does not hold a device id and the proof of its password, or a device stands twice", "某行不是“设备号 密码凭证”，或设备重复",
+        remedy: "write DEVICE sha256:SALT:DIGEST, each device once", "每行写“设备号 sha256:盐:摘要”，每台设备一行";
+    SecretUnreadable = 4010, 503, "secret cannot be read", "无法读取密钥",
+        cause: "a password file or systemd credential is missing, empty, too long or may not be read", "密码文件或 systemd 凭据缺失、为空、过长或无读取权限",
+        remedy: "create the file named for the user aisled with mode 0600, or add LoadCredential= to the unit", "为用户 aisled 创建所指文件（权限 0600），或在单元中加入 LoadCredential=";
+    ListenNotLoopback = 4011, 503, "embedded broker on the network", "内置消息服务不可对外监听",
+        cause: "broker.listen is not a loopback address, and the embedded broker does not encrypt", "broker.listen 不是回环地址，而内置服务不加密",
+        remedy: "listen on 127.0.0.1, or run a Mosquitto with TLS and set broker.mode = \"external\" and broker.url", "监听 127.0.0.1，或运行带 TLS 的 Mosquitto 并设置 broker.mode = \"external\" 与 broker.url";
+    DataDirUnusable = 4101, 503, "data directory unusable", "数据目录不可用",
+        cause: "the data directory does not exist, is no directory, or the user may not write to it", "数据目录不存在、不是目录，或当前用户无写权限",
+        remedy: "create it for the user aisled (systemd does: StateDirectory=aisled), or correct store.data_dir", "为用户 aisled 创建目录（systemd 的 StateDirectory=aisled 会自动创建），或修正 store.data_dir";
+    DiskSpaceLow = 4102, 503, "little space on the disk", "磁盘空间不足",
+        cause: "less is free where the data lies than storage.free_space_min_mb", "数据所在磁盘剩余空间低于 storage.free_space_min_mb",
+        remedy: "free space on that disk; sales go on, but nothing scarce is given", "清理磁盘；销售继续，但暂停发放限量优惠";
+    NoTrustedKey = 4103, 503, "no bundle is trusted", "未信任任何规则包签名",
+        cause: "bundle.trusted_keys is empty, so no bundle can be verified", "bundle.trusted_keys 为空，任何规则包都无法验证",
+        remedy: "add the public key that head office signs with", "加入总部签名所用的公钥";
+    BrokerPortTaken = 4104, 503, "broker port taken", "端口被占用",
+        cause: "another program listens on broker.listen", "另有程序正在监听 broker.listen",
+        remedy: "stop it (often a mosquitto), or choose another port", "停止该程序（常为 mosquitto），或改用其他端口";
+    BrokerNotReached = 4105, 503, "broker does not answer", "消息服务无应答",
+        cause: "no connection to the shop's broker could be opened", "无法连接店内消息服务",
+        remedy: "check that it runs and that broker.url names it", "检查其是否运行、broker.url 是否正确";
+    HeadOfficeNameUnknown = 4106, 503, "head office's name is unknown", "无法解析总部域名",
+        cause: "DNS gives no address for the host of head_office.url", "DNS 无法解析 head_office.url 的主机名",
+        remedy: "check the name, the box's DNS server and its line; selling goes on", "检查域名、DNS 与线路；销售不受影响";
+    HeadOfficeUnreachable = 4107, 503, "head office does not answer", "总部无应答",
+        cause: "no connection to head_office.url could be opened", "无法连接 head_office.url",
+        remedy: "check the line, the firewall and the port, and for a public address IPAddressAllow= of the systemd unit; selling goes on and the journal waits", "检查线路、防火墙与端口；公网地址还须在 systemd 单元中加 IPAddressAllow=；销售继续，待发数据会保留";
+    PlainTextToHeadOffice = 4108, 503, "head office is spoken to in plain text", "与总部的通信未加密",
+        cause: "head_office.url begins with mqtt:// and leaves this machine", "head_office.url 以 mqtt:// 开头且不在本机",
+        remedy: "use mqtts://, or a tunnel that ends on this machine", "改用 mqtts://，或使用终点在本机的加密隧道";
+    ClockWrong = 4109, 503, "wall clock is wrong", "系统时间错误",
+        cause: "the clock shows a time before this program was written or after 2100", "系统时间早于本程序编写时间或晚于 2100 年",
+        remedy: "set the clock and switch on time synchronisation (timedatectl set-ntp true); an empty battery does this at each start", "校准时间并启用自动对时（timedatectl set-ntp true）；主板电池耗尽会反复出现";
+
     DiskFailed = 5001, 503, "disk failure", "磁盘故障",
         cause: "a disk operation failed; the log names the operation and the file", "磁盘操作失败，日志中有操作与文件名",
         remedy: "the daemon stops and restarts by itself; if it comes back, check and replace the disk", "服务会自动停止并重启；若再次出现，请检查并更换磁盘";
@@ -195,6 +257,7 @@ codes! {
     StorageEntry = 5015, 503, "decision of a newer version", "由更新版本写入的决策",
         cause: "the journal holds an intact decision that this version cannot read", "日志中有本版本无法读取的完整决策",
         remedy: "install the newer version again; a downgrade is not supported", "重新安装较新的版本；不支持降级";
+
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";
@@ -222,6 +285,7 @@ codes! {
     MessageTopic = 7104, 503, "message without a proper topic", "消息主题不合法",
         cause: "a message was to go to an empty topic or to one with a wildcard", "消息主题为空或含通配符",
         remedy: "send us the log: the daemon builds its topics itself", "请将日志发给我们：主题由守护进程自行生成";
+
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",
         remedy: "send us the request and the log; the till goes on without the answer", "请将请求与日志发给我们；收银可继续";
