@@ -1,6 +1,7 @@
 //! THE MAP.
 
 pub mod bundle;
+pub mod devices;
 pub mod domain;
 pub mod engine;
 pub mod limits;
