@@ -164,3 +164,16 @@ impl DeviceStatus {
         Ok(status)
     }
 }
+
+/// Something the daemon tells a device that did not ask, on `evt/{kind}`. Version 1.0 sends none yet; a device ignores
+/// kinds it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Push {
+    /// Version of the contract: 1.
+    pub v: u8,
+    /// When it was said, RFC 3339.
+    #[schemars(with = "Instant")]
+    pub at: String,
+    /// What, by the topic's kind.
+    pub data: serde_json::Map<String, serde_json::Value>,
+}
