@@ -9,6 +9,35 @@
 pub const WIRE_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of a payload, counted in open containers: no request needs more than 8.
 pub const WIRE_DEPTH_MAX: usize = 16;
+/// Values (objects, lists, texts, numbers) in one payload: the largest commit with what the till charged has some 5,000.
+/// Bounds the memory of reading one message to about 2 MiB, whatever its bytes are.
+pub const WIRE_VALUES_MAX: usize = 16_384;
+/// Bytes first reserved for a reply: a quote of 10 lines fits.
+pub const WIRE_REPLY_BYTES_USUAL: usize = 4 * 1024;
+/// Bytes of a problem's detail: a sentence or two with a path.
+pub const DETAIL_BYTES_MAX: usize = 1_024;
+/// Bytes of a sender's own key that a problem's detail repeats: enough to recognise a misspelt field.
+pub const DETAIL_KEY_BYTES_MAX: usize = 48;
+/// Bytes of a token's value: the longest QR code a member app shows.
+pub const TOKEN_BYTES_MAX: usize = 128;
+/// Fewest digits of a phone number: without a bound, every number typed as "-" would be one and the same member.
+pub const PHONE_DIGITS_MIN: usize = 5;
+/// Most digits of a phone number: E.164's 15 with a trunk or access prefix.
+pub const PHONE_DIGITS_MAX: usize = 20;
+/// Bytes of a locale such as `zh-Hans-CN`: BCP 47's recommended buffer.
+pub const LOCALE_BYTES_MAX: usize = 35;
+/// Bytes of a written time: RFC 3339 with nanoseconds and an offset.
+pub const TIME_BYTES_MAX: usize = 35;
+/// Bytes of a shopper's own words: a thousand Chinese characters and some.
+pub const FEEDBACK_TEXT_BYTES_MAX: usize = 4_096;
+/// Highest score of a feedback.
+pub const FEEDBACK_SCORE_MAX: u8 = 10;
+/// Highest number of a transaction within a day: what a JSON number holds exactly in every language (2^53 - 1).
+pub const TRANSACTION_SEQ_MAX: i64 = 9_007_199_254_740_991;
+/// Times one reward may be claimed with one basket.
+pub const CLAIM_TIMES_MAX: u32 = 100;
+/// Bytes of the name and version of a device's software in its presence.
+pub const SOFTWARE_BYTES_MAX: usize = 64;
 /// Shortest idempotency key in bytes: shorter keys collide within a device's day.
 pub const REQUEST_ID_BYTES_MIN: usize = 8;
 /// Longest idempotency key in bytes: a UUID with a prefix fits.
@@ -48,6 +77,8 @@ pub const BASKET_UNITS_MAX: u32 = 5_000;
 pub const LINE_GRAMS_MAX: u32 = 1_000_000;
 /// Price of one unit in minor units: a billion yuan, so that no sum of a basket can overflow.
 pub const UNIT_PRICE_MINOR_MAX: i64 = 100_000_000_000;
+/// A sum a shopper pays, in minor units: the dearest basket there may be.
+pub const AMOUNT_MINOR_MAX: i64 = UNIT_PRICE_MINOR_MAX * BASKET_UNITS_MAX as i64;
 /// Coupon codes presented with one basket.
 pub const BASKET_COUPONS_MAX: usize = 32;
 /// Claims, tenders or gift cards of one basket, each.

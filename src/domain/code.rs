@@ -86,6 +86,9 @@ codes! {
     BadTime = 1013, 400, "bad time", "时间格式错误",
         cause: "a time is not RFC 3339 with an offset, or a day is not YYYY-MM-DD", "时间不是带时区的 RFC 3339，或日期不是 YYYY-MM-DD",
         remedy: "write for example 2026-11-21T10:00:00+08:00", "例如 2026-11-21T10:00:00+08:00";
+    Duplicate = 1014, 400, "named twice", "重复的名称",
+        cause: "two entries of a list carry the same name: a line id, a gift card or a claimed promotion", "列表中两项使用同一名称：行号、储值卡或所选促销",
+        remedy: "give each line its own id; send each card and claim once", "每行使用不同的行号；每张卡、每项选择只发送一次";
 
     UnknownSku = 2001, 404, "unknown article", "商品不存在",
         cause: "a sku is not in the bundle's catalogue and the line carries no unit price", "商品不在目录中，且该行没有单价",
