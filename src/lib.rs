@@ -6,4 +6,4 @@ pub mod domain;
 pub mod engine;
 pub mod limits;
 pub mod pricing;
-pub mod storage;
+pub mod shopper;

@@ -1,6 +1,7 @@
 //! From bytes to a verified, validated, indexed bundle.
 
 pub mod document;
+<<<<<<< HEAD
 use crate::{domain::calendar::Day, domain::ids::*, domain::member::Member, pricing::Book};
 use document::*;
 /// x
@@ -36,3 +37,6 @@ impl Bundle {
         None
     }
 }
+=======
+pub mod located;
+>>>>>>> d2979f2 (Segments as typed predicates, and authored values that remember where they stand)
