@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::catalog::Item;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, CouponId};
-use crate::pricing::model::{PointsProgramme, Promotion};
+use crate::pricing::Book;
 use crate::shopper::segment::Segments;
 
 use super::document::{Campaign, CareMessage, Coupon, RecommendationList, Rules, Segment, Shop};
@@ -38,7 +37,6 @@ impl fmt::Display for CompileError {
 impl std::error::Error for CompileError {}
 
 /// The rules of a shop, ready to be asked.
-#[derive(Debug)]
 pub struct Bundle {
     /// Which bundle this is.
     pub reference: BundleRef,
@@ -46,12 +44,8 @@ pub struct Bundle {
     pub shop: Shop,
     /// Who is in which segment.
     pub segments: Segments,
-    /// The assortment, by sku.
-    pub catalogue: Vec<Item>,
-    /// Offers, in declared order.
-    pub promotions: Vec<Promotion>,
-    /// The points programme.
-    pub points: PointsProgramme,
+    /// The assortment, the promotions and the points programme, as they price baskets.
+    pub book: Book,
     /// Campaigns, in declared order.
     pub campaigns: Vec<Campaign>,
     /// Suggestions, in declared order.
@@ -69,8 +63,7 @@ impl Bundle {
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
         let segments = compile_segments(&rules.shop, &rules.segments)?;
-        let mut catalogue = rules.catalogue;
-        catalogue.sort_by(|a, b| a.sku.cmp(&b.sku));
+        let book = Book;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))
@@ -81,9 +74,7 @@ impl Bundle {
             generic: generic.collect(),
             coupons: rules.coupons.into_iter().map(|coupon| (coupon.id.clone(), coupon)).collect(),
             shop: rules.shop,
-            catalogue,
-            promotions: rules.promotions,
-            points: rules.points,
+            book,
             campaigns: rules.campaigns,
             recommendations: rules.recommendations,
             care: rules.care,
@@ -101,7 +92,7 @@ impl Bundle {
     }
 
     /// The coupon of a code everybody may use; `code` in its normal form.
-    pub fn coupon_of_code(&self, code: &CouponCode) -> Option<&Coupon> {
+    pub fn generic(&self, code: &CouponCode) -> Option<&Coupon> {
         self.coupons.get(self.generic.get(code)?)
     }
 }
