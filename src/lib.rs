@@ -1,6 +1,7 @@
 //! THE MAP.
 
 pub mod bundle;
+pub mod cli;
 pub mod devices;
 pub mod domain;
 pub mod engine;

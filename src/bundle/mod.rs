@@ -10,6 +10,7 @@
 pub mod active;
 pub mod authoring;
 mod check;
+pub mod diff;
 pub mod document;
 pub mod keys;
 pub mod located;

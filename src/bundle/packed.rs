@@ -373,6 +373,21 @@ impl<R: Read + Seek> Opened<R> {
     }
 }
 
+/// What a file calls itself, without any proof: for comparing with bundles that were verified when they were stored.
+///
+/// # Errors
+/// See `BundleError`; the signature is not looked at.
+pub fn reference<R: Read + Seek>(mut reader: R) -> Result<BundleRef, BundleError> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(0))?;
+    let header = Header::read(&mut reader, length)?;
+    let mut whole = Hashed { inner: reader, hasher: Sha256::new() };
+    whole.hasher.update(header.bytes);
+    io::copy(&mut whole, &mut io::sink())?;
+    let digest: [u8; 32] = whole.hasher.finalize().into();
+    Ok(BundleRef { version: header.version, hash: Arc::from(hex(&digest[..8])) })
+}
+
 struct Header {
     bytes: [u8; HEADER_BYTES],
     version: u64,

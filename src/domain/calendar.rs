@@ -279,8 +279,10 @@ impl StoreZone {
 
     /// The wall clock at an instant; an instant outside the calendar reads as its nearest end.
     pub fn civil(&self, at: UnixMs) -> CivilTime {
-        let bounded =
-            at.0.clamp(jiff::Timestamp::MIN.as_millisecond() + 86_400_000, jiff::Timestamp::MAX.as_millisecond() - 86_400_000);
+        let bounded = at.0.clamp(
+            jiff::Timestamp::MIN.as_millisecond() + 86_400_000,
+            jiff::Timestamp::MAX.as_millisecond() - 86_400_000,
+        );
         let at = jiff::Timestamp::from_millisecond(bounded).expect("clamped to the range of a timestamp");
         let wall = self.zone.to_datetime(at);
         let minute = u16::from(wall.hour().unsigned_abs()) * 60 + u16::from(wall.minute().unsigned_abs());

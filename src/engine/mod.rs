@@ -274,9 +274,10 @@ impl Engine {
             return again(record.decision, &facts);
         }
         if let Body::Commit(commit) = &request.body
-            && let Some(decision) = sale::committed_before(commit, &facts) {
-                return again(decision, &facts);
-            }
+            && let Some(decision) = sale::committed_before(commit, &facts)
+        {
+            return again(decision, &facts);
+        }
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, &facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
         };

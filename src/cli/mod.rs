@@ -1,0 +1,16 @@
+//! One file per verb. Each verb writes to the output it is given and answers with an `Exit`.
+
+pub mod bundle;
+
+/// How a verb ended: the process's exit code, the same for every verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// It ran and found something.
+    Finding = 1,
+    /// The arguments or the configuration are wrong.
+    Usage = 2,
+    /// It needs a running daemon and there is none.
+    NotRunning = 3,
+}
