@@ -9,4 +9,5 @@ pub mod domain;
 pub mod engine;
 pub mod limits;
 pub mod pricing;
+pub mod shopper;
 pub mod storage;

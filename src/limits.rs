@@ -150,6 +150,43 @@ pub const CLOCK_UNIX_MS_MIN: i64 = 1_767_225_600_000;
 pub const CLOCK_UNIX_MS_MAX: i64 = 4_102_444_800_000;
 
 const _: () = assert!(CLOCK_UNIX_MS_MIN < CLOCK_UNIX_MS_MAX);
+// --- the bundle ---
+
+/// Longest predicate of a segment in bytes: a page of text; longer ones are lists that belong into a tag.
+pub const PREDICATE_BYTES_MAX: usize = 4_096;
+/// Deepest nesting of a predicate in parentheses and `!`: people lose count at five.
+pub const PREDICATE_DEPTH_MAX: usize = 32;
+/// Segments of one bundle: each is asked at every scan, at well below a microsecond.
+pub const BUNDLE_SEGMENTS_MAX: usize = 1_024;
+/// Bytes of one file of an authoring folder: members of a large chain as JSON.
+pub const AUTHORING_FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Deepest nesting of an authoring file: an audience of audiences of audiences needs 12.
+pub const AUTHORING_DEPTH_MAX: usize = 32;
+/// Findings reported for one folder; a folder with more is not of the right kind.
+pub const AUTHORING_FINDINGS_MAX: usize = 500;
+/// Bytes of a packed bundle: a million members at about 100 bytes each, twice over.
+pub const BUNDLE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of the rules section once unpacked: 50,000 articles and 10,000 promotions at about 1 KiB.
+pub const BUNDLE_RULES_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of the members or codes section once unpacked: a million members at 1 KiB.
+pub const BUNDLE_RECORDS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Members or codes of one bundle, each.
+pub const BUNDLE_RECORDS_MAX: u64 = 4_000_000;
+/// Bytes of one member or code once unpacked: it must fit the tables' values.
+pub const BUNDLE_RECORD_BYTES_MAX: usize = 32 * 1024;
+/// Unpacked bytes a packed byte may become: real members reach 12, repeated zeros 10,000 and more.
+pub const BUNDLE_RATIO_MAX: u64 = 200;
+/// Unpacked bytes below which the ratio is not looked at: small sections are all header.
+pub const BUNDLE_RATIO_FLOOR_BYTES: u64 = 1024 * 1024;
+/// Binary logarithm of the window a packed section may ask of its reader: 4 MiB of memory.
+pub const BUNDLE_WINDOW_LOG_MAX: u32 = 22;
+/// Shortest and longest time in seconds a quote is honoured.
+pub const QUOTE_SECONDS_MIN: u32 = 10;
+/// See `QUOTE_SECONDS_MIN`.
+pub const QUOTE_SECONDS_MAX: u32 = 3_600;
+
+const _: () = assert!(PREDICATE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(BUNDLE_RULES_BYTES_MAX <= BUNDLE_BYTES_MAX);
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);
 const _: () = assert!(SEGMENT_AHEAD_BYTES <= SEGMENT_BYTES_MAX);

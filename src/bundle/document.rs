@@ -4,16 +4,21 @@
 //! (`packed`) and the published JSON Schema. `Rules` is small and always in memory; members and single-use codes are
 //! records by the hundred thousand and go to the tables, a line at a time.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::{Day, StoreZone};
 use crate::domain::catalog::Item;
-use crate::domain::ids::{CampaignId, CouponCode, CouponId, MemberId, PromotionId, SegmentId, Sku, StoreId};
+use crate::domain::ids::{
+    CampaignId, CouponCode, CouponId, MemberId, PromotionId, SegmentId, Sku, StoreId, Tag, TierId,
+};
 use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
 use crate::domain::text::{Lang, Texts};
 use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
+use crate::shopper::segment::{AttributeKind, Schema};
 
 /// Everything but members and codes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +70,33 @@ pub struct Shop {
     pub resolution: ResolutionMode,
     /// Seconds a quote is honoured, 10 to 3,600.
     #[serde(default = "quote_seconds")]
+    #[schemars(range(min = 10, max = 3600))]
     pub quote_seconds: u32,
+    /// The programme's tiers, lowest first; where none are declared any tier may be named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+    /// The attributes head office computes for members, with what each holds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<Tag, AttributeKind>,
+}
+
+impl Shop {
+    /// What segments' predicates may speak of.
+    pub fn schema(&self) -> Schema {
+        let tiers = self.tiers.iter().map(|tier| tier.id.clone()).collect();
+        Schema { tiers, attributes: self.attributes.clone() }
+    }
+}
+
+/// A rank in the members' programme.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Its id.
+    pub id: TierId,
+    /// What people read.
+    #[serde(default)]
+    pub names: Texts,
 }
 
 fn quote_seconds() -> u32 {
@@ -178,6 +209,7 @@ pub struct Recommended {
     /// Which article.
     pub sku: Sku,
     /// 0 to 1,000; higher first.
+    #[schemars(range(max = 1000))]
     pub score: u16,
     /// Why, in a few words.
     #[serde(default)]

@@ -1,38 +1,19 @@
 //! From bytes to a verified, validated, indexed bundle.
+//!
+//! ```text
+//! folder of TOML or JSON --authoring, check--> Authored --packed::pack, keys--> signed file
+//! signed file --packed::open--> Opened: rules, and members and codes as streams --active--> Bundle
+//! ```
+//! No I/O here: folders come as (path, bytes), files as readers, seeds of keys as bytes. Nothing of a packed file is
+//! read before its signature has verified; nothing of a folder is used before all of it has been checked.
 
+pub mod active;
+pub mod authoring;
+mod check;
+pub mod diff;
 pub mod document;
-use crate::{domain::calendar::Day, domain::ids::*, domain::member::Member, pricing::Book};
-use document::*;
-/// x
-pub struct Segments;
-impl Segments {
-    /// x
-    pub fn of(&self, _: &Member, _: Day) -> Vec<SegmentId> {
-        vec![]
-    }
-}
-/// x
-pub struct Bundle {
-    /// x
-    pub reference: BundleRef,
-    /// x
-    pub shop: Shop,
-    /// x
-    pub book: Book,
-    /// x
-    pub segments: Segments,
-    /// x
-    pub recommendations: Vec<RecommendationList>,
-    /// x
-    pub care: Vec<CareMessage>,
-}
-impl Bundle {
-    /// x
-    pub fn generic(&self, _: &CouponCode) -> Option<&Coupon> {
-        None
-    }
-    /// x
-    pub fn coupon(&self, _: &CouponId) -> Option<&Coupon> {
-        None
-    }
-}
+pub mod keys;
+pub mod located;
+pub mod packed;
+
+pub use active::{Bundle, CompileError, Plan, plan};

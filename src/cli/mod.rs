@@ -1,5 +1,6 @@
 //! One file per verb. Each verb writes to the output it is given and answers with an `Exit`.
 
+pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod config;

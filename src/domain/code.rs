@@ -154,6 +154,73 @@ codes! {
         cause: "the daemon is being stopped", "服务正在停止",
         remedy: "repeat with the same id when svc/engine/status says ready", "待 svc/engine/status 就绪后以相同编号重发";
 
+    NotABundle = 3001, 422, "not a bundle", "不是规则包",
+        cause: "the file does not begin as a packed bundle does", "文件开头不是打包的规则包",
+        remedy: "make one with aisled bundle sign; a folder is checked with aisled bundle check", "用 aisled bundle sign 生成；文件夹请用 aisled bundle check";
+    BundleFormatUnknown = 3002, 422, "unknown bundle format", "未知的规则包格式",
+        cause: "the bundle was packed by a newer program than this one", "规则包由更新的程序打包",
+        remedy: "update aisled on this box, or sign the bundle with the version the box runs", "升级本机 aisled，或用本机版本重新签名";
+    BundleKeyUnknown = 3003, 403, "unknown signing key", "未知的签名密钥",
+        cause: "no trusted public key is the one the bundle was signed with", "规则包的签名密钥不在信任列表中",
+        remedy: "add the key to the configuration's trusted keys, if it is head office's", "若确为总部密钥，请加入配置的信任列表";
+    BundleSignatureBad = 3004, 403, "bad signature", "签名不符",
+        cause: "the bundle was changed after it was signed, or by somebody without the key", "规则包在签名后被改动，或并非由密钥持有者签名",
+        remedy: "fetch it again from head office; the active bundle stays", "请重新从总部获取；当前规则包不变";
+    BundleOlder = 3005, 409, "older than the active bundle", "版本低于当前规则包",
+        cause: "the bundle's version is lower than one this box has had", "规则包版本低于本机已用过的版本",
+        remedy: "publish the old rules again under a higher version", "以更高版本重新发布旧规则";
+    BundleTooLarge = 3006, 413, "bundle too large", "规则包过大",
+        cause: "the bundle or one of its sections is larger than a box may take", "规则包或其中一节超过上限",
+        remedy: "the detail names the section and its limit; ship fewer members or codes to a shop", "按 detail 中的限制减少会员或券码";
+    BundleRatio = 3007, 422, "unpacks to too much", "解压后过大",
+        cause: "a section unpacks to far more than real data does", "某节解压后的大小异常",
+        remedy: "do not use this file; ask who signed it", "请勿使用该文件，并联系签名者";
+    BundleTruncated = 3008, 422, "bundle cut short", "规则包不完整",
+        cause: "the file ends before the bundle does", "文件提前结束",
+        remedy: "copy or fetch it again", "请重新复制或获取";
+    BundleMalformed = 3009, 422, "bundle malformed", "规则包内容错误",
+        cause: "a signed bundle holds what a bundle must not, or bytes after its end", "已签名的规则包含有不允许的内容，或末尾有多余字节",
+        remedy: "sign the folder again with a released aisled", "用正式版 aisled 重新签名";
+    BundleWrongStore = 3010, 403, "not for this shop", "不适用于本店",
+        cause: "the bundle lists the shops it is for, and this one is not among them", "规则包列出的门店不含本店",
+        remedy: "install the bundle of this shop, or add the shop to shop.toml's stores", "安装本店的规则包，或在 shop.toml 的 stores 中加入本店";
+    BundleClash = 3011, 409, "same version, other content", "版本相同但内容不同",
+        cause: "two bundles were signed with the same version", "两个规则包使用了同一版本号",
+        remedy: "sign the newer one with a higher version", "以更高版本号重新签名";
+    BundleKeyMalformed = 3012, 422, "not a key", "不是密钥",
+        cause: "a key file or a public key does not read as one", "密钥文件或公钥格式不正确",
+        remedy: "a secret key file holds 64 hexadecimal digits, a public key is aisled-ed25519:<64 digits>; aisled bundle keygen makes both", "私钥文件为 64 位十六进制，公钥为 aisled-ed25519:<64 位>；可用 aisled bundle keygen 生成";
+    BundleUnreadable = 3013, 503, "bundle cannot be read", "无法读取规则包",
+        cause: "the disk or connection the bundle comes from failed", "规则包所在的磁盘或连接出错",
+        remedy: "the detail names the system's error; the active bundle stays", "detail 给出系统错误；当前规则包不变";
+    AuthoringFileUnknown = 3101, 422, "unknown file", "未知的文件",
+        cause: "a TOML or JSON file of the folder has a name no bundle knows", "文件夹中的 TOML 或 JSON 文件名不被识别",
+        remedy: "name it as the detail says, or move it out of the folder", "按 detail 改名，或移出文件夹";
+    AuthoringFileMissing = 3102, 422, "file missing", "缺少文件",
+        cause: "a folder needs at least shop.toml", "文件夹至少需要 shop.toml",
+        remedy: "aisled bundle init DIR writes an example to start from", "可用 aisled bundle init DIR 生成示例";
+    AuthoringSyntax = 3103, 422, "not readable as TOML or JSON", "不是合法的 TOML 或 JSON",
+        cause: "the file breaks the syntax of its format at the position named", "文件在所示位置语法错误",
+        remedy: "compare the line with the example of aisled bundle init", "请对照 aisled bundle init 的示例";
+    AuthoringField = 3104, 422, "field missing, unknown or of another kind", "字段缺失、未知或类型不符",
+        cause: "an entry lacks a field it needs, has one nobody knows, or holds a value that does not fit", "条目缺少必需字段、含有未知字段，或值不合适",
+        remedy: "the message says what is expected; aisled bundle schema prints every field", "按提示修改；aisled bundle schema 列出全部字段";
+    AuthoringDuplicate = 3105, 422, "id used twice", "标识重复",
+        cause: "two entries have the same id, code or token", "两个条目使用同一标识、券码或凭证",
+        remedy: "give one of them another", "请修改其中之一";
+    AuthoringReference = 3106, 422, "refers to nothing", "引用不存在",
+        cause: "an entry names a promotion, article, segment, tier, coupon or campaign that the folder does not hold", "条目引用了文件夹中不存在的促销、商品、人群、等级、券或活动",
+        remedy: "correct the spelling or add what is meant", "改正拼写，或补充被引用的内容";
+    AuthoringPredicate = 3107, 422, "segment does not compile", "人群条件有误",
+        cause: "a segment's `when` is not a predicate over the member", "人群的 `when` 不是合法的会员条件",
+        remedy: "the position is that of the fault inside the predicate; the message says what is expected there", "位置指向条件内出错处，请按提示修改";
+    AuthoringRule = 3108, 422, "promotion does not compile", "促销规则有误",
+        cause: "a promotion's parts do not go together", "促销的各部分不相容",
+        remedy: "the message names the part and what it needs", "按提示修改相应部分";
+    AuthoringRange = 3109, 422, "value out of range", "数值超出范围",
+        cause: "a price, count, day or text is outside what a shop may use", "价格、数量、日期或文字超出允许范围",
+        remedy: "the message names the range", "按提示的范围修改";
+
     ConfigUnreadable = 4001, 503, "configuration cannot be read", "无法读取配置文件",
         cause: "aisled.toml does not exist, may not be read, or is larger than 1 MiB", "aisled.toml 不存在、无读取权限，或超过 1 MiB",
         remedy: "check the path given with --config or AISLED_CONFIG and its permissions; `aisled config doc` prints a file to begin with", "检查 --config 或 AISLED_CONFIG 给出的路径及权限；`aisled config doc` 可输出初始配置";

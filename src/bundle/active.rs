@@ -1,0 +1,156 @@
+//! The bundle a shop runs on: compiled and indexed once, immutable, shared by every quote made with it.
+//!
+//! `Bundle::compile` takes `Rules` apart: the catalogue and the promotions move into what prices baskets, nothing is
+//! kept twice. `plan` says what to do with another bundle, from the two references alone, so that no clock, file or
+//! order of arrival can bring an older one back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::domain::code::Code;
+use crate::domain::ids::{BundleRef, CouponCode, CouponId};
+use crate::pricing::Book;
+use crate::shopper::segment::Segments;
+
+use super::document::{Campaign, CareMessage, Coupon, RecommendationList, Rules, Segment, Shop};
+
+/// A verified bundle holds rules that do not compile. Fits after "failed to compile the bundle:".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileError {
+    /// Everything that is wrong, one line each. `aisled bundle check` finds all of it before signing.
+    pub faults: Vec<String>,
+}
+
+impl CompileError {
+    /// Its page.
+    pub fn code(&self) -> Code {
+        Code::BundleMalformed
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.faults.join("; "))
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// The rules of a shop, ready to be asked.
+pub struct Bundle {
+    /// Which bundle this is.
+    pub reference: BundleRef,
+    /// The shop's settings.
+    pub shop: Shop,
+    /// Who is in which segment.
+    pub segments: Segments,
+    /// The assortment, the promotions and the points programme, as they price baskets.
+    pub book: Book,
+    /// Campaigns, in declared order.
+    pub campaigns: Vec<Campaign>,
+    /// Suggestions, in declared order.
+    pub recommendations: Vec<RecommendationList>,
+    /// Care messages, in declared order.
+    pub care: Vec<CareMessage>,
+    coupons: BTreeMap<CouponId, Coupon>,
+    generic: BTreeMap<CouponCode, CouponId>,
+}
+
+impl Bundle {
+    /// Compiles and indexes rules.
+    ///
+    /// # Errors
+    /// Every segment and promotion that does not compile.
+    pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
+        let segments = compile_segments(&rules.shop, &rules.segments)?;
+        let book = Book;
+        let generic = rules.coupons.iter().filter_map(|coupon| {
+            let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
+            Some((code, coupon.id.clone()))
+        });
+        Ok(Bundle {
+            reference,
+            segments,
+            generic: generic.collect(),
+            coupons: rules.coupons.into_iter().map(|coupon| (coupon.id.clone(), coupon)).collect(),
+            shop: rules.shop,
+            book,
+            campaigns: rules.campaigns,
+            recommendations: rules.recommendations,
+            care: rules.care,
+        })
+    }
+
+    /// A coupon definition.
+    pub fn coupon(&self, id: &CouponId) -> Option<&Coupon> {
+        self.coupons.get(id)
+    }
+
+    /// Every coupon definition, by id.
+    pub fn coupons(&self) -> impl Iterator<Item = &Coupon> {
+        self.coupons.values()
+    }
+
+    /// The coupon of a code everybody may use; `code` in its normal form.
+    pub fn generic(&self, code: &CouponCode) -> Option<&Coupon> {
+        self.coupons.get(self.generic.get(code)?)
+    }
+}
+
+fn compile_segments(shop: &Shop, segments: &[Segment]) -> Result<Segments, CompileError> {
+    let sources: Vec<_> =
+        segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
+    Segments::compile(&shop.schema(), &sources)
+        .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })
+}
+
+/// What to do with a verified bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Make it the active one.
+    Activate,
+    /// It is the active one.
+    Same,
+    /// Refuse it: older than the active one.
+    Older,
+    /// Refuse it: another bundle of the active one's version.
+    Clash,
+}
+
+impl Plan {
+    /// The page of a refusal.
+    pub fn code(self) -> Option<Code> {
+        match self {
+            Plan::Activate | Plan::Same => None,
+            Plan::Older => Some(Code::BundleOlder),
+            Plan::Clash => Some(Code::BundleClash),
+        }
+    }
+}
+
+/// What to do with `next` on a box that runs on `current`.
+pub fn plan(current: Option<&BundleRef>, next: &BundleRef) -> Plan {
+    match current {
+        None => Plan::Activate,
+        Some(current) if next.version > current.version => Plan::Activate,
+        Some(current) if next.version < current.version => Plan::Older,
+        Some(current) if next.hash == current.hash => Plan::Same,
+        Some(_) => Plan::Clash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn can_a_version_go_down() {
+        let bundle = |version, hash: &str| BundleRef { version, hash: hash.into() };
+        let current = bundle(7, "a");
+        assert_eq!(plan(None, &bundle(1, "x")), Plan::Activate);
+        assert_eq!(plan(Some(&current), &bundle(8, "a")), Plan::Activate);
+        assert_eq!(plan(Some(&current), &bundle(7, "a")), Plan::Same);
+        assert_eq!(plan(Some(&current), &bundle(7, "b")), Plan::Clash);
+        assert_eq!(plan(Some(&current), &bundle(6, "a")), Plan::Older);
+    }
+}

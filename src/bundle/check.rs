@@ -1,0 +1,506 @@
+//! What a folder's entries say about each other: unique ids, references that lead somewhere, values in range.
+//!
+//! One column of checks per kind of entry, in the order of the files. Every remark names the part of the entry it is
+//! about, so that it becomes a file, line and column. A reference is only judged where everything that could be meant
+//! was read (`whole`): else the faults of one file would be reported again by every file that refers to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use crate::domain::calendar::Day;
+use crate::domain::code::Code;
+use crate::domain::ids::{BrandId, CategoryId, CouponCode, CouponId, PromotionId, SegmentId, Sku, TierId};
+use crate::domain::member::{Attribute, TokenHash};
+use crate::domain::money::Money;
+use crate::domain::text::Texts;
+use crate::limits;
+use crate::pricing::model::{Audience, Benefit, Condition, ItemSet, Promotion, Schedule, Trigger};
+use crate::shopper::segment::{AttributeKind, Segments};
+
+use super::authoring::{Entries, Folder, Place, Remark};
+use super::located::Step;
+
+type Path = Vec<Step>;
+
+fn key(key: &'static str) -> Path {
+    vec![Step::Key(key)]
+}
+
+fn then(path: &[Step], steps: impl IntoIterator<Item = Step>) -> Path {
+    path.iter().cloned().chain(steps).collect()
+}
+
+/// What may be referred to.
+struct Known<'f> {
+    skus: BTreeSet<&'f Sku>,
+    categories: BTreeSet<&'f CategoryId>,
+    brands: BTreeSet<&'f BrandId>,
+    segments: BTreeSet<&'f SegmentId>,
+    tiers: BTreeSet<&'f TierId>,
+    promotions: BTreeMap<&'f PromotionId, &'f Promotion>,
+    coupons: BTreeSet<&'f CouponId>,
+}
+
+struct Checker<'f> {
+    folder: &'f Folder,
+    known: Known<'f>,
+    whole: bool,
+    remarks: Vec<Remark>,
+}
+
+/// Everything wrong with a folder whose entries each read well.
+pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
+    let items = &folder.items.values;
+    let known = Known {
+        skus: items.iter().map(|item| &item.sku).collect(),
+        categories: items.iter().flat_map(|item| &item.categories).collect(),
+        brands: items.iter().filter_map(|item| item.brand.as_ref()).collect(),
+        segments: folder.segments.values.iter().map(|segment| &segment.id).collect(),
+        tiers: folder.shop.tiers.iter().map(|tier| &tier.id).collect(),
+        promotions: folder.promotions.values.iter().map(|promotion| (&promotion.id, promotion)).collect(),
+        coupons: folder.coupons.values.iter().map(|coupon| &coupon.id).collect(),
+    };
+    let mut checker = Checker { folder, known, whole, remarks: Vec::new() };
+    checker.shop();
+    checker.items();
+    checker.segments();
+    checker.campaigns();
+    checker.promotions();
+    checker.coupons();
+    checker.codes();
+    checker.members();
+    checker.points();
+    checker.suggestions();
+    checker.remarks
+}
+
+impl<'f> Checker<'f> {
+    fn say(&mut self, code: Code, place: Place, message: impl Into<String>) {
+        self.remarks.push(Remark { place, code, message: message.into() });
+    }
+
+    fn range(&mut self, fits: bool, place: impl FnOnce() -> Place, message: impl FnOnce() -> String) {
+        if !fits {
+            self.say(Code::AuthoringRange, place(), message());
+        }
+    }
+
+    /// Says that `what` refers to nothing, unless what it could mean was not read.
+    fn reference(&mut self, found: bool, place: impl FnOnce() -> Place, what: &str, name: &dyn Display) {
+        if !found && self.whole {
+            self.say(Code::AuthoringReference, place(), format!("no {what} is called {name}"));
+        }
+    }
+
+    fn unique<T, K: Ord + Display>(&mut self, entries: &Entries<T>, path: &[Step], id: impl Fn(&T) -> K) {
+        let mut seen = BTreeSet::new();
+        for (index, entry) in entries.values.iter().enumerate() {
+            let id = id(entry);
+            if seen.contains(&id) {
+                let place = entries.place(index, path.to_vec());
+                self.say(Code::AuthoringDuplicate, place, format!("{id} stands here a second time"));
+            }
+            seen.insert(id);
+        }
+    }
+
+    fn price(&mut self, price: Option<Money>, place: impl FnOnce() -> Place) {
+        if let Some(price) = price {
+            let fits = (0..=limits::UNIT_PRICE_MINOR_MAX).contains(&price.0);
+            self.range(fits, place, || {
+                format!(
+                    "{} is not a price from 0 to {} in minor units",
+                    price.0,
+                    limits::UNIT_PRICE_MINOR_MAX
+                )
+            });
+        }
+    }
+
+    fn days(&mut self, from: Option<Day>, to: Option<Day>, place: impl FnOnce() -> Place) {
+        if let (Some(from), Some(to)) = (from, to) {
+            self.range(from <= to, place, || format!("ends on {to}, before it begins on {from}"));
+        }
+    }
+
+    fn schedule(&mut self, schedule: &Schedule, at: &dyn Fn(Path) -> Place, path: &[Step]) {
+        self.days(schedule.from, schedule.to, || at(then(path, key("to"))));
+        for (index, day) in schedule.month_days.iter().enumerate() {
+            self.range(
+                (1..=31).contains(day),
+                || at(then(path, [Step::Key("month_days"), Step::At(index)])),
+                || format!("{day} is not a day of a month"),
+            );
+        }
+        for (index, window) in schedule.windows.iter().enumerate() {
+            self.range(
+                window.from != window.to && window.from.minutes() < 24 * 60,
+                || at(then(path, [Step::Key("windows"), Step::At(index)])),
+                || "a window begins before 24:00 and ends at another time than it begins".into(),
+            );
+        }
+    }
+
+    fn shop(&mut self) {
+        let folder = self.folder;
+        let shop = &folder.shop;
+        self.range(
+            !shop.chain.is_empty(),
+            || folder.shop_place(key("chain")),
+            || "the chain needs a name; it is part of each token's hash and must never change".into(),
+        );
+        let code = &shop.currency.code;
+        self.range(
+            code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()),
+            || folder.shop_place(vec![Step::Key("currency"), Step::Key("code")]),
+            || format!("{code:?} is not an ISO 4217 code such as CNY"),
+        );
+        self.range(
+            shop.currency.minor_units <= 4,
+            || folder.shop_place(vec![Step::Key("currency"), Step::Key("minor_units")]),
+            || "a currency has at most 4 decimals".into(),
+        );
+        let seconds = limits::QUOTE_SECONDS_MIN..=limits::QUOTE_SECONDS_MAX;
+        self.range(
+            seconds.contains(&shop.quote_seconds),
+            || folder.shop_place(key("quote_seconds")),
+            || format!("is not {} to {} seconds", seconds.start(), seconds.end()),
+        );
+        let mut seen = BTreeSet::new();
+        for (index, tier) in shop.tiers.iter().enumerate() {
+            if !seen.insert(&tier.id) {
+                let place = folder.shop_place(vec![Step::Key("tiers"), Step::At(index), Step::Key("id")]);
+                self.say(Code::AuthoringDuplicate, place, format!("{} stands here a second time", tier.id));
+            }
+        }
+    }
+
+    fn items(&mut self) {
+        let items = &self.folder.items;
+        self.unique(items, &key("sku"), |item| item.sku.clone());
+        for (index, item) in items.values.iter().enumerate() {
+            let prices = [
+                ("price", Some(item.price)),
+                ("list_price", item.list_price),
+                ("member_price", item.member_price),
+                ("floor_price", item.floor_price),
+                ("cost", item.cost),
+            ];
+            for (field, price) in prices {
+                self.price(price, || items.place(index, key(field)));
+            }
+        }
+    }
+
+    fn segments(&mut self) {
+        let segments = &self.folder.segments;
+        self.unique(segments, &key("id"), |segment| segment.id.clone());
+        let schema = self.folder.shop.schema();
+        for (index, segment) in segments.values.iter().enumerate().take(limits::BUNDLE_SEGMENTS_MAX) {
+            let source = [(segment.id.clone(), segment.when.as_str())];
+            for fault in Segments::compile(&schema, &source).err().unwrap_or_default() {
+                let place = segments.place(index, key("when")).inside(fault.column);
+                self.say(Code::AuthoringPredicate, place, fault.message);
+            }
+        }
+        if segments.values.len() > limits::BUNDLE_SEGMENTS_MAX {
+            let place = segments.place(limits::BUNDLE_SEGMENTS_MAX, Vec::new());
+            let message = format!("a bundle has at most {} segments", limits::BUNDLE_SEGMENTS_MAX);
+            self.say(Code::AuthoringRange, place, message);
+        }
+    }
+
+    fn campaigns(&mut self) {
+        let campaigns = &self.folder.campaigns;
+        self.unique(campaigns, &key("id"), |campaign| campaign.id.clone());
+        for (index, campaign) in campaigns.values.iter().enumerate() {
+            self.days(campaign.from, campaign.to, || campaigns.place(index, key("to")));
+            self.range(
+                campaign.budget.is_none_or(|budget| budget >= Money::ZERO),
+                || campaigns.place(index, key("budget")),
+                || "a budget is not negative".into(),
+            );
+        }
+    }
+
+    fn promotions(&mut self) {
+        let folder = self.folder;
+        let promotions = &folder.promotions;
+        self.unique(promotions, &key("id"), |promotion| promotion.id.clone());
+        let campaigns: BTreeSet<_> = folder.campaigns.values.iter().map(|campaign| &campaign.id).collect();
+        let by_code: BTreeSet<_> = folder.coupons.values.iter().map(|coupon| &coupon.promotion).collect();
+        for (index, promotion) in promotions.values.iter().enumerate() {
+            let at = |path: Path| promotions.place(index, path);
+            self.range(
+                !is_blank(&promotion.titles),
+                || at(key("titles")),
+                || "needs a title that shoppers can read".into(),
+            );
+            if let Some(campaign) = &promotion.campaign {
+                self.reference(campaigns.contains(campaign), || at(key("campaign")), "campaign", campaign);
+            }
+            self.schedule(&promotion.schedule, &at, &key("schedule"));
+            self.audience(&promotion.audience, &at, &key("audience"));
+            self.condition(&promotion.conditions, &at, &key("conditions"));
+            self.item_set(&promotion.qualifier.items, &at, &[Step::Key("qualifier"), Step::Key("items")]);
+            self.benefit(&promotion.benefit, &at);
+            let orphan =
+                promotion.trigger == Trigger::Code && promotion.active && !by_code.contains(&promotion.id);
+            if orphan && self.whole {
+                let message = "is set off by a code, but no coupon names it";
+                self.say(Code::AuthoringReference, at(key("trigger")), message);
+            }
+        }
+    }
+
+    fn benefit(&mut self, benefit: &Benefit, at: &dyn Fn(Path) -> Place) {
+        match benefit {
+            Benefit::BuyXGetY(buy) => {
+                if let Some(items) = &buy.get_items {
+                    let path = [Step::Key("benefit"), Step::Key("buy_x_get_y"), Step::Key("get_items")];
+                    self.item_set(items, at, &path);
+                }
+            }
+            Benefit::Gift(gift) => {
+                let path = [Step::Key("benefit"), Step::Key("gift"), Step::Key("choices")];
+                self.range(
+                    !gift.choices.is_empty(),
+                    || at(path.to_vec()),
+                    || "a gift needs an article to give".into(),
+                );
+                self.skus(&gift.choices, at, &path);
+            }
+            Benefit::IssueCoupon(issue) => {
+                let found = self.known.coupons.contains(&issue.coupon);
+                let path = vec![Step::Key("benefit"), Step::Key("issue_coupon"), Step::Key("coupon")];
+                self.reference(found, || at(path), "coupon", &issue.coupon);
+            }
+            _ => {}
+        }
+    }
+
+    fn skus(&mut self, skus: &[Sku], at: &dyn Fn(Path) -> Place, path: &[Step]) {
+        for (index, sku) in skus.iter().enumerate() {
+            let found = self.known.skus.contains(sku);
+            self.reference(found, || at(then(path, [Step::At(index)])), "article of the catalogue", sku);
+        }
+    }
+
+    fn item_set(&mut self, set: &ItemSet, at: &dyn Fn(Path) -> Place, path: &[Step]) {
+        self.skus(&set.skus, at, &then(path, key("skus")));
+        for (index, category) in set.categories.iter().enumerate() {
+            let found = self.known.categories.contains(category);
+            let path = then(path, [Step::Key("categories"), Step::At(index)]);
+            self.reference(found, || at(path), "category of any article", category);
+        }
+        for (index, brand) in set.brands.iter().enumerate() {
+            let found = self.known.brands.contains(brand);
+            let path = then(path, [Step::Key("brands"), Step::At(index)]);
+            self.reference(found, || at(path), "brand of any article", brand);
+        }
+        if let Some(except) = &set.except {
+            self.item_set(except, at, &then(path, key("except")));
+        }
+    }
+
+    fn condition(&mut self, condition: &Condition, at: &dyn Fn(Path) -> Place, path: &[Step]) {
+        match condition {
+            Condition::All(parts) | Condition::Any(parts) => {
+                let name = if matches!(condition, Condition::All(_)) { "all" } else { "any" };
+                for (index, part) in parts.iter().enumerate() {
+                    self.condition(part, at, &then(path, [Step::Key(name), Step::At(index)]));
+                }
+            }
+            Condition::Not(part) => self.condition(part, at, &then(path, key("not"))),
+            Condition::Items(items) => {
+                self.item_set(&items.items, at, &then(path, [Step::Key("items"), Step::Key("items")]));
+            }
+            Condition::LineQty(line) => {
+                self.item_set(&line.items, at, &then(path, [Step::Key("line_qty"), Step::Key("items")]));
+            }
+            Condition::AllIn(set) => self.item_set(set, at, &then(path, key("all_in"))),
+            Condition::Channel(_) | Condition::Device(_) | Condition::Zone(_) | Condition::Currency(_) => {}
+        }
+    }
+
+    fn audience(&mut self, audience: &Audience, at: &dyn Fn(Path) -> Place, path: &[Step]) {
+        match audience {
+            Audience::Segment(segments) => {
+                for (index, segment) in segments.iter().enumerate() {
+                    let found = self.known.segments.contains(segment);
+                    let path = then(path, [Step::Key("segment"), Step::At(index)]);
+                    self.reference(found, || at(path), "segment", segment);
+                }
+            }
+            Audience::Tier(tiers) => {
+                for (index, tier) in tiers.iter().enumerate() {
+                    self.tier(tier, || at(then(path, [Step::Key("tier"), Step::At(index)])));
+                }
+            }
+            Audience::Any(parts) | Audience::All(parts) => {
+                let name = if matches!(audience, Audience::All(_)) { "all" } else { "any" };
+                for (index, part) in parts.iter().enumerate() {
+                    self.audience(part, at, &then(path, [Step::Key(name), Step::At(index)]));
+                }
+            }
+            Audience::Not(part) => self.audience(part, at, &then(path, key("not"))),
+            Audience::NthPurchase(n) => {
+                let message = || "purchases are counted from 1".to_owned();
+                self.range(*n > 0, || at(then(path, key("nth_purchase"))), message);
+            }
+            Audience::Everyone | Audience::Member | Audience::FirstVisit => {}
+            Audience::Tag(_) | Audience::Group(_) | Audience::Is(_) | Audience::Birthday(_) => {}
+        }
+    }
+
+    fn tier(&mut self, tier: &TierId, place: impl FnOnce() -> Place) {
+        let found = self.known.tiers.is_empty() || self.known.tiers.contains(tier);
+        self.reference(found, place, "tier of shop.toml", tier);
+    }
+
+    fn coupons(&mut self) {
+        let coupons = &self.folder.coupons;
+        self.unique(coupons, &key("id"), |coupon| coupon.id.clone());
+        let mut seen = BTreeSet::new();
+        for (index, coupon) in coupons.values.iter().enumerate() {
+            let at = |path: Path| coupons.place(index, path);
+            match self.known.promotions.get(&coupon.promotion) {
+                None => self.reference(false, || at(key("promotion")), "promotion", &coupon.promotion),
+                Some(promotion) if promotion.trigger != Trigger::Code => {
+                    let message = format!(
+                        "promotion {} is not set off by a code; set its trigger = \"code\"",
+                        promotion.id
+                    );
+                    self.say(Code::AuthoringReference, at(key("promotion")), message);
+                }
+                Some(_) => {}
+            }
+            self.schedule(&coupon.schedule, &at, &key("schedule"));
+            if let Some(code) = coupon.code.as_ref().map(normal)
+                && !seen.insert(code.clone())
+            {
+                let message = format!("code {code} stands here a second time");
+                self.say(Code::AuthoringDuplicate, at(key("code")), message);
+            }
+        }
+    }
+
+    fn codes(&mut self) {
+        let codes = &self.folder.codes;
+        let mut seen: BTreeSet<CouponCode> =
+            self.folder.coupons.values.iter().filter_map(|coupon| coupon.code.as_ref()).map(normal).collect();
+        for (index, record) in codes.values.iter().enumerate() {
+            let found = self.known.coupons.contains(&record.coupon);
+            self.reference(found, || codes.place(index, key("coupon")), "coupon", &record.coupon);
+            let code = normal(&record.code);
+            if seen.contains(&code) {
+                let message = format!("code {code} stands here a second time");
+                self.say(Code::AuthoringDuplicate, codes.place(index, key("code")), message);
+            }
+            seen.insert(code);
+        }
+    }
+
+    fn members(&mut self) {
+        let folder = self.folder;
+        let members = &folder.members;
+        self.unique(members, &key("id"), |member| member.id.clone());
+        let mut tokens: BTreeSet<TokenHash> = BTreeSet::new();
+        for (index, member) in members.values.iter().enumerate() {
+            let profile = |field| vec![Step::Key("profile"), Step::Key(field)];
+            for (nth, token) in member.tokens.iter().enumerate() {
+                let at = || members.place(index, vec![Step::Key("tokens"), Step::At(nth)]);
+                self.range((1..=128).contains(&token.value.len()), at, || {
+                    "a token has 1 to 128 bytes".into()
+                });
+                if !tokens.insert(token.hash(&folder.shop.chain)) {
+                    self.say(Code::AuthoringDuplicate, at(), "this token belongs to another entry already");
+                }
+            }
+            self.range(
+                member.points.unsigned_abs() <= limits::POINTS_MAX.unsigned_abs(),
+                || members.place(index, key("points")),
+                || format!("points are at most {}", limits::POINTS_MAX),
+            );
+            for (field, tags) in [("tags", &member.profile.tags), ("groups", &member.profile.groups)] {
+                self.range(
+                    tags.len() <= limits::MEMBER_TAGS_MAX,
+                    || members.place(index, profile(field)),
+                    || format!("a member has at most {} of them", limits::MEMBER_TAGS_MAX),
+                );
+            }
+            if let Some(tier) = &member.profile.tier {
+                self.tier(tier, || members.place(index, profile("tier")));
+            }
+            for (name, value) in &member.profile.attributes {
+                let declared = folder.shop.attributes.get(name);
+                let fits = matches!(
+                    (declared, value),
+                    (Some(AttributeKind::Flag), Attribute::Flag(_))
+                        | (Some(AttributeKind::Number), Attribute::Number(_))
+                        | (Some(AttributeKind::Word), Attribute::Word(_))
+                );
+                if !fits {
+                    let mut path = profile("attributes");
+                    path.push(Step::Name(name.to_string()));
+                    let message = match declared {
+                        None => format!("shop.toml declares no attribute {name}"),
+                        Some(kind) => format!("shop.toml declares {name} as a {kind:?}").to_lowercase(),
+                    };
+                    self.say(Code::AuthoringReference, members.place(index, path), message);
+                }
+            }
+        }
+    }
+
+    fn points(&mut self) {
+        let folder = self.folder;
+        if let Some(except) = &folder.points.except {
+            self.item_set(except, &|path| folder.points_place(path), &key("except"));
+        }
+        if let Some(earn) = &folder.points.earn {
+            self.range(
+                earn.per_amount.is_positive(),
+                || folder.points_place(vec![Step::Key("earn"), Step::Key("per_amount")]),
+                || "points are earned per a positive amount".into(),
+            );
+        }
+        if let Some(redeem) = &folder.points.redeem {
+            self.range(
+                redeem.points > 0 && redeem.amount.is_positive(),
+                || folder.points_place(key("redeem")),
+                || "points turn into money by positive steps of points and amount".into(),
+            );
+        }
+    }
+
+    fn suggestions(&mut self) {
+        let folder = self.folder;
+        let lists = &folder.recommendations;
+        for (index, list) in lists.values.iter().enumerate() {
+            self.audience(&list.audience, &|path| lists.place(index, path), &key("audience"));
+            for (nth, item) in list.items.iter().enumerate() {
+                let at =
+                    |field| lists.place(index, vec![Step::Key("items"), Step::At(nth), Step::Key(field)]);
+                let found = self.known.skus.contains(&item.sku);
+                self.reference(found, || at("sku"), "article of the catalogue", &item.sku);
+                self.range(item.score <= 1_000, || at("score"), || "a score is 0 to 1000".into());
+            }
+        }
+        let care = &folder.care;
+        for (index, message) in care.values.iter().enumerate() {
+            self.audience(&message.audience, &|path| care.place(index, path), &key("audience"));
+            let blank = is_blank(&message.texts);
+            self.range(!blank, || care.place(index, key("texts")), || "needs a text to show".into());
+        }
+    }
+}
+
+fn is_blank(texts: &Texts) -> bool {
+    texts.0.values().all(|text| text.trim().is_empty())
+}
+
+/// The code as compared.
+fn normal(code: &CouponCode) -> CouponCode {
+    CouponCode::normal(code.as_str()).unwrap_or_else(|_| code.clone())
+}

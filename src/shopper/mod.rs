@@ -1,0 +1,8 @@
+//! Knowing the shopper: who belongs to which segment, and why not.
+//!
+//! Everything here is a pure function of a member and a civil day. `predicate` is the language segments are written
+//! in (a subset of CEL's syntax, type-checked when it is compiled); `segment` is the set of named predicates of a
+//! bundle and what it answers.
+
+pub mod predicate;
+pub mod segment;
