@@ -92,6 +92,19 @@ pub const MEMBER_USAGE_MAX: usize = 256;
 /// Tags, groups and coupons held by one member, each.
 pub const MEMBER_TAGS_MAX: usize = 64;
 
+// --- prices (pricing) ---
+
+/// Promotions reported as not applied with one basket, closest first: more than a till or a person reads.
+pub const NOT_APPLIED_MAX: usize = 64;
+/// Smallest additions that would pay, reported with one basket.
+pub const NEAR_MAX: usize = 3;
+/// Additions checked by pricing the whole basket again, so that a quote's work stays bounded.
+pub const NEAR_TRIES_MAX: usize = 4;
+/// Tiers of one spend-and-save.
+pub const SPEND_TIERS_MAX: usize = 32;
+/// Nesting of conditions, audiences and excluded sets of one promotion.
+pub const RULE_DEPTH_MAX: usize = 8;
+
 // --- the journal (storage) ---
 
 /// Decisions in one durable group: enough to amortise a sync, few enough that a group never takes long.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, CouponId};
-use crate::pricing::Book;
+use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::segment::Segments;
 
 use super::document::{Campaign, CareMessage, Coupon, RecommendationList, Rules, Segment, Shop};
@@ -63,7 +63,20 @@ impl Bundle {
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
         let segments = compile_segments(&rules.shop, &rules.segments)?;
-        let book = Book;
+        let coupons = rules.coupons.iter();
+        let book = Book::compile(BookRules {
+            currency: rules.shop.currency.clone(),
+            zone: rules.shop.time_zone.clone(),
+            arithmetic: rules.shop.arithmetic,
+            resolution: rules.shop.resolution,
+            catalogue: rules.catalogue,
+            promotions: rules.promotions,
+            points: rules.points,
+            coupons: coupons
+                .map(|coupon| CouponRule { id: coupon.id.clone(), promotion: coupon.promotion.clone() })
+                .collect(),
+        })
+        .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))

@@ -77,6 +77,11 @@ impl Day {
         MonthDay { month: self.0.month(), day: self.0.day() }
     }
 
+    /// Day of the month, 1 to 31.
+    pub fn day_of_month(self) -> u8 {
+        self.0.day().unsigned_abs()
+    }
+
     /// Its weekday.
     pub fn weekday(self) -> Weekday {
         Weekday::from(self.0.weekday())
@@ -117,6 +122,11 @@ impl MonthDay {
             .map(|occurrence| occurrence.days_since(today))
             .min_by_key(|days| days.abs())
             .unwrap_or(i64::MAX)
+    }
+
+    /// Month of the year, 1 to 12.
+    pub fn month(self) -> u8 {
+        self.month.unsigned_abs()
     }
 
     fn in_year(self, year: i16) -> Option<Day> {

@@ -25,6 +25,8 @@ pub struct SaleRecord {
     pub voided: bool,
     /// Rung up in training: counts for nothing.
     pub training: bool,
+    /// Money given back so far.
+    pub refunded: Money,
     /// Units come back so far, by line.
     pub returned: Vec<(LineId, u32)>,
 }

@@ -119,14 +119,26 @@ pub enum Key {
     Redeemed(CouponCode),
     /// An open quote: in the engine's memory only, in the journal with the sale that settles it.
     Quote(QuoteId),
-    /// How a promotion was used in this shop.
-    Usage(PromotionId),
+    /// How a promotion was used.
+    Usage(UsageOf, PromotionId),
     /// A sale.
     Sale(TransactionKey),
     /// The answer a device got.
     Request(DeviceId, RequestId),
     /// A whole decision, from the journal: read to return goods or to answer again, never changed.
     Decision(Seq),
+}
+
+/// Whose uses of a promotion are counted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageOf {
+    /// All of this shop.
+    Shop,
+    /// Of one device.
+    Device(DeviceId),
+    /// With one code that may be used often.
+    Code(CouponCode),
 }
 
 /// What the tables hold under a key.
@@ -145,7 +157,7 @@ pub enum Record {
     Redeemed(TransactionKey),
     /// The quote.
     Quote(Box<Quote>),
-    /// Uses in this shop.
+    /// The uses.
     Usage(Usage),
     /// The sale.
     Sale(SaleRecord),
@@ -202,7 +214,9 @@ pub struct Quote {
     pub codes: Vec<PresentedCode>,
     /// Uses in this shop as pricing saw them, open quotes counted.
     pub usage: BTreeMap<PromotionId, Usage>,
-    /// Hours without a word of head office, if there is a line at all.
+    /// Uses on this device as pricing saw them.
+    pub device_usage: BTreeMap<PromotionId, Usage>,
+    /// Whole hours without head office; nothing while the line is up or none is configured.
     pub offline_hours: Option<u32>,
     /// How units come back, by the promotions that applied; those that keep are left out.
     pub return_policies: BTreeMap<PromotionId, ReturnPolicy>,
@@ -299,9 +313,9 @@ impl Facts {
         }
     }
 
-    /// Uses of a promotion in this shop.
-    pub fn usage(&self, promotion: &PromotionId) -> Usage {
-        match self.get(&Key::Usage(promotion.clone())) {
+    /// Uses of a promotion.
+    pub fn usage(&self, of: UsageOf, promotion: &PromotionId) -> Usage {
+        match self.get(&Key::Usage(of, promotion.clone())) {
             Some(Record::Usage(usage)) => *usage,
             _ => Usage::default(),
         }

@@ -67,10 +67,10 @@ struct Active {
 /// The line to head office, as far as rules look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadOffice {
-    /// There is none: nothing is ever stale.
-    None,
-    /// Last heard of at this moment.
-    HeardAt(UnixMs),
+    /// The line is up, or none is configured: nothing is stale.
+    Near,
+    /// The line is down since this moment.
+    DownSince(UnixMs),
 }
 
 /// What became of an input.
@@ -137,9 +137,16 @@ impl Turn<'_> {
 
 impl Engine {
     /// An engine that has decided everything before `next`.
-    pub fn new(identity: Identity, next: Seq, head_office: HeadOffice) -> Engine {
+    pub fn new(identity: Identity, next: Seq) -> Engine {
         let quotes = OpenQuotes::new(identity.started);
-        Engine { identity, bundle: None, next, quotes, reads: ReadReplays::default(), head_office }
+        Engine {
+            identity,
+            bundle: None,
+            next,
+            quotes,
+            reads: ReadReplays::default(),
+            head_office: HeadOffice::Near,
+        }
     }
 
     /// The place the next decision will have.
@@ -152,9 +159,9 @@ impl Engine {
         self.bundle.as_ref().map(|active| &active.bundle)
     }
 
-    /// Head office was heard of.
-    pub fn heard_head_office(&mut self, at: UnixMs) {
-        self.head_office = HeadOffice::HeardAt(at);
+    /// The line to head office came up or went down.
+    pub fn head_office_is(&mut self, line: HeadOffice) {
+        self.head_office = line;
     }
 
     /// Open quotes, for status.
@@ -207,14 +214,20 @@ impl Engine {
         }
         let Some(active) = &self.bundle else { return keys };
         match &request.body {
-            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote)),
+            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote, &request.device)),
             Body::Commit(commit) => {
-                keys.extend(sale::needs_of_commit(&active.bundle, &self.quotes, commit, facts));
+                keys.extend(sale::needs_of_commit(
+                    &active.bundle,
+                    &self.quotes,
+                    commit,
+                    &request.device,
+                    facts,
+                ));
             }
-            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
+            Body::Void(transaction) => keys.extend(refund::needs(&active.bundle, transaction, facts)),
             Body::Return(back) => {
                 keys.push(Key::Sale(back.transaction.clone()));
-                keys.extend(refund::needs(&back.original, facts));
+                keys.extend(refund::needs(&active.bundle, &back.original, facts));
             }
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }
@@ -344,8 +357,8 @@ fn turn<'a>(
 ) -> Option<Turn<'a>> {
     let active = active.as_ref()?;
     let offline_hours = match head_office {
-        HeadOffice::None => None,
-        HeadOffice::HeardAt(at) => u32::try_from(now.ms_since(at).max(0) / 3_600_000).ok(),
+        HeadOffice::Near => None,
+        HeadOffice::DownSince(at) => u32::try_from(now.ms_since(at).max(0) / 3_600_000).ok(),
     };
     Some(Turn { bundle: &active.bundle, facts, seq, now, identity, since: active.since, offline_hours })
 }

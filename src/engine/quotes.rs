@@ -140,9 +140,9 @@ impl OpenQuotes {
         }
     }
 
-    /// Is this single-use code held by an open quote?
-    pub fn holds_code(&self, code: &CouponCode) -> bool {
-        self.held.codes.contains_key(code)
+    /// How many open quotes hold this code.
+    pub fn holding_code(&self, code: &CouponCode) -> u32 {
+        self.held.codes.get(code).copied().unwrap_or_default()
     }
 
     /// What open quotes hold of a promotion in this shop.
@@ -163,7 +163,7 @@ impl OpenQuotes {
 
 impl Holds {
     fn take(&mut self, quote: &Quote) {
-        for code in single_use(quote) {
+        for code in codes(quote) {
             *self.codes.entry(code.clone()).or_default() += 1;
         }
         for (promotion, used) in uses(quote) {
@@ -181,7 +181,7 @@ impl Holds {
     }
 
     fn release(&mut self, quote: &Quote) {
-        for code in single_use(quote) {
+        for code in codes(quote) {
             if let Some(count) = self.codes.get_mut(code) {
                 *count -= 1;
                 if *count == 0 {
@@ -220,7 +220,7 @@ fn release_usage(usage: &mut BTreeMap<PromotionId, Usage>, promotion: &Promotion
     }
 }
 
-fn single_use(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
+fn codes(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
     quote.priced.applied.iter().filter_map(|applied| applied.coupon.as_ref())
 }
 

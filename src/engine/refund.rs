@@ -7,26 +7,24 @@
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
 //! free (409) · lines known (404) · units left (422) · promotions that allow only a whole return (422).
 
-use std::collections::BTreeMap;
-
+use crate::bundle::Bundle;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, LineId};
-use crate::domain::member::Ledger;
-use crate::domain::money::{Money, Rounding};
+use crate::domain::ids::{CouponCode, LineId, PromotionId};
+use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::domain::receipt::SaleRecord;
-use crate::pricing::returns::{Owed, blocked_by, owed};
+use crate::pricing::returns::{self, Refunded, ReturnFault, SoldLine};
 
 use super::Turn;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
 use super::quotes::uses;
 use super::reply::{Receipt, Refund, RefundLine, Refusal, Reply};
-use super::sale::{SHOP_SCOPES, has_limit, view};
+use super::sale::{counted, view};
 
 /// What taking back a sale reads.
-pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
+pub(super) fn needs(bundle: &Bundle, original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     let mut keys = vec![Key::Sale(original.clone())];
     let Some(sale) = facts.sale(original) else { return keys };
     keys.push(Key::Decision(sale.decision));
@@ -34,7 +32,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
         keys.extend([Key::Member(member.clone()), Key::Ledger(member.clone())]);
     }
     if let Some((quote, _)) = facts.decision(sale.decision).and_then(sold) {
-        keys.extend(quote.priced.applied.iter().map(|applied| Key::Usage(applied.promotion.clone())));
+        keys.extend(counted(bundle, quote).map(|(of, promotion, _)| Key::Usage(of, promotion.clone())));
     }
     keys
 }
@@ -80,10 +78,11 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
             "units of it were returned; return the rest line by line",
         ));
     }
-    let all = sale.quote.priced.lines.iter().map(|line| (line.line.clone(), line.units)).collect();
-    let mut record = sale.record.clone();
-    record.voided = true;
-    let (refund, mut changes) = take_back(turn, key, &sale, &BTreeMap::new(), &all);
+    let all = sale.quote.priced.lines.iter().map(|line| (line.line.clone(), line.units)).collect::<Vec<_>>();
+    let mut back = worked_out(&sale, &all)?;
+    back.amount = sale.record.total;
+    let (refund, mut changes) = take_back(turn, key, &sale, &back);
+    let record = SaleRecord { voided: true, refunded: back.amount, ..sale.record.clone() };
     changes.push(Change::put(Key::Sale(key.clone()), Record::Sale(record)));
     Ok((Reply::Refund(Box::new(refund)), changes))
 }
@@ -99,33 +98,21 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
         );
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let before: BTreeMap<LineId, u32> = sale.record.returned.iter().cloned().collect();
-    let mut after = before.clone();
-    for (id, qty) in &back.lines {
-        let line = sale.quote.priced.lines.iter().find(|line| line.line == *id);
-        let line =
-            line.ok_or_else(|| Refusal::new(Code::UnknownLine, format!("the sale has no line {id}")))?;
-        let units = after.entry(id.clone()).or_default();
-        if *qty > line.units - *units {
-            let left = line.units - *units;
-            return Err(Refusal::new(
-                Code::NothingLeftToReturn,
-                format!("line {id}: {qty} to return, {left} left"),
-            ));
-        }
-        *units += qty;
-    }
-    if let Some(promotion) = blocked_by(&sale.quote.priced.lines, &after, &sale.quote.return_policies) {
-        let detail = format!("{promotion} allows its units back only all at once");
-        return Err(Refusal::new(Code::PartialReturnBlocked, detail));
-    }
-    let (refund, mut changes) = take_back(turn, &back.original, &sale, &before, &after);
+    let worked_out = worked_out(&sale, &back.lines)?;
+    let (refund, mut changes) = take_back(turn, &back.original, &sale, &worked_out);
     let mut record = sale.record.clone();
-    record.returned = after.into_iter().collect();
+    record.refunded += worked_out.amount;
+    for (line, qty) in &back.lines {
+        match record.returned.iter_mut().find(|(id, _)| id == line) {
+            Some((_, units)) => *units += qty,
+            None => record.returned.push((line.clone(), *qty)),
+        }
+    }
     let own = SaleRecord {
         decision: turn.seq,
-        total: -refund.refund,
+        total: -worked_out.amount,
         is_return: true,
+        refunded: Money::ZERO,
         returned: Vec::new(),
         ..sale.record.clone()
     };
@@ -134,51 +121,49 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
     Ok((Reply::Refund(Box::new(refund)), changes))
 }
 
-/// The refund of going from `before` to `after` units back, and what it changes (the sale records not among it).
+/// What these units are worth by the sale's frozen shares and policies.
+fn worked_out(sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refusal> {
+    let sold: Vec<SoldLine<'_>> = sale
+        .quote
+        .priced
+        .lines
+        .iter()
+        .map(|line| SoldLine {
+            line: &line.line,
+            shares: &line.shares,
+            returned: sale.record.returned_units(&line.line),
+        })
+        .collect();
+    let policy = |id: &PromotionId| sale.quote.return_policies.get(id).copied().unwrap_or_default();
+    returns::refund(&sold, back, sale.record.refunded, &policy).map_err(|fault| {
+        let code = match &fault {
+            ReturnFault::UnknownLine(_) => Code::UnknownLine,
+            ReturnFault::TooMany { .. } => Code::NothingLeftToReturn,
+            ReturnFault::PartialBlocked(_) => Code::PartialReturnBlocked,
+        };
+        Refusal::new(code, fault.to_string())
+    })
+}
+
+/// The refund document and what it changes (the sale records not among it).
 fn take_back(
     turn: &Turn<'_>,
     original: &TransactionKey,
     sale: &Sold<'_>,
-    before: &BTreeMap<LineId, u32>,
-    after: &BTreeMap<LineId, u32>,
+    back: &Refunded,
 ) -> (Refund, Vec<Change>) {
     let Sold { record, quote, receipt } = sale;
-    let lines = &quote.priced.lines;
-    let owed_at = |back: &BTreeMap<LineId, u32>| owed(lines, back, &quote.return_policies);
-    let (owed_before, owed_after) = (owed_at(before), owed_at(after));
-    let mut shown = Vec::new();
-    for line in lines {
-        let units = |back: &BTreeMap<LineId, u32>| back.get(&line.line).copied().unwrap_or_default();
-        let amount = owed_after[&line.line].amount - owed_before[&line.line].amount;
-        if units(after) != units(before) || amount != Money::ZERO {
-            let (qty, left) = (units(after) - units(before), line.units - units(after));
-            shown.push(RefundLine { line: line.line.clone(), qty, amount, left });
+    let counts = !record.training;
+    let undoes = back.whole && counts;
+    let mut points_ledger = Vec::new();
+    for (reason, points) in
+        [(PointsReason::ClawBack, -back.points_taken), (PointsReason::GiveBack, back.points_given)]
+    {
+        if points != 0 && counts {
+            points_ledger.push(PointsLine { reason, points, promotion: None });
         }
     }
-    let total = |owed: &BTreeMap<LineId, Owed>| owed.values().map(|line| line.amount).sum::<Money>();
-    let earned = |owed: &BTreeMap<LineId, Owed>| owed.values().map(|line| line.points).sum::<i64>();
-    let whole = lines.iter().all(|line| after.get(&line.line).copied().unwrap_or_default() == line.units);
-    let clawed = if whole { quote.priced.points.earn } else { earned(&owed_after) } - earned(&owed_before);
-    let spent_at = |owed: &BTreeMap<LineId, Owed>, whole: bool| match quote.priced.total {
-        _ if whole => quote.priced.points.spend,
-        Money(0) => 0,
-        Money(paid) => Money(quote.priced.points.spend).ratio(total(owed).0, paid, Rounding::HalfDown).0,
-    };
-    let given_back = spent_at(&owed_after, whole) - spent_at(&owed_before, false);
-    let mut points_ledger = Vec::new();
-    if clawed != 0 {
-        points_ledger.push(PointsLine { reason: PointsReason::ClawBack, points: -clawed, promotion: None });
-    }
-    if given_back != 0 {
-        points_ledger.push(PointsLine {
-            reason: PointsReason::GiveBack,
-            points: given_back,
-            promotion: None,
-        });
-    }
-    let refund = total(&owed_after) - total(&owed_before);
-    let counts = !record.training;
-    let (returned, withdrawn): (Vec<CouponCode>, Vec<CouponCode>) = if whole && counts {
+    let (returned, withdrawn): (Vec<CouponCode>, Vec<CouponCode>) = if undoes {
         let issued = receipt.coupons_issued.iter().map(|coupon| coupon.code.clone());
         (receipt.coupons_burned.clone(), issued.collect())
     } else {
@@ -188,11 +173,11 @@ fn take_back(
     let mut points_balance_after = None;
     let member = record.member.as_ref().and_then(|id| turn.facts.member(id)).filter(|_| counts);
     if let Some(member) = member {
-        let mut ledger: Ledger = member.ledger;
-        ledger.spend -= refund;
-        ledger.points.book(turn.seq, given_back - clawed);
+        let mut ledger = member.ledger;
+        ledger.spend -= back.amount;
+        ledger.points.book(turn.seq, back.points_given - back.points_taken);
         ledger.coupons.retain(|held| !withdrawn.contains(&held.code));
-        if whole {
+        if back.whole {
             ledger.visits = ledger.visits.saturating_sub(1);
             ledger.voided += 1;
             for (promotion, used) in uses(quote) {
@@ -204,27 +189,31 @@ fn take_back(
         points_balance_after = Some(ledger.points.balance());
         changes.push(Change::put(Key::Ledger(member.id), Record::Ledger(Box::new(ledger))));
     }
-    if whole && counts {
+    if undoes {
         changes.extend(returned.iter().map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
         changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
-        for (promotion, used) in uses(quote) {
-            if has_limit(turn.bundle.book.promotion(promotion), SHOP_SCOPES) {
-                let mut usage = turn.facts.usage(promotion);
-                usage.take_back(quote.day.number(), used);
-                changes.push(Change::put(Key::Usage(promotion.clone()), Record::Usage(usage)));
-            }
+        for (of, promotion, used) in counted(turn.bundle, quote) {
+            let mut usage = turn.facts.usage(of.clone(), promotion);
+            usage.take_back(quote.day.number(), used);
+            changes.push(Change::put(Key::Usage(of, promotion.clone()), Record::Usage(usage)));
         }
     }
+    let shown = back.lines.iter().map(|line| RefundLine {
+        line: line.line.clone(),
+        qty: line.qty,
+        amount: line.amount,
+        left: line.left,
+    });
     let refund = Refund {
         decision: turn.reference(),
         original: view(original),
-        refund,
-        lines: shown,
+        refund: back.amount,
+        lines: shown.collect(),
         points_ledger,
         points_balance_after,
         coupons_returned: returned,
         coupons_withdrawn: withdrawn,
-        whole,
+        whole: back.whole,
     };
     (refund, changes)
 }

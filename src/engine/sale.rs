@@ -28,7 +28,7 @@ use crate::pricing::outcome::{Issue, Priced, Reason, UnitShare};
 use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
 
 use super::Turn;
-use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record};
+use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
 use super::reply::{
@@ -37,11 +37,20 @@ use super::reply::{
 };
 
 /// What pricing a basket reads, beside its member.
-pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
+pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId) -> Vec<Key> {
     let single_use = asked.basket.coupons.iter().filter(|code| bundle.generic(code).is_none());
     let mut keys: Vec<Key> =
         single_use.flat_map(|code| [Key::Code(code.clone()), Key::Redeemed(code.clone())]).collect();
-    keys.extend(bundle.book.limited(&asked.basket).into_iter().map(Key::Usage));
+    for promotion in bundle.book.limited(&asked.basket) {
+        if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
+            keys.push(Key::Usage(UsageOf::Device(device.clone()), promotion.clone()));
+        }
+        keys.push(Key::Usage(UsageOf::Shop, promotion));
+    }
+    let generic = asked.basket.coupons.iter().filter_map(|code| Some((code, bundle.generic(code)?)));
+    keys.extend(
+        generic.map(|(code, coupon)| Key::Usage(UsageOf::Code(code.clone()), coupon.promotion.clone())),
+    );
     keys
 }
 
@@ -50,6 +59,7 @@ pub(super) fn needs_of_commit(
     bundle: &Bundle,
     quotes: &OpenQuotes,
     commit: &Commit,
+    device: &DeviceId,
     facts: &Facts,
 ) -> Vec<Key> {
     let mut keys = vec![Key::Sale(commit.transaction.clone())];
@@ -57,10 +67,10 @@ pub(super) fn needs_of_commit(
         return vec![Key::Decision(decision)];
     }
     match &commit.sold {
-        Sold::Basket(asked) => keys.extend(needs(bundle, asked)),
+        Sold::Basket(asked) => keys.extend(needs(bundle, asked, device)),
         Sold::Quote(id) => {
             if let Some(open) = quotes.get(id) {
-                keys.extend(needs(&open.bundle, &open.quote.asked));
+                keys.extend(needs(&open.bundle, &open.quote.asked, device));
                 if let Some(member) = &open.quote.member {
                     keys.extend([Key::Member(member.id.clone()), Key::Ledger(member.id.clone())]);
                 }
@@ -103,14 +113,19 @@ fn price(
         .basket
         .coupons
         .iter()
-        .map(|code| PresentedCode {
-            code: code.clone(),
-            right: right_of(turn, bundle, quotes, code, member.as_ref(), at),
+        .map(|code| {
+            let right = right_of(turn, bundle, quotes, code, member.as_ref(), at);
+            let used = right.as_ref().ok().map(|promotion| used_with(turn, quotes, code, promotion));
+            PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
         })
         .collect();
-    let mut usage = BTreeMap::new();
+    let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     for promotion in bundle.book.limited(&asked.basket) {
-        let mut used = turn.facts.usage(&promotion);
+        if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
+            let on_device = turn.facts.usage(UsageOf::Device(device.clone()), &promotion);
+            device_usage.insert(promotion.clone(), on_device);
+        }
+        let mut used = turn.facts.usage(UsageOf::Shop, &promotion);
         if let Some(held) = quotes.held_usage(&promotion) {
             add_usage(&mut used, held);
         }
@@ -128,6 +143,7 @@ fn price(
         member,
         codes,
         usage,
+        device_usage,
         offline_hours: turn.offline_hours,
         return_policies: BTreeMap::new(),
         priced: Priced::nothing(),
@@ -163,6 +179,7 @@ pub(super) fn price_again(bundle: &Bundle, quote: &Quote) -> Result<Priced, Pric
         device: &quote.device,
         channel: quote.asked.channel,
         usage: &quote.usage,
+        device_usage: &quote.device_usage,
         offline_hours: quote.offline_hours,
     })
 }
@@ -178,10 +195,7 @@ fn refuse_fault(fault: PriceFault) -> Refusal {
             Code::UnknownSku,
             format!("line {line}: {sku} is not in the catalogue and the line carries no unit_price"),
         ),
-        PriceFault::AmountTooLarge { line } => Refusal::new(
-            Code::AmountTooLarge,
-            format!("line {line}: price times quantity is more than a basket may hold"),
-        ),
+        fault @ PriceFault::AmountTooLarge { .. } => Refusal::new(Code::AmountTooLarge, fault.to_string()),
     }
 }
 
@@ -236,7 +250,7 @@ fn right_of(
             if issued.home.as_ref().is_some_and(|home| *home != turn.identity.store) {
                 return Err(Reason::CodeElsewhere);
             }
-            if quotes.holds_code(code) {
+            if quotes.holding_code(code) > 0 {
                 return Err(Reason::CodeHeld);
             }
             (coupon, issued.expires)
@@ -245,7 +259,7 @@ fn right_of(
     if expires.is_some_and(|expires| at > expires) {
         return Err(Reason::Expired);
     }
-    match coupon.schedule.closed(bundle.shop.time_zone.civil(at)) {
+    match coupon.schedule.closed(&bundle.shop.time_zone, at) {
         Some(reason) => Err(reason),
         None => Ok(coupon.promotion.clone()),
     }
@@ -313,6 +327,7 @@ pub(super) fn commit(
             is_return: false,
             voided: false,
             training: commit.training,
+            refunded: Money::ZERO,
             returned: Vec::new(),
         }),
     ));
@@ -447,7 +462,7 @@ fn shares_of(shares: &[UnitShare], net: Money) -> Vec<UnitShare> {
     for (unit, net) in units.into_iter().zip(nets) {
         match runs.last_mut() {
             Some(run) if run.net == net && run.points == unit.points => run.qty += 1,
-            _ => runs.push(UnitShare { qty: 1, net, discounts: Vec::new(), points: unit.points }),
+            _ => runs.push(UnitShare { qty: 1, net, discounts: Vec::new(), ..unit.clone() }),
         }
     }
     runs
@@ -569,19 +584,37 @@ pub(super) fn has_limit(promotion: Option<&Promotion>, scopes: &[LimitScope]) ->
     promotion.is_some_and(|promotion| promotion.limits.iter().any(|limit| scopes.contains(&limit.scope)))
 }
 
-/// The scopes whose uses are counted by this shop.
-pub(super) const SHOP_SCOPES: &[LimitScope] =
-    &[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain, LimitScope::Code, LimitScope::Device];
-
 fn usage_after(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Vec<Change> {
-    uses(quote)
-        .filter(|(promotion, _)| has_limit(bundle.book.promotion(promotion), SHOP_SCOPES))
-        .map(|(promotion, used)| {
-            let mut usage = turn.facts.usage(promotion);
+    counted(bundle, quote)
+        .map(|(of, promotion, used)| {
+            let mut usage = turn.facts.usage(of.clone(), promotion);
             usage.count(quote.day.number(), used);
-            Change::put(Key::Usage(promotion.clone()), Record::Usage(usage))
+            Change::put(Key::Usage(of, promotion.clone()), Record::Usage(usage))
         })
         .collect()
+}
+
+/// Every count a sale adds to, beside its member's.
+pub(super) fn counted<'a>(
+    bundle: &'a Bundle,
+    quote: &'a Quote,
+) -> impl Iterator<Item = (UsageOf, &'a PromotionId, Used)> {
+    let shop = [LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain];
+    quote.priced.applied.iter().zip(uses(quote)).flat_map(move |(applied, (promotion, used))| {
+        let rule = bundle.book.promotion(promotion);
+        let of_shop = has_limit(rule, &shop).then_some(UsageOf::Shop);
+        let of_device = has_limit(rule, &[LimitScope::Device]).then(|| UsageOf::Device(quote.device.clone()));
+        let code = applied.coupon.as_ref().filter(|_| has_limit(rule, &[LimitScope::Code]));
+        let of_code = code.map(|code| UsageOf::Code(code.clone()));
+        [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, promotion, used))
+    })
+}
+
+/// How a code was used so far, open quotes counted.
+fn used_with(turn: &Turn<'_>, quotes: &OpenQuotes, code: &CouponCode, promotion: &PromotionId) -> Usage {
+    let mut usage = turn.facts.usage(UsageOf::Code(code.clone()), promotion);
+    usage.uses += quotes.holding_code(code);
+    usage
 }
 
 /// A sale's key on the wire.

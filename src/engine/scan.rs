@@ -28,7 +28,7 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
     let shopper =
         Shopper { member: member.as_ref(), segments: &segments, now: turn.now, zone: scan.zone.as_ref() };
     let book = &turn.bundle.book;
-    let offers = book.offers(&shopper, lang, limits::SCAN_OFFERS_MAX).into_iter().map(|open| {
+    let offers = book.offers(&shopper, limits::SCAN_OFFERS_MAX).into_iter().map(|open| {
         let promotion = book.promotion(&open.promotion);
         let words = |texts: Option<&crate::domain::text::Texts>| {
             texts.map(|t| t.get(lang).to_owned()).unwrap_or_default()
@@ -38,8 +38,8 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
             text: words(promotion.map(|p| &p.texts)),
             promotion: open.promotion,
             coupon: open.coupon,
-            expires: open.expires.map(|day| day.to_string()),
-            reason: open.reason,
+            expires: open.last_day.map(|day| day.to_string()),
+            reason: open.reason.get(lang).to_owned(),
         }
     });
     Reply::Scan(Box::new(ScanReply {

@@ -1,105 +1,125 @@
 //! Promotions: from a basket, a member and the bundle's rules to figures and reasons.
+//!
+//! ```text
+//! BookRules --check--> faults | compile (sets, conditions, index) --> Book
+//! Sale --units--> goods, runs --index--> candidates --eligibility--> open | why not
+//!      --resolution--> for each, in order: conditions, usage, benefits/points -> Proposal -> State (allocation)
+//!      --near--> the same again with one addition --answer, explain--> Priced
+//! ```
+//!
+//! Phases are fixed: promotions on units, then on the order, then points into money, points earned, gift cards. The
+//! room is pure: what it may look at is in `Sale`, money is integers, order is total. The same sale gives the same
+//! bytes, whatever the order of its lines and however equal lines are split.
 
 pub mod model;
 pub mod outcome;
 pub mod returns;
-use crate::domain::{basket::Basket, calendar::*, catalog::Item, ids::*, member::*, text::Lang};
-use model::*;
+
+mod allocation;
+mod answer;
+mod benefits;
+mod book;
+mod check;
+mod conditions;
+mod eligibility;
+mod explain;
+mod index;
+mod near;
+mod offers;
+mod points;
+mod resolution;
+mod sets;
+mod units;
+mod usage;
+
 use std::collections::BTreeMap;
-/// x
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct PresentedCode {
-    /// c
-    pub code: CouponCode,
-    /// r
-    pub right: Result<PromotionId, outcome::Reason>,
-}
-/// x
-pub struct Shopper<'a> {
-    /// m
-    pub member: Option<&'a Member>,
-    /// s
-    pub segments: &'a [SegmentId],
-    /// n
-    pub now: UnixMs,
-    /// z
-    pub zone: Option<&'a Zone>,
-}
-/// x
+use std::fmt;
+
+use crate::domain::basket::Basket;
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, SegmentId, Sku, Zone};
+use crate::domain::member::{Member, Usage};
+
+use model::Channel;
+use outcome::Reason;
+
+pub use book::{Book, BookRules, CouponRule, RuleFault};
+pub use offers::OpenOffer;
+
+/// All that pricing may look at.
+#[derive(Clone, Copy, Debug)]
 pub struct Sale<'a> {
-    /// b
+    /// What is bought, with points to spend, claims and gift cards. Its `coupons` are not read: `codes` stand for
+    /// them, looked up.
     pub basket: &'a Basket,
-    /// s
+    /// Who buys, when.
     pub shopper: Shopper<'a>,
-    /// c
+    /// The codes presented, in order, each with what the engine found out about it.
     pub codes: &'a [PresentedCode],
-    /// d
+    /// On which device.
     pub device: &'a DeviceId,
-    /// c
+    /// Through what the sale comes in.
     pub channel: Channel,
-    /// u
+    /// How the promotions that `Book::limited` names were used in this shop, open holds included.
     pub usage: &'a BTreeMap<PromotionId, Usage>,
-    /// o
+    /// How they were used on this device, open holds included; only for limits of scope `device`.
+    pub device_usage: &'a BTreeMap<PromotionId, Usage>,
+    /// Whole hours without head office; nothing while the line is up.
     pub offline_hours: Option<u32>,
 }
-/// x
-pub struct OpenOffer {
-    /// p
-    pub promotion: PromotionId,
-    /// r
-    pub reason: String,
-    /// c
-    pub coupon: Option<CouponCode>,
-    /// e
-    pub expires: Option<Day>,
-}
-/// x
-pub enum PriceFault {
-    /// u
-    UnknownSku {
-        /// l
-        line: LineId,
-        /// s
-        sku: Sku,
-    },
-    /// a
-    AmountTooLarge {
-        /// l
-        line: LineId,
-    },
-}
-/// x
-pub struct Book;
-impl Book {
-    /// x
-    pub fn item(&self, _: &Sku) -> Option<&Item> {
-        None
-    }
-    /// x
-    pub fn promotion(&self, _: &PromotionId) -> Option<&Promotion> {
-        None
-    }
-    /// x
-    pub fn limited(&self, _: &Basket) -> Vec<PromotionId> {
-        vec![]
-    }
-    /// x
-    pub fn price(&self, _: &Sale<'_>) -> Result<outcome::Priced, PriceFault> {
-        Err(PriceFault::AmountTooLarge { line: LineId::new("x").expect("x") })
-    }
-    /// x
-    pub fn offers(&self, _: &Shopper<'_>, _: Lang, _: usize) -> Vec<OpenOffer> {
-        vec![]
-    }
-    /// x
-    pub fn audience_matches(&self, _: &Audience, _: &Shopper<'_>) -> bool {
-        true
-    }
+
+/// Who looks at an offer, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Shopper<'a> {
+    /// The member, where one is known.
+    pub member: Option<&'a Member>,
+    /// The segments the member is in, sorted.
+    pub segments: &'a [SegmentId],
+    /// The moment prices are asked for.
+    pub now: UnixMs,
+    /// Where in the shop; `offers` looks at it, a sale has its basket's.
+    pub zone: Option<&'a Zone>,
 }
 
-impl model::Schedule {
-    /// x
-    pub fn closed(&self, _: CivilTime) -> Option<outcome::Reason> {
-        None
+/// A code, looked up by the engine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PresentedCode {
+    /// As presented.
+    pub code: CouponCode,
+    /// The promotion it sets off, or why it is no good.
+    pub right: Result<PromotionId, Reason>,
+    /// How it was used before, for limits of scope `code`.
+    pub used: Usage,
+}
+
+/// Why a basket cannot be priced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PriceFault {
+    /// The catalogue does not hold the article and the line carries no price: send the till's price.
+    UnknownSku {
+        /// Which line.
+        line: LineId,
+        /// Which article.
+        sku: Sku,
+    },
+    /// A unit's price is negative or above `UNIT_PRICE_MINOR_MAX`, or the basket holds more than `BASKET_UNITS_MAX`
+    /// units from this line on.
+    AmountTooLarge {
+        /// Which line.
+        line: LineId,
+    },
+}
+
+/// Fits after "failed to price the basket:".
+impl fmt::Display for PriceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PriceFault::UnknownSku { line, sku } => {
+                write!(f, "line {line}: the catalogue does not hold {sku} and the line carries no unit_price")
+            }
+            PriceFault::AmountTooLarge { line } => {
+                write!(f, "line {line}: the price or the number of units is outside what a basket may hold")
+            }
+        }
     }
 }

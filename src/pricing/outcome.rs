@@ -1,8 +1,9 @@
 //! What pricing answers: figures, per-unit shares, and a reason for every promotion that was asked.
 //!
-//! Invariants: `total = subtotal - discount_total + gifts' token prices`; for each line `net = gross - sum(discounts)`
-//! and the shares of its units sum to `net`; the amounts of `applied` sum to `discount_total`. Lists are in the order
-//! of the basket (lines) or by promotion id (reasons), so that the same sale always gives the same bytes.
+//! Invariants: `total = subtotal - discount_total - points.spend_amount + gifts' token prices`; for each line
+//! `net = gross - sum(discounts) - points_amount` and the shares of its units sum to `net`; the amounts of `applied` sum
+//! to `discount_total`, the lines' `points_amount` to `points.spend_amount`, the shares' points to `points.earn`. Lists
+//! are in the order of the basket (lines) or by promotion id (reasons), so that the same sale gives the same bytes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ use super::model::ResolutionMode;
 pub struct Priced {
     /// Sum of the lines at shelf price.
     pub subtotal: Money,
-    /// Sum of all that promotions took off (points and gift cards not among them).
+    /// Sum of all that promotions took off, redeem promotions among them (the programme's own redemption and gift cards
+    /// are not).
     pub discount_total: Money,
     /// Goods total to pay: after promotions and points turned into money, before tenders.
     pub total: Money,
@@ -31,7 +33,8 @@ pub struct Priced {
     pub applied: Vec<Applied>,
     /// What became of each code, in order of presentation.
     pub coupons: Vec<CouponResult>,
-    /// What did not apply and why, by promotion id.
+    /// What did not apply and why, by promotion id: of the promotions that could touch the basket or were asked for by
+    /// code or claim, the closest `NOT_APPLIED_MAX`.
     pub not_applied: Vec<NotApplied>,
     /// The smallest additions that would pay, best gain first.
     pub near: Vec<Near>,
@@ -79,6 +82,8 @@ pub struct PricedLine {
     pub gross: Money,
     /// To pay.
     pub net: Money,
+    /// Taken off by the programme's points turned into money.
+    pub points_amount: Money,
     /// By which promotion how much, in the order of application.
     pub discounts: Vec<LineDiscount>,
     /// The frozen share of each unit: runs of equal units, dearest first. What a return refunds.
@@ -107,6 +112,9 @@ pub struct UnitShare {
     /// Points each earned (leftovers are on the first units).
     #[serde(default)]
     pub points: i64,
+    /// Points each was paid with (leftovers are on the first units).
+    #[serde(default)]
+    pub points_spent: i64,
 }
 
 /// Units added to the basket.
@@ -283,12 +291,14 @@ pub struct PointsResult {
     pub earn: i64,
     /// Spent.
     pub spend: i64,
-    /// What the points spent took off, in minor units.
+    /// What points took off under the programme, in minor units (a redeem promotion's money is a discount).
     pub spend_amount: Money,
     /// The balance after; nothing for an unknown member.
     pub balance_after: Option<i64>,
     /// Line by line.
     pub lines: Vec<PointsLine>,
+    /// Why fewer were spent than the shopper wished; nothing if the wish was granted or there was none.
+    pub short: Option<Reason>,
 }
 
 /// What a gift card pays.

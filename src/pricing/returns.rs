@@ -1,167 +1,254 @@
-//! What goods that come back are worth: from the shares frozen at the sale, never from today's rules.
+//! What goods that come back are worth: the frozen shares of the sale, never today's rules.
 //!
-//! `owed` is cumulative: the refund of a return is what is owed for everything back so far less what was owed before
-//! it, so that any sequence of partial returns ends at exactly what was paid. Units of a line come back cheapest
-//! first: buying two and returning the dearer one of a second-half-price pair gains nothing.
+//! Within a line the cheapest units come back first, so that the unit a promotion gave away goes back before the one
+//! that was paid for. By the policy the promotion had at the sale:
+//! - keep: the frozen share of each unit is refunded;
+//! - block partial: once a unit it reached comes back, all of them must, in the same return or before;
+//! - claw back: once a unit it reached comes back, what it gave on the units that stay is taken from the refund, and
+//!   those are refunded in full if they come back later;
+//! - re-evaluate: not in this version; `Book::compile` refuses it, so it is treated as `keep` here.
+//!
+//! Returns add up: refunds of a sale in any number of steps never exceed what was paid, and all of it back gives all
+//! money back.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::domain::ids::{LineId, PromotionId};
-use crate::domain::money::Money;
+use crate::domain::money::{Leftover, Money, allocate};
 
 use super::model::ReturnPolicy;
-use super::outcome::{PricedLine, UnitShare};
+use super::outcome::UnitShare;
 
-/// What is owed for the units of one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Owed {
-    /// Money, in minor units.
+/// A line of the sale.
+#[derive(Clone, Copy, Debug)]
+pub struct SoldLine<'a> {
+    /// Which.
+    pub line: &'a LineId,
+    /// Its frozen shares, dearest first.
+    pub shares: &'a [UnitShare],
+    /// Units that came back before.
+    pub returned: u32,
+}
+
+/// What a return pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refunded {
+    /// Money back.
     pub amount: Money,
-    /// Points those units had earned.
-    pub points: i64,
+    /// Line by line, in the order asked; the amounts sum to `amount`.
+    pub lines: Vec<RefundedLine>,
+    /// Points the units earned, taken back.
+    pub points_taken: i64,
+    /// Points the units were paid with, given back.
+    pub points_given: i64,
+    /// Is nothing of the sale left with the shopper?
+    pub whole: bool,
 }
 
-/// What is owed in all for `back` units of each line, under the return policies of the promotions that applied.
-/// Lines without units back owe nothing. Money clawed back by a promotion is taken from the lines in their order and
-/// never makes one owe less than nothing.
-pub fn owed(
-    lines: &[PricedLine],
-    back: &BTreeMap<LineId, u32>,
-    policies: &BTreeMap<PromotionId, ReturnPolicy>,
-) -> BTreeMap<LineId, Owed> {
-    let mut owed = BTreeMap::new();
-    let mut kept_discounts: BTreeMap<&PromotionId, (Money, u32)> = BTreeMap::new();
-    for line in lines {
-        let count = back.get(&line.line).copied().unwrap_or_default();
-        let (returned, kept) = split(&line.shares, count);
-        let mut of_line = Owed::default();
-        for (share, qty) in returned {
-            of_line.amount += share.net.times(qty);
-            of_line.points += share.points * i64::from(qty);
-        }
-        for (share, qty) in kept {
-            for discount in &share.discounts {
-                let entry = kept_discounts.entry(&discount.promotion).or_default();
-                entry.0 += discount.amount.times(qty);
-            }
-        }
-        if count > 0 {
-            for share in &line.shares {
-                for discount in &share.discounts {
-                    kept_discounts.entry(&discount.promotion).or_default().1 += 1;
-                }
-            }
-        }
-        owed.insert(line.line.clone(), of_line);
-    }
-    for (promotion, (kept, touched_by_return)) in kept_discounts {
-        if policies.get(promotion) == Some(&ReturnPolicy::ClawBack) && touched_by_return > 0 {
-            let mut to_take = kept;
-            for line in lines {
-                let Some(of_line) = owed.get_mut(&line.line) else { continue };
-                let taken = to_take.min(of_line.amount);
-                of_line.amount -= taken;
-                to_take -= taken;
-            }
-        }
-    }
-    owed
+/// What a return pays for one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundedLine {
+    /// Which.
+    pub line: LineId,
+    /// Units come back now.
+    pub qty: u32,
+    /// Money back for them.
+    pub amount: Money,
+    /// Units still with the shopper.
+    pub left: u32,
 }
 
-/// Does a promotion that allows only a whole return hold units of which some, but not all, would be back?
-pub fn blocked_by<'a>(
-    lines: &'a [PricedLine],
-    back: &BTreeMap<LineId, u32>,
-    policies: &BTreeMap<PromotionId, ReturnPolicy>,
-) -> Option<&'a PromotionId> {
-    let reached = |line: &'a PricedLine| line.discounts.iter().map(|discount| &discount.promotion);
-    lines.iter().flat_map(reached).find(|promotion| {
-        let of_promotion: Vec<&PricedLine> =
-            lines.iter().filter(|line| reached(line).any(|id| id == *promotion)).collect();
-        let units_back = |line: &&PricedLine| back.get(&line.line).copied().unwrap_or_default();
-        policies.get(*promotion) == Some(&ReturnPolicy::BlockPartial)
-            && of_promotion.iter().any(|line| units_back(line) > 0)
-            && of_promotion.iter().any(|line| units_back(line) < line.units)
+/// Why goods may not come back so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReturnFault {
+    /// The sale has no such line.
+    UnknownLine(LineId),
+    /// Fewer units of the line are left, or none were asked for.
+    TooMany {
+        /// Which line.
+        line: LineId,
+        /// Units left.
+        left: u32,
+    },
+    /// This promotion allows its units back only all together.
+    PartialBlocked(PromotionId),
+}
+
+/// Fits after "failed to take goods back:".
+impl fmt::Display for ReturnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReturnFault::UnknownLine(line) => write!(f, "the sale has no line {line}"),
+            ReturnFault::TooMany { line, left } => {
+                write!(f, "line {line} has {left} unit(s) left that may come back")
+            }
+            ReturnFault::PartialBlocked(promotion) => {
+                write!(f, "{promotion} allows its units back only all together")
+            }
+        }
+    }
+}
+
+/// One promotion over the whole sale: what it gave on units that are back and on units that stay.
+#[derive(Default)]
+struct Reach {
+    back_units: u32,
+    stays_units: u32,
+    stays_amount: Money,
+}
+
+/// What is due for a set of units back, by line: `(line, units back)`.
+struct Due {
+    amount: Money,
+    reach: BTreeMap<PromotionId, Reach>,
+    nets: Vec<Money>,
+    points_earned: i64,
+    points_spent: i64,
+}
+
+/// Works out a return. `back` names lines and units (each line once); `refunded` is the money that earlier returns of
+/// the sale paid; `policy` tells what a promotion's policy was when the sale was made.
+pub fn refund(
+    sold: &[SoldLine<'_>],
+    back: &[(LineId, u32)],
+    refunded: Money,
+    policy: &dyn Fn(&PromotionId) -> ReturnPolicy,
+) -> Result<Refunded, ReturnFault> {
+    let mut after: Vec<u32> = sold.iter().map(|line| line.returned).collect();
+    let mut places = Vec::with_capacity(back.len());
+    for (id, qty) in back {
+        let place = sold.iter().position(|line| line.line == id);
+        let place = place.ok_or_else(|| ReturnFault::UnknownLine(id.clone()))?;
+        let left = units(&sold[place]).saturating_sub(after[place]);
+        if *qty == 0 || *qty > left {
+            return Err(ReturnFault::TooMany { line: id.clone(), left });
+        }
+        after[place] += qty;
+        places.push(place);
+    }
+    let before: Vec<u32> = sold.iter().map(|line| line.returned).collect();
+    let (was, is) = (due(sold, &before), due(sold, &after));
+    let touched = is.reach.iter().filter(|(_, reach)| reach.back_units > 0 && reach.stays_units > 0);
+    let mut claws = Money::ZERO;
+    for (promotion, reach) in touched {
+        match policy(promotion) {
+            ReturnPolicy::BlockPartial => return Err(ReturnFault::PartialBlocked(promotion.clone())),
+            ReturnPolicy::ClawBack => claws += reach.stays_amount,
+            ReturnPolicy::Keep | ReturnPolicy::ReEvaluate => {}
+        }
+    }
+    let amount = (is.amount - claws - refunded).max(Money::ZERO);
+    let nets: Vec<i64> = places.iter().map(|place| (is.nets[*place] - was.nets[*place]).0).collect();
+    let amounts = allocate(amount, &nets, Leftover::LargestRemainder);
+    let lines = back.iter().zip(&places).zip(amounts).map(|(((line, qty), place), amount)| RefundedLine {
+        line: line.clone(),
+        qty: *qty,
+        amount,
+        left: units(&sold[*place]) - after[*place],
+    });
+    Ok(Refunded {
+        amount,
+        lines: lines.collect(),
+        points_taken: is.points_earned - was.points_earned,
+        points_given: is.points_spent - was.points_spent,
+        whole: sold.iter().zip(&after).all(|(line, back)| units(line) == *back),
     })
 }
 
-type Runs<'a> = Vec<(&'a UnitShare, u32)>;
+fn units(line: &SoldLine<'_>) -> u32 {
+    line.shares.iter().map(|share| share.qty).sum()
+}
 
-/// The `count` cheapest units of a line, and the rest.
-fn split(shares: &[UnitShare], count: u32) -> (Runs<'_>, Runs<'_>) {
-    let mut cheapest_first: Vec<&UnitShare> = shares.iter().collect();
-    cheapest_first.sort_by_key(|share| (share.net, share.points));
-    let (mut returned, mut kept, mut left) = (Vec::new(), Vec::new(), count);
-    for share in cheapest_first {
-        let taken = share.qty.min(left);
-        left -= taken;
-        returned.push((share, taken));
-        kept.push((share, share.qty - taken));
+fn due(sold: &[SoldLine<'_>], back: &[u32]) -> Due {
+    let mut due = Due {
+        amount: Money::ZERO,
+        reach: BTreeMap::new(),
+        nets: Vec::with_capacity(sold.len()),
+        points_earned: 0,
+        points_spent: 0,
+    };
+    for (line, back) in sold.iter().zip(back) {
+        let (mut left, mut net) = (*back, Money::ZERO);
+        for share in line.shares.iter().rev() {
+            let qty = share.qty.min(left);
+            left -= qty;
+            net += share.net.times(qty);
+            due.points_earned += share.points * i64::from(qty);
+            due.points_spent += share.points_spent * i64::from(qty);
+            for discount in &share.discounts {
+                let reach = due.reach.entry(discount.promotion.clone()).or_default();
+                reach.back_units += qty;
+                reach.stays_units += share.qty - qty;
+                reach.stays_amount += discount.amount.times(share.qty - qty);
+            }
+        }
+        due.amount += net;
+        due.nets.push(net);
     }
-    (returned, kept)
+    due
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::LineDiscount;
     use super::*;
-    use crate::domain::ids::Sku;
-    use crate::pricing::outcome::LineDiscount;
 
-    fn promotion() -> PromotionId {
-        PromotionId::new("second-half-price").expect("valid")
+    fn id(text: &str) -> LineId {
+        LineId::new(text).expect("an id of the test")
     }
 
-    fn line() -> PricedLine {
-        let discount = LineDiscount { promotion: promotion(), amount: Money(500) };
-        PricedLine {
-            line: LineId::new("1").expect("valid"),
-            sku: Sku::new("milk").expect("valid"),
-            units: 2,
-            gross: Money(2_000),
-            net: Money(1_500),
-            discounts: vec![discount.clone()],
-            shares: vec![
-                UnitShare { qty: 1, net: Money(1_000), discounts: Vec::new(), points: 10 },
-                UnitShare { qty: 1, net: Money(500), discounts: vec![discount], points: 5 },
-            ],
+    fn share(qty: u32, net: i64, off: i64) -> UnitShare {
+        let promotion = PromotionId::new("p").expect("an id of the test");
+        let discounts = if off > 0 { vec![LineDiscount { promotion, amount: Money(off) }] } else { vec![] };
+        UnitShare { qty, net: Money(net), discounts, points: 2, points_spent: 0 }
+    }
+
+    fn amounts(policy: ReturnPolicy, shares: &[UnitShare]) -> Vec<i64> {
+        let line = id("1");
+        let (mut paid, mut amounts) = (Money::ZERO, Vec::new());
+        for returned in 0..units(&SoldLine { line: &line, shares, returned: 0 }) {
+            let sold = [SoldLine { line: &line, shares, returned }];
+            let refunded = refund(&sold, &[(line.clone(), 1)], paid, &|_| policy).expect("allowed");
+            assert_eq!(refunded.points_taken, 2);
+            paid += refunded.amount;
+            amounts.push(refunded.amount.0);
         }
-    }
-
-    fn owed_for(units: u32, policy: ReturnPolicy) -> Owed {
-        let line = line();
-        let back = [(line.line.clone(), units)].into();
-        owed(&[line.clone()], &back, &[(promotion(), policy)].into())
-            .remove(&line.line)
-            .expect("the line is there")
+        amounts
     }
 
     #[test]
-    fn does_returning_one_of_a_pair_gain_anything() {
-        assert_eq!(owed_for(1, ReturnPolicy::Keep), Owed { amount: Money(500), points: 5 });
-        assert_eq!(owed_for(2, ReturnPolicy::Keep), Owed { amount: Money(1_500), points: 15 });
+    fn which_unit_comes_back_first() {
+        let buy_one_get_one = [share(1, 1000, 0), share(1, 0, 1000)];
+        assert_eq!(amounts(ReturnPolicy::Keep, &buy_one_get_one), [0, 1000]);
     }
 
     #[test]
-    fn is_what_a_promotion_gave_on_the_rest_clawed_back() {
-        let mut bought = line();
-        bought.shares[0].discounts = vec![LineDiscount { promotion: promotion(), amount: Money(200) }];
-        let back = [(bought.line.clone(), 1)].into();
-        let policies = [(promotion(), ReturnPolicy::ClawBack)].into();
-        assert_eq!(owed(&[bought.clone()], &back, &policies)[&bought.line].amount, Money(300));
-        let all = [(bought.line.clone(), 2)].into();
-        assert_eq!(
-            owed(&[bought.clone()], &all, &policies)[&bought.line].amount,
-            Money(1_500),
-            "all back owes all paid"
-        );
+    fn what_is_clawed_back_once_comes_back_with_the_rest() {
+        let spread = [share(3, 900, 100)];
+        assert_eq!(amounts(ReturnPolicy::Keep, &spread), [900, 900, 900]);
+        assert_eq!(amounts(ReturnPolicy::ClawBack, &spread), [700, 1000, 1000]);
+        let large = [share(2, 300, 700)];
+        assert_eq!(amounts(ReturnPolicy::ClawBack, &large), [0, 600], "never more than was paid");
     }
 
     #[test]
-    fn is_a_partial_return_blocked_where_the_promotion_says_so() {
-        let (one, all) = ([(line().line, 1)].into(), [(line().line, 2)].into());
-        let policies = [(promotion(), ReturnPolicy::BlockPartial)].into();
-        assert_eq!(blocked_by(&[line()], &one, &policies), Some(&promotion()));
-        assert_eq!(blocked_by(&[line()], &all, &policies), None);
-        assert_eq!(blocked_by(&[line()], &one, &BTreeMap::new()), None);
+    fn which_returns_are_refused() {
+        let line = id("1");
+        let shares = [share(2, 900, 100)];
+        let sold = [SoldLine { line: &line, shares: &shares, returned: 1 }];
+        let keep = |_: &PromotionId| ReturnPolicy::Keep;
+        let block = |_: &PromotionId| ReturnPolicy::BlockPartial;
+        let ask = |qty| vec![(line.clone(), qty)];
+        let too_many = Err(ReturnFault::TooMany { line: line.clone(), left: 1 });
+        assert_eq!(refund(&sold, &ask(2), Money::ZERO, &keep), too_many);
+        assert_eq!(refund(&sold, &ask(0), Money::ZERO, &keep), too_many);
+        let unknown = Err(ReturnFault::UnknownLine(id("9")));
+        assert_eq!(refund(&sold, &[(id("9"), 1)], Money::ZERO, &keep), unknown);
+        let fresh = [SoldLine { line: &line, shares: &shares, returned: 0 }];
+        let p = PromotionId::new("p").expect("an id of the test");
+        assert_eq!(refund(&fresh, &ask(1), Money::ZERO, &block), Err(ReturnFault::PartialBlocked(p)));
+        let whole = refund(&fresh, &ask(2), Money::ZERO, &block).expect("all of it may come back");
+        assert!(whole.whole && whole.amount == Money(1800));
     }
 }

@@ -21,7 +21,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq};
-use crate::engine::decision::{Change, Key, Record};
+use crate::engine::decision::{Change, Key, Record, UsageOf};
 use crate::limits;
 
 const RECORD_VERSION: u8 = 1;
@@ -240,7 +240,16 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
         Key::Ledger(id) => (3, id.as_str().as_bytes().to_vec()),
         Key::Code(code) => (4, code.as_str().as_bytes().to_vec()),
         Key::Redeemed(code) => (5, code.as_str().as_bytes().to_vec()),
-        Key::Usage(promotion) => (6, promotion.as_str().as_bytes().to_vec()),
+        Key::Usage(of, promotion) => {
+            let mut bytes = match of {
+                UsageOf::Shop => vec![0],
+                UsageOf::Device(device) => [&[1], device.as_str().as_bytes()].concat(),
+                UsageOf::Code(code) => [&[2], code.as_str().as_bytes()].concat(),
+            };
+            bytes.push(0);
+            bytes.extend(promotion.as_str().as_bytes());
+            (6, bytes)
+        }
         Key::Sale(sale) => {
             let mut bytes = sale.device.as_str().as_bytes().to_vec();
             bytes.push(0);
@@ -296,7 +305,7 @@ mod tests {
     }
 
     fn key(text: &str) -> Key {
-        Key::Usage(PromotionId::new(text).expect("valid"))
+        Key::Usage(UsageOf::Shop, PromotionId::new(text).expect("valid"))
     }
 
     #[test]

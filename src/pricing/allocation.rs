@@ -1,0 +1,179 @@
+//! Splitting an amount over units: parts always sum to the whole, and no part is larger than its room.
+//!
+//! In three levels, so that what stands on the receipt is exact to the cent at the level people read: over goods in
+//! proportion to weight, within a good over its runs, within a run over its units (the first ones get the leftover).
+//! Where a part's share is larger than its room it gets its room, and the rest is split over the others again
+//! (water-filling). Leftover minor units go to the largest remainders or to the first, as the bundle states; ties are
+//! broken by canonical order.
+
+use crate::domain::money::{Leftover, Money};
+
+use super::units::Mark;
+
+/// Some units of one run that could receive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) run: u32,
+    pub(super) good: u32,
+    pub(super) qty: u32,
+    /// In proportion to what, per unit. Not negative.
+    pub(super) weight: i64,
+    /// At most this, per unit. Not negative.
+    pub(super) room: i64,
+}
+
+/// `a * b / c` rounded down, and the remainder, without overflow. All not negative, `c` positive.
+fn split(a: i64, b: i64, c: i64) -> (i64, i64) {
+    match a.checked_mul(b) {
+        Some(product) => (product / c, product % c),
+        None => {
+            let (product, c) = (i128::from(a) * i128::from(b), i128::from(c));
+            let narrow = |n: i128| i64::try_from(n).expect("a part is not larger than the whole");
+            (narrow(product / c), narrow(product % c))
+        }
+    }
+}
+
+/// Splits `total` over `(weight, room)` pairs. The shares sum to the smaller of `total` and all room together.
+/// With all weights zero the rooms are the weights.
+pub(super) fn share_out(total: i64, parts: &[(i64, i64)], leftover: Leftover) -> Vec<i64> {
+    let room: i64 = parts.iter().map(|part| part.1).sum();
+    let mut shares = vec![0; parts.len()];
+    let mut left = total.min(room);
+    if left <= 0 {
+        return shares;
+    }
+    if left == room {
+        return parts.iter().map(|part| part.1).collect();
+    }
+    let weightless = parts.iter().all(|part| part.0 == 0);
+    let weight = |part: &(i64, i64)| if weightless { part.1 } else { part.0 };
+    let mut open: Vec<usize> =
+        (0..parts.len()).filter(|i| weight(&parts[*i]) > 0 && parts[*i].1 > 0).collect();
+    let mut remainders: Vec<(i64, usize)> = Vec::with_capacity(open.len());
+    while !open.is_empty() {
+        let all: i64 = open.iter().map(|i| weight(&parts[*i])).sum();
+        let before = open.len();
+        let (mut given, amount) = (0, left);
+        remainders.clear();
+        open.retain(|i| {
+            let (share, rest) = split(amount, weight(&parts[*i]), all);
+            let full = share >= parts[*i].1;
+            if full {
+                shares[*i] = parts[*i].1;
+                given += parts[*i].1;
+            } else {
+                shares[*i] = share;
+                remainders.push((rest, *i));
+            }
+            !full
+        });
+        left -= given;
+        if open.len() == before {
+            left -= open.iter().map(|i| shares[*i]).sum::<i64>();
+            break;
+        }
+    }
+    if leftover == Leftover::LargestRemainder {
+        remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    }
+    // Every open part is below its room, and fewer cents than open parts are left, unless weights were missing.
+    for (_, index) in remainders {
+        if left > 0 {
+            shares[index] += 1;
+            left -= 1;
+        }
+    }
+    for (index, part) in parts.iter().enumerate() {
+        let more = left.min(part.1 - shares[index]);
+        shares[index] += more;
+        left -= more;
+    }
+    shares
+}
+
+/// Splits `total` over units as marks in the order of `parts` (which stand in the order of runs). `per_good` bounds
+/// what one good gets.
+pub(super) fn spread(total: Money, parts: &[Part], per_good: Option<Money>, leftover: Leftover) -> Vec<Mark> {
+    let mut marks = Vec::with_capacity(parts.len() + parts.len() / 2);
+    let good_ends = || parts.chunk_by(|a, b| a.good == b.good);
+    let whole = |part: &Part| {
+        let qty = i64::from(part.qty);
+        (part.weight * qty, part.room * qty)
+    };
+    let goods: Vec<(i64, i64)> = good_ends()
+        .map(|of| {
+            let (weight, room) = of.iter().map(whole).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+            (weight, per_good.map_or(room, |most| room.min(most.0)))
+        })
+        .collect();
+    for (of, amount) in good_ends().zip(share_out(total.0, &goods, leftover)) {
+        if let [part] = of {
+            spread_units(part, amount, &mut marks);
+            continue;
+        }
+        let runs: Vec<(i64, i64)> = of.iter().map(whole).collect();
+        for (part, amount) in of.iter().zip(share_out(amount, &runs, leftover)) {
+            spread_units(part, amount, &mut marks);
+        }
+    }
+    marks
+}
+
+/// One amount over the equal units of a run.
+fn spread_units(part: &Part, amount: i64, marks: &mut Vec<Mark>) {
+    let qty = i64::from(part.qty);
+    let (each, more) = (amount / qty, (amount % qty) as u32);
+    let mut mark = |qty: u32, amount: i64| {
+        if qty > 0 {
+            marks.push(Mark {
+                run: part.run,
+                good: part.good,
+                qty,
+                amount: Money(amount),
+                ..Mark::default()
+            });
+        }
+    };
+    mark(more, each + 1);
+    mark(part.qty - more, each);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_gets_the_leftover_cents() {
+        let three = [(1, 100), (1, 100), (1, 100)];
+        assert_eq!(share_out(100, &three, Leftover::LargestRemainder), [34, 33, 33]);
+        let uneven = [(299, 999), (101, 999), (200, 999)];
+        assert_eq!(share_out(100, &uneven, Leftover::LargestRemainder), [50, 17, 33]);
+        assert_eq!(share_out(101, &uneven, Leftover::First), [51, 17, 33]);
+    }
+
+    #[test]
+    fn where_does_a_share_go_that_finds_no_room() {
+        assert_eq!(share_out(90, &[(1, 10), (1, 100), (1, 100)], Leftover::LargestRemainder), [10, 40, 40]);
+        assert_eq!(share_out(90, &[(1, 10), (1, 20)], Leftover::First), [10, 20]);
+        assert_eq!(share_out(5, &[(0, 3), (0, 9)], Leftover::LargestRemainder), [1, 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn do_parts_sum_to_the_whole_within_their_rooms(
+            total in 0_i64..1_000_000,
+            parts in prop::collection::vec((0_i64..100_000, 0_i64..100_000), 1..30),
+            first: bool,
+        ) {
+            let leftover = if first { Leftover::First } else { Leftover::LargestRemainder };
+            let shares = share_out(total, &parts, leftover);
+            let room: i64 = parts.iter().map(|p| p.1).sum();
+            prop_assert_eq!(shares.iter().sum::<i64>(), total.min(room));
+            for (share, part) in shares.iter().zip(&parts) {
+                prop_assert!(*share >= 0 && *share <= part.1);
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Is a promotion open to this shopper, now, here? A column of early returns in a fixed precedence.
+//!
+//! Precedence: switched off, schedule, trigger, offline policy, audience. What depends on the basket comes later
+//! (`conditions`, `benefits`). Days and minutes are the store's; a window past midnight belongs to the day it begins
+//! on, with all of that day's dates and weekdays.
+
+use crate::domain::calendar::{Day, StoreZone, UnixMs, Weekday};
+
+use super::Shopper;
+use super::explain::Why;
+use super::model::{Audience, BirthdayWindow, OfflineMode, OfflinePolicy, Schedule, WhenStale, Window};
+use super::outcome::Reason;
+
+/// The store's clock and calendar at one instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) today: Day,
+    pub(super) yesterday: Day,
+    /// Days since 1970-01-01, to compare with `Usage::day`.
+    pub(super) number: i64,
+    minute: u16,
+    weekdays: [Weekday; 2],
+    month_days: [u8; 2],
+}
+
+impl Moment {
+    pub(super) fn new(zone: &StoreZone, now: UnixMs) -> Moment {
+        let civil = zone.civil(now);
+        let (today, yesterday) = (civil.day, civil.day.plus_days(-1));
+        Moment {
+            today,
+            yesterday,
+            number: today.number(),
+            minute: civil.minute,
+            weekdays: [today.weekday(), yesterday.weekday()],
+            month_days: [today.day_of_month(), yesterday.day_of_month()],
+        }
+    }
+}
+
+fn runs_past_midnight(window: &Window) -> bool {
+    window.to < window.from
+}
+
+impl Schedule {
+    /// Why it is closed at an instant, by the store's wall clock; nothing if it is open.
+    pub fn closed(&self, zone: &StoreZone, at: UnixMs) -> Option<Reason> {
+        schedule_closed(self, &Moment::new(zone, at)).map(|why| why.reason())
+    }
+}
+
+/// Why a schedule is closed; nothing if it is open.
+pub(super) fn schedule_closed<'a>(schedule: &'a Schedule, moment: &Moment) -> Option<Why<'a>> {
+    if schedule.windows.is_empty() {
+        return day_closed(schedule, moment, 0);
+    }
+    let today = day_closed(schedule, moment, 0);
+    let in_todays = |w: &Window| {
+        moment.minute >= w.from.minutes() && (runs_past_midnight(w) || moment.minute < w.to.minutes())
+    };
+    if today.is_none() && schedule.windows.iter().any(in_todays) {
+        return None;
+    }
+    let in_yesterdays = |w: &Window| runs_past_midnight(w) && moment.minute < w.to.minutes();
+    if schedule.windows.iter().any(in_yesterdays) && day_closed(schedule, moment, 1).is_none() {
+        return None;
+    }
+    today.or(Some(Why::Schedule(schedule)))
+}
+
+/// Why a schedule's days leave out today (`back` 0) or yesterday (`back` 1).
+fn day_closed<'a>(schedule: &'a Schedule, moment: &Moment, back: usize) -> Option<Why<'a>> {
+    let day = if back == 0 { moment.today } else { moment.yesterday };
+    if let Some(from) = schedule.from.filter(|from| day < *from) {
+        return Some(Why::NotStarted(from));
+    }
+    if let Some(to) = schedule.to.filter(|to| day > *to) {
+        return Some(Why::Expired(to));
+    }
+    let on_weekday = schedule.weekdays.is_empty() || schedule.weekdays.contains(&moment.weekdays[back]);
+    let on_month_day =
+        schedule.month_days.is_empty() || schedule.month_days.contains(&moment.month_days[back]);
+    let open = on_weekday && on_month_day && !schedule.except.contains(&day);
+    (!open).then_some(Why::Schedule(schedule))
+}
+
+/// Why a promotion does not run without a line; nothing if it does, or the line is up.
+pub(super) fn offline_closed<'a>(policy: &OfflinePolicy, offline_hours: Option<u32>) -> Option<Why<'a>> {
+    let hours = offline_hours?;
+    let stale = policy.stale_after_hours.is_some_and(|after| hours >= after);
+    let closed = match policy.mode {
+        OfflineMode::Always => stale && policy.when_stale == WhenStale::Deny,
+        // A lease is a slice of a chain's limit; without one in hand nothing may be spent of it.
+        OfflineMode::Leased | OfflineMode::Never => true,
+    };
+    closed.then_some(Why::Offline { hours })
+}
+
+/// The leaf of an audience that leaves this shopper out; nothing if the shopper is in it.
+pub(super) fn left_out<'a>(
+    audience: &'a Audience,
+    shopper: &Shopper<'_>,
+    moment: &Moment,
+) -> Option<Why<'a>> {
+    match audience {
+        Audience::Everyone => return None,
+        Audience::All(all) => return all.iter().find_map(|a| left_out(a, shopper, moment)),
+        Audience::Any(any) => {
+            let mut first = None;
+            for audience in any {
+                let out = left_out(audience, shopper, moment)?;
+                first.get_or_insert(out);
+            }
+            return Some(first.unwrap_or(Why::Audience(audience)));
+        }
+        Audience::Not(not) => {
+            return left_out(not, shopper, moment).is_none().then_some(Why::Audience(audience));
+        }
+        _ => {}
+    }
+    let Some(member) = shopper.member else { return Some(Why::NoMember) };
+    let profile = &member.profile;
+    let within = match audience {
+        Audience::Everyone | Audience::Member | Audience::All(_) | Audience::Any(_) | Audience::Not(_) => {
+            true
+        }
+        Audience::Segment(segments) => segments.iter().any(|s| shopper.segments.binary_search(s).is_ok()),
+        Audience::Tier(tiers) => profile.tier.as_ref().is_some_and(|tier| tiers.contains(tier)),
+        Audience::Tag(tags) => profile.tags.iter().any(|tag| tags.contains(tag)),
+        Audience::Group(groups) => profile.groups.iter().any(|group| groups.contains(group)),
+        Audience::Is(members) => members.contains(&member.id),
+        Audience::Birthday(window) => {
+            profile.birthday.is_some_and(|birthday| near_birthday(window, birthday, moment.today))
+        }
+        Audience::FirstVisit => member.orders() == 0,
+        Audience::NthPurchase(n) => member.orders().checked_add(1) == Some(*n),
+    };
+    (!within).then_some(Why::Audience(audience))
+}
+
+fn near_birthday(window: &BirthdayWindow, birthday: crate::domain::calendar::MonthDay, today: Day) -> bool {
+    let until = birthday.days_from(today);
+    let in_days = -i64::from(window.days_after) <= until && until <= i64::from(window.days_before);
+    in_days || (window.whole_month && birthday.month() == today.month_day().month())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(at: &str) -> Moment {
+        let zone = StoreZone::new("Asia/Shanghai").expect("compiled in");
+        Moment::new(&zone, UnixMs::parse_rfc3339(at).expect("valid"))
+    }
+
+    fn schedule(toml: &str) -> Schedule {
+        toml::from_str(toml).expect("a schedule of the test")
+    }
+
+    #[test]
+    fn to_which_day_does_a_window_past_midnight_belong() {
+        let friday_night = schedule("weekdays=['fri']\nwindows=[{from='22:00',to='02:00'}]");
+        let open = |at: &str| schedule_closed(&friday_night, &moment(at)).is_none();
+        assert!(!open("2026-11-20T21:59:59+08:00"));
+        assert!(open("2026-11-20T22:00:00+08:00"));
+        assert!(open("2026-11-21T01:59:59+08:00"), "still Friday's");
+        assert!(!open("2026-11-21T02:00:00+08:00"));
+        assert!(!open("2026-11-20T01:00:00+08:00"), "Thursday's");
+        assert!(!open("2026-11-21T22:30:00+08:00"), "Saturday's");
+    }
+
+    #[test]
+    fn does_the_last_day_last_to_its_end() {
+        let november = schedule("from='2026-11-01'\nto='2026-11-30'");
+        let open = |at: &str| schedule_closed(&november, &moment(at)).is_none();
+        assert!(!open("2026-10-31T23:59:59+08:00"));
+        assert!(open("2026-11-01T00:00:00+08:00"));
+        assert!(open("2026-11-30T23:59:59+08:00"));
+        assert!(!open("2026-12-01T00:00:00+08:00"));
+        let last_night = schedule("from='2026-11-01'\nto='2026-11-30'\nwindows=[{from='22:00',to='02:00'}]");
+        assert!(schedule_closed(&last_night, &moment("2026-12-01T01:00:00+08:00")).is_none());
+        assert!(schedule_closed(&last_night, &moment("2026-11-01T01:00:00+08:00")).is_some());
+    }
+
+    #[test]
+    fn does_a_birthday_run_over_the_new_year() {
+        let window = BirthdayWindow { days_before: 3, days_after: 3, whole_month: false };
+        let near = |at: &str| near_birthday(&window, "01-01".parse().expect("valid"), moment(at).today);
+        assert!(near("2026-12-29T12:00:00+08:00") && near("2027-01-04T12:00:00+08:00"));
+        assert!(!near("2026-12-28T12:00:00+08:00") && !near("2027-01-05T12:00:00+08:00"));
+        let month = BirthdayWindow { whole_month: true, ..BirthdayWindow::default() };
+        let birthday = "02-29".parse().expect("valid");
+        assert!(near_birthday(&month, birthday, moment("2027-02-01T08:00:00+08:00").today));
+        assert!(!near_birthday(&month, birthday, moment("2027-03-01T08:00:00+08:00").today));
+    }
+}

@@ -1,0 +1,119 @@
+//! The smallest additions that would pay, each checked by pricing the whole basket again with it.
+//!
+//! Looked at are promotions that miss units or money, and applied ones one step below their next; the closest few (by
+//! what the addition costs) are tried. Missing money is tried as a made-up unit of exactly the set that misses it;
+//! missing units as more of the cheapest article of the set that is in the basket, or, if there is none, of the
+//! cheapest the set names. An addition is reported only if the promotion then gives more and the basket's whole
+//! discount grows; `gain` is that growth.
+
+use crate::domain::money::Money;
+use crate::limits;
+
+use super::explain::Why;
+use super::outcome::{Addition, Near};
+use super::resolution::{Resolved, Sitting, sequence};
+use super::sets::{Set, UNKNOWN};
+use super::units::{self, Good};
+
+struct Step<'a> {
+    candidate: usize,
+    good: Good<'a>,
+    add: Addition,
+    cost: Money,
+}
+
+/// The additions worth telling, best gain first (then: by promotion id).
+pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> {
+    let missed = resolved.missed.iter().map(|(candidate, why)| (*candidate, *why));
+    let next = resolved.applied.iter().filter_map(|done| Some((done.candidate, done.proposal.next?)));
+    let mut steps: Vec<Step<'_>> =
+        missed.chain(next).filter_map(|(candidate, why)| step(sitting, candidate, why)).collect();
+    let id = |candidate: usize| &sitting.candidates[candidate].rule.promotion.id;
+    steps.sort_by(|a, b| a.cost.cmp(&b.cost).then_with(|| id(a.candidate).cmp(id(b.candidate))));
+    steps.truncate(limits::NEAR_TRIES_MAX);
+    let (before, mut near) = (resolved.discount(), Vec::new());
+    for step in steps {
+        let mut with = sitting.clone();
+        add(&mut with.goods, step.good);
+        let after = sequence(&with);
+        let given = |of: &Resolved<'_>| {
+            of.applied.iter().find(|done| done.candidate == step.candidate).map(|done| {
+                (done.proposal.amount, done.proposal.points, done.proposal.times, done.proposal.issues)
+            })
+        };
+        let gain = after.discount() - before;
+        if given(&after) > given(resolved) && gain.is_positive() {
+            near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
+        }
+    }
+    near.sort_by(|a, b| b.gain.cmp(&a.gain).then_with(|| a.promotion.cmp(&b.promotion)));
+    near.truncate(limits::NEAR_MAX);
+    near
+}
+
+/// The addition that what is missing asks for.
+fn step<'a>(sitting: &Sitting<'a>, candidate: usize, why: Why<'a>) -> Option<Step<'a>> {
+    match why {
+        Why::Spent { seen, need, set } => {
+            let missing = need - seen;
+            let sku = sitting.goods.first()?.sku;
+            let fits = (1..=limits::UNIT_PRICE_MINOR_MAX).contains(&missing.0);
+            fits.then(|| Step {
+                candidate,
+                good: made_up(sku, missing, set),
+                add: Addition::Amount { amount: missing },
+                cost: missing,
+            })
+        }
+        Why::Units { seen, need, set } => {
+            let qty = need.checked_sub(seen).filter(|qty| (1..=limits::LINE_UNITS_MAX).contains(qty))?;
+            let good = example(sitting, set)?;
+            let (sku, cost) = (good.sku.clone(), good.price.times(qty));
+            let good = Good { qty, lines: Vec::new(), ..good };
+            Some(Step { candidate, good, add: Addition::Units { sku, qty }, cost })
+        }
+        _ => None,
+    }
+}
+
+fn made_up<'a>(sku: &'a crate::domain::ids::Sku, price: Money, set: &Set) -> Good<'a> {
+    Good {
+        sku,
+        sku_number: UNKNOWN,
+        categories: &[],
+        brand: UNKNOWN,
+        item: None,
+        shelf: price,
+        price,
+        qty: 1,
+        grams: None,
+        reduced: false,
+        floor: Money::ZERO,
+        member_price: None,
+        lines: Vec::new(),
+        only_in: Some(set.number),
+    }
+}
+
+/// The cheapest piece of a set: of those in the basket, or of those the set names.
+fn example<'a>(sitting: &Sitting<'a>, set: &Set) -> Option<Good<'a>> {
+    let pieces = |good: &&Good<'a>| good.grams.is_none() && good.only_in.is_none();
+    let in_basket = sitting.goods.iter().filter(pieces).filter(|good| set.holds(good));
+    let cheapest = in_basket.min_by(|a, b| a.price.cmp(&b.price).then_with(|| a.sku.cmp(b.sku)));
+    cheapest.cloned().or_else(|| {
+        let named = set.skus.iter().filter_map(|number| units::of_catalogue(sitting.book, *number));
+        named
+            .filter(|good| set.holds(good))
+            .min_by(|a, b| a.price.cmp(&b.price).then_with(|| a.sku.cmp(b.sku)))
+    })
+}
+
+fn add<'a>(goods: &mut Vec<Good<'a>>, more: Good<'a>) {
+    let same = |good: &&mut Good<'a>| {
+        more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
+    };
+    match goods.iter_mut().find(same) {
+        Some(good) => good.qty += more.qty,
+        None => units::insert(goods, more),
+    }
+}

@@ -1,0 +1,392 @@
+//! Which promotions apply: in `sequence`, each at its turn, on what the ones before left.
+//!
+//! Order: phase (units, order, points into money, points), within a phase claims last and in the order of claiming, then
+//! priority, then the order of the bundle. Modes:
+//! - exclusive: the first exclusive promotion (by priority, then order) that would give anything applies alone;
+//! - best of: at the turn of the first of its group all of the group are weighed on what is left then, and the one that
+//!   takes most off (then: gives most points, then: smallest id) stands; should it give nothing at its own later turn,
+//!   the sale is resolved again without it;
+//! - best of line: the same, article by article, among those of one phase;
+//! - stop further: later promotions neither count nor reach the units it marked.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ids::Tag;
+use crate::domain::money::Money;
+
+use super::benefits::{Proposal, propose};
+use super::book::{Book, Phase, Rule};
+use super::eligibility::{self, Moment};
+use super::explain::Why;
+use super::model::{StackingMode, Trigger};
+use super::points::{self, Programme};
+use super::units::{Good, State};
+use super::{PriceFault, Sale, units};
+
+/// One sale being priced: what does not change while promotions are tried.
+#[derive(Clone)]
+pub(super) struct Sitting<'a> {
+    pub(super) book: &'a Book,
+    pub(super) sale: &'a Sale<'a>,
+    pub(super) moment: Moment,
+    pub(super) goods: Vec<Good<'a>>,
+    /// In order of application.
+    pub(super) candidates: Vec<Candidate<'a>>,
+}
+
+/// How often a reward was claimed, and as which claim.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claimed {
+    pub(super) position: usize,
+    pub(super) times: u32,
+}
+
+/// A promotion that could touch the sale, or that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    /// Its number in the book.
+    pub(super) number: u32,
+    pub(super) rule: &'a Rule,
+    /// Which of the sale's codes set it off.
+    pub(super) code: Option<usize>,
+    pub(super) claim: Option<Claimed>,
+    /// Why it is closed whatever is in the basket.
+    pub(super) closed: Option<Why<'a>>,
+}
+
+/// A promotion that applied.
+#[derive(Clone, Debug)]
+pub(super) struct Done<'a> {
+    /// Position among the candidates.
+    pub(super) candidate: usize,
+    pub(super) proposal: Proposal<'a>,
+}
+
+/// How a sale was resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved<'a> {
+    pub(super) state: State,
+    /// In order of application.
+    pub(super) applied: Vec<Done<'a>>,
+    /// By position among the candidates.
+    pub(super) missed: Vec<(usize, Why<'a>)>,
+    pub(super) programme: Programme,
+}
+
+impl Resolved<'_> {
+    /// All that promotions took off.
+    pub(super) fn discount(&self) -> Money {
+        self.applied.iter().map(|done| done.proposal.amount).sum()
+    }
+}
+
+impl<'a> Sitting<'a> {
+    pub(super) fn new(book: &'a Book, sale: &'a Sale<'a>) -> Result<Sitting<'a>, PriceFault> {
+        let goods = units::goods(book, sale.basket)?;
+        let moment = Moment::new(&book.zone, sale.shopper.now);
+        let mut numbers = book.index.touching(&goods);
+        let mut asked: Vec<u32> = Vec::new();
+        asked.extend(
+            sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)),
+        );
+        asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
+        numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
+        numbers.extend(asked);
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut candidates: Vec<Candidate<'a>> =
+            numbers.into_iter().map(|number| candidate(book, sale, &moment, number)).collect();
+        candidates.sort_by_key(|c| (c.rule.phase, c.claim.map(|claim| claim.position), c.number));
+        Ok(Sitting { book, sale, moment, goods, candidates })
+    }
+}
+
+fn candidate<'a>(book: &'a Book, sale: &'a Sale<'a>, moment: &Moment, number: u32) -> Candidate<'a> {
+    let rule = &book.rules[number as usize];
+    let promotion = &rule.promotion;
+    let code = match promotion.trigger {
+        Trigger::Code => sale.codes.iter().position(|code| code.right.as_ref() == Ok(&promotion.id)),
+        Trigger::Auto | Trigger::Claim => None,
+    };
+    let claim = match promotion.trigger {
+        Trigger::Claim => sale
+            .basket
+            .claims
+            .iter()
+            .position(|claim| claim.promotion == promotion.id)
+            .map(|position| Claimed { position, times: sale.basket.claims[position].times }),
+        Trigger::Auto | Trigger::Code => None,
+    };
+    let trigger = match promotion.trigger {
+        Trigger::Code if code.is_none() => Some(Why::NoCode),
+        Trigger::Claim if claim.is_none() => Some(Why::NotClaimed),
+        Trigger::Auto | Trigger::Code | Trigger::Claim => None,
+    };
+    let closed = if !promotion.active {
+        Some(Why::Inactive)
+    } else {
+        eligibility::schedule_closed(&promotion.schedule, moment)
+            .or(trigger)
+            .or_else(|| eligibility::offline_closed(&promotion.offline, sale.offline_hours))
+            .or_else(|| eligibility::left_out(&promotion.audience, &sale.shopper, moment))
+    };
+    Candidate { number, rule, code, claim, closed }
+}
+
+/// Resolves in declared order.
+pub(super) fn sequence<'a>(sitting: &Sitting<'a>) -> Resolved<'a> {
+    let mut barred = Vec::new();
+    loop {
+        let mut course = Course::new(sitting, &barred);
+        course.run();
+        match course.failed_winner {
+            // Each round bars one more candidate of a group, so there are no more rounds than candidates.
+            Some((winner, why)) => barred.push((winner, why)),
+            None => return course.done,
+        }
+    }
+}
+
+/// The verdict on one group.
+enum Verdict {
+    /// This one stands, having given so much when it was weighed.
+    One(usize, Money),
+    /// These stand, good by good: with what the winner gave.
+    ByGood(Vec<Option<(usize, Money)>>),
+}
+
+struct Course<'s, 'a> {
+    sitting: &'s Sitting<'a>,
+    barred: &'s [(usize, Why<'a>)],
+    verdicts: BTreeMap<(&'a Tag, Option<Phase>), Verdict>,
+    lost_by: BTreeMap<usize, Money>,
+    /// Why an exclusive promotion does not stand alone; it never stands beside others.
+    not_alone: BTreeMap<usize, Why<'a>>,
+    failed_winner: Option<(usize, Why<'a>)>,
+    spendable: i64,
+    done: Resolved<'a>,
+}
+
+impl<'s, 'a> Course<'s, 'a> {
+    fn new(sitting: &'s Sitting<'a>, barred: &'s [(usize, Why<'a>)]) -> Course<'s, 'a> {
+        let done = Resolved {
+            state: State::new(&sitting.goods),
+            applied: Vec::new(),
+            missed: Vec::new(),
+            programme: Programme::default(),
+        };
+        Course {
+            sitting,
+            barred,
+            verdicts: BTreeMap::new(),
+            lost_by: BTreeMap::new(),
+            not_alone: BTreeMap::new(),
+            failed_winner: None,
+            spendable: sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable()),
+            done,
+        }
+    }
+
+    fn run(&mut self) {
+        let alone = self.exclusive();
+        let (mut wished, mut earned) = (false, false);
+        for position in 0..self.sitting.candidates.len() {
+            let candidate = &self.sitting.candidates[position];
+            if candidate.rule.phase == Phase::Earn && !wished {
+                wished = true;
+                self.grant_wish();
+            }
+            if candidate.rule.phase == Phase::Earn && !earned {
+                earned = true;
+                self.earn_programme();
+            }
+            let turn = match (candidate.closed.or(self.not_alone.get(&position).copied()), alone) {
+                (Some(why), _) => Err(why),
+                (None, Some(winner)) if winner != position => Err(self.lost_to(winner, None)),
+                (None, _) => self.turn(position),
+            };
+            match turn {
+                Ok(proposal) => self.apply(position, proposal),
+                Err(why) => self.done.missed.push((position, why)),
+            }
+        }
+        if !wished {
+            self.grant_wish();
+        }
+        if !earned {
+            self.earn_programme();
+        }
+    }
+
+    fn grant_wish(&mut self) {
+        self.done.programme = points::grant_wish(self.sitting, &mut self.done.state, self.spendable);
+        self.spendable -= self.done.programme.spent;
+    }
+
+    fn earn_programme(&mut self) {
+        self.done.programme.earned = points::earn_programme(self.sitting, &mut self.done.state);
+    }
+
+    /// The exclusive promotion that stands alone, by position.
+    fn exclusive(&mut self) -> Option<usize> {
+        let exclusive = |c: &Candidate<'a>| {
+            c.closed.is_none() && c.rule.promotion.stacking.mode == StackingMode::Exclusive
+        };
+        let candidates = self.sitting.candidates.iter().enumerate();
+        let mut inclined: Vec<(usize, &Candidate<'a>)> = candidates.filter(|(_, c)| exclusive(c)).collect();
+        inclined.sort_by_key(|(_, candidate)| candidate.number);
+        for (position, candidate) in inclined {
+            match self.propose(candidate) {
+                Ok(_) => return Some(position),
+                Err(why) => self.not_alone.insert(position, why),
+            };
+        }
+        None
+    }
+
+    fn propose(&self, candidate: &Candidate<'a>) -> Result<Proposal<'a>, Why<'a>> {
+        propose(self.sitting, &self.done.state, candidate, self.spendable)
+    }
+
+    fn turn(&mut self, position: usize) -> Result<Proposal<'a>, Why<'a>> {
+        let candidate = &self.sitting.candidates[position];
+        let stacking = &candidate.rule.promotion.stacking;
+        if let Some((_, why)) = self.barred.iter().find(|(barred, _)| *barred == position) {
+            return Err(*why);
+        }
+        let Some(group) = &stacking.group else { return self.propose(candidate) };
+        match stacking.mode {
+            StackingMode::Stack | StackingMode::Exclusive | StackingMode::StopFurther => {
+                self.propose(candidate)
+            }
+            StackingMode::BestOf => self.best_of(position, group),
+            StackingMode::BestOfLine => self.best_of_line(position, group),
+        }
+    }
+
+    /// The open candidates of a group that are weighed in this mode, with what each would give now.
+    fn weigh(
+        &self,
+        group: &Tag,
+        mode: StackingMode,
+        phase: Option<Phase>,
+    ) -> Vec<(usize, Result<Proposal<'a>, Why<'a>>)> {
+        let belongs = |position: usize, c: &Candidate<'a>| {
+            let stacking = &c.rule.promotion.stacking;
+            c.closed.is_none()
+                && stacking.mode == mode
+                && stacking.group.as_ref() == Some(group)
+                && phase.is_none_or(|phase| c.rule.phase == phase)
+                && !self.barred.iter().any(|(barred, _)| *barred == position)
+        };
+        let candidates = self.sitting.candidates.iter().enumerate();
+        candidates.filter(|(position, c)| belongs(*position, c)).map(|(p, c)| (p, self.propose(c))).collect()
+    }
+
+    fn id(&self, position: usize) -> &'a crate::domain::ids::PromotionId {
+        &self.sitting.candidates[position].rule.promotion.id
+    }
+
+    fn best_of(&mut self, position: usize, group: &'a Tag) -> Result<Proposal<'a>, Why<'a>> {
+        let key = (group, None);
+        if !self.verdicts.contains_key(&key) {
+            let weighed = self.weigh(group, StackingMode::BestOf, None);
+            let given =
+                weighed.iter().filter_map(|(at, p)| p.as_ref().ok().map(|p| (*at, p.amount, p.points)));
+            let best = given
+                .clone()
+                .min_by_key(|(at, amount, points)| (std::cmp::Reverse((*amount, *points)), self.id(*at)));
+            if let Some((winner, amount, _)) = best {
+                for (loser, less, _) in given {
+                    self.lost_by.insert(loser, amount - less);
+                }
+                self.verdicts.insert(key, Verdict::One(winner, amount));
+            }
+        }
+        match self.verdicts.get(&key) {
+            Some(Verdict::One(winner, amount)) if *winner != position => {
+                let (winner, amount) = (*winner, *amount);
+                let by = self.lost_by.get(&position).copied().unwrap_or(amount);
+                // What keeps it from giving anything says more than who would have won.
+                match self.lost_by.contains_key(&position) {
+                    true => Err(self.lost_to(winner, Some(by))),
+                    false => Err(self
+                        .propose(&self.sitting.candidates[position])
+                        .err()
+                        .unwrap_or_else(|| self.lost_to(winner, None))),
+                }
+            }
+            Some(_) => {
+                let proposal = self.propose(&self.sitting.candidates[position]);
+                if let Err(why) = proposal {
+                    self.failed_winner = self.failed_winner.or(Some((position, why)));
+                }
+                proposal
+            }
+            None => self.propose(&self.sitting.candidates[position]),
+        }
+    }
+
+    fn best_of_line(&mut self, position: usize, group: &'a Tag) -> Result<Proposal<'a>, Why<'a>> {
+        let candidate = &self.sitting.candidates[position];
+        let key = (group, Some(candidate.rule.phase));
+        if !self.verdicts.contains_key(&key) {
+            let weighed = self.weigh(group, StackingMode::BestOfLine, Some(candidate.rule.phase));
+            let mut best: Vec<Option<(usize, Money)>> = vec![None; self.sitting.goods.len()];
+            for (at, proposal) in weighed {
+                let Ok(proposal) = proposal else { continue };
+                for marks in proposal.marks.chunk_by(|a, b| a.good == b.good) {
+                    let amount: Money = marks.iter().map(|mark| mark.amount.times(mark.qty)).sum();
+                    let better = best[marks[0].good as usize].is_none_or(|(winner, most)| {
+                        amount > most || (amount == most && self.id(at) < self.id(winner))
+                    });
+                    if better && amount.is_positive() {
+                        best[marks[0].good as usize] = Some((at, amount));
+                    }
+                }
+            }
+            self.verdicts.insert(key, Verdict::ByGood(best));
+        }
+        let mut proposal = self.propose(candidate)?;
+        let Some(Verdict::ByGood(best)) = self.verdicts.get(&key) else { return Ok(proposal) };
+        let mut winner = None;
+        proposal.marks.retain(|mark| match best[mark.good as usize] {
+            Some((at, _)) if at == position => true,
+            Some((at, amount)) => {
+                winner.get_or_insert((at, amount - mark.amount.times(mark.qty)));
+                false
+            }
+            None => false,
+        });
+        proposal.amount = proposal.marks.iter().map(|mark| mark.amount.times(mark.qty)).sum();
+        let received = proposal.marks.iter().filter(|mark| mark.amount.is_positive());
+        proposal.units = received.map(|mark| mark.qty).sum();
+        match winner {
+            Some((at, by)) if !proposal.amount.is_positive() => {
+                Err(self.lost_to(at, Some(by.max(Money::ZERO))))
+            }
+            _ if !proposal.amount.is_positive() => Err(Why::NothingOff),
+            _ => Ok(proposal),
+        }
+    }
+
+    fn lost_to(&self, winner: usize, by: Option<Money>) -> Why<'a> {
+        Why::LostTo { winner: self.id(winner), by }
+    }
+
+    fn apply(&mut self, position: usize, mut proposal: Proposal<'a>) {
+        let rule = self.sitting.candidates[position].rule;
+        let stop = rule.promotion.stacking.mode == StackingMode::StopFurther;
+        let take = rule.promotion.qualifier.consumes;
+        if !stop && !take {
+            proposal.marks.retain(|mark| mark.amount.is_positive() || mark.points > 0 || mark.spent > 0);
+        }
+        if !proposal.marks.is_empty() {
+            let number = self.sitting.candidates[position].number;
+            self.done.state.apply(number, &proposal.marks, stop, take);
+        }
+        self.spendable -= proposal.spend;
+        proposal.marks = Vec::new();
+        self.done.applied.push(Done { candidate: position, proposal });
+    }
+}
