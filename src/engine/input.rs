@@ -225,10 +225,11 @@ pub struct MembersUpdate {
 pub struct MemberUpdate {
     /// Who.
     pub id: MemberId,
-    /// What they may show.
+    /// What they may show, besides what is known already.
     pub tokens: Vec<TokenHash>,
-    /// Head office's half.
-    pub profile: Profile,
+    /// Head office's half; `None` leaves it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// Points, this shop's decisions through `settled_through` included.
     pub points: i64,
 }
