@@ -362,6 +362,7 @@ fn check_standing(standing: &Standing) -> Result<(), WireError> {
 frame!(Hello, |hello| {
     within(hello.program.len() <= limits::UPSTREAM_PROGRAM_BYTES_MAX, "program")?;
     within(hello.first_epoch <= hello.epoch, "first_epoch")?;
+    within(hello.incarnation < u64::MAX / 2, "incarnation")?;
     within(hello.next.0 < u64::MAX / 2, "next")?;
     within(hello.first.0 >= 1 && hello.first <= hello.next, "first")
 });
