@@ -10,5 +10,7 @@
 
 pub mod backlog;
 pub mod download;
+pub mod files;
+pub mod link;
 pub mod machine;
 pub mod wire;
