@@ -269,3 +269,87 @@ const _: () = assert!(BROKER_QUEUED_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_LANE_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_RETAINED_MAX > BROKER_CONNECTIONS_MAX);
 const _: () = assert!(LINK_BACKOFF_MS_MIN < LINK_BACKOFF_MS_MAX);
+// --- head office (upstream, hub) ---
+
+/// Journal entries of one batch: one ack per batch is then noise beside the entries.
+pub const UPSTREAM_BATCH_ENTRIES_MAX: usize = 200;
+/// Bytes of one batch after compression, unless it holds a single entry: a lost batch costs little on a thin line.
+pub const UPSTREAM_BATCH_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one batch before compression: what a hostile or careless batch may make head office allocate.
+pub const UPSTREAM_BATCH_RAW_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Milliseconds a decision waits for company before its batch leaves.
+pub const UPSTREAM_BATCH_WAIT_MS: u64 = 1_000;
+/// Batches sent and not yet answered: enough to fill a line of 100 ms and 10 Mbit/s, few enough to forget and resend.
+pub const UPSTREAM_WINDOW_BATCHES: usize = 8;
+/// Largest frame in bytes either way: one entry that does not compress, in its envelope.
+pub const UPSTREAM_FRAME_BYTES_MAX: usize = 384 * 1024;
+/// Largest MQTT packet in bytes on the line to head office: a frame, its topic, and the two properties a broker adds.
+pub const UPSTREAM_PACKET_BYTES_MAX: usize = UPSTREAM_FRAME_BYTES_MAX + 4 * 1024;
+/// Milliseconds without progress after which unanswered batches are sent again.
+pub const UPSTREAM_ACK_WAIT_MS: u64 = 15_000;
+/// Milliseconds head office has to answer a hello.
+pub const UPSTREAM_STATE_WAIT_MS: u64 = 10_000;
+/// Milliseconds between hellos on a quiet line: head office sees the shop, the shop sees that somebody answers.
+pub const UPSTREAM_HELLO_EVERY_MS: u64 = 60_000;
+/// Times a batch is sent without an answer before its entries go one by one.
+pub const UPSTREAM_TRIES_TOGETHER_MAX: u32 = 3;
+/// Times in a row that waiting for an answer ends in vain before the connection is given up.
+pub const UPSTREAM_TIMEOUTS_MAX: u32 = 2;
+/// First upper bound in milliseconds of the jittered wait before connecting to head office again.
+pub const UPSTREAM_BACKOFF_MS_MIN: u64 = 1_000;
+/// Last upper bound in milliseconds: five minutes, so that 5,000 shops do not return in the same second.
+pub const UPSTREAM_BACKOFF_MS_MAX: u64 = 300_000;
+/// Parked entries named in one ack and kept in the parking file; more than these want a human anyway.
+pub const UPSTREAM_PARKED_MAX: usize = 1_024;
+/// Marks (position, time) from which the age of the oldest unsent entry is told; beyond it every second one goes.
+pub const UPSTREAM_AGE_MARKS_MAX: usize = 64;
+/// Bytes of one piece of a bundle.
+pub const UPSTREAM_CHUNK_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a bundle that is downloaded at all.
+pub const UPSTREAM_BUNDLE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Milliseconds after which a piece of a bundle is asked for again.
+pub const UPSTREAM_CHUNK_WAIT_MS: u64 = 10_000;
+/// Milliseconds before a bundle is fetched again that arrived broken.
+pub const UPSTREAM_BUNDLE_RETRY_MS: u64 = 300_000;
+/// Members in one update from head office.
+pub const UPSTREAM_MEMBERS_MAX: usize = 200;
+/// Tokens of one member in an update.
+pub const UPSTREAM_TOKENS_MAX: usize = 16;
+/// Bytes of a program version in a hello.
+pub const UPSTREAM_PROGRAM_BYTES_MAX: usize = 64;
+/// Milliseconds by which the shop's and head office's clocks may differ before it is said.
+pub const UPSTREAM_CLOCK_OFF_MS_MAX: u64 = 300_000;
+/// Milliseconds between looks at the parking file, and between writes of the state file.
+pub const UPSTREAM_FILES_EVERY_MS: u64 = 1_000;
+/// Milliseconds after which a journal that could not be read is tried again.
+pub const UPSTREAM_READ_RETRY_MS: u64 = 5_000;
+/// Publishes of the shop that head office's broker has not acknowledged: the window, and room for a hello and a get.
+pub const UPSTREAM_INFLIGHT_MAX: u16 = 16;
+/// Happenings between the line's task and the sender; full means the line is not read for a moment.
+pub const UPSTREAM_EVENTS_MAX: usize = 64;
+/// Seconds between pings to head office.
+pub const UPSTREAM_KEEP_ALIVE_S: u64 = 30;
+/// Seconds to look up, connect and be accepted.
+pub const UPSTREAM_CONNECT_S_MAX: u64 = 10;
+/// Shops that one reference head office serves.
+pub const HUB_STORES_MAX: usize = 8_192;
+/// Lives of one shop's box that head office tells apart.
+pub const HUB_EPOCHS_MAX: usize = 64;
+/// Frames waiting for head office's writer; full means the line is not read for a moment.
+pub const HUB_QUEUE_MAX: usize = 256;
+/// Frames that one sync of head office covers.
+pub const HUB_GROUP_MAX: usize = 64;
+/// Milliseconds head office waits for more before it tells a shop its members' settled points.
+pub const HUB_MEMBERS_WAIT_MS: u64 = 2_000;
+/// Milliseconds between head office's backups, where it has one.
+pub const HUB_BACKUP_EVERY_MS: u64 = 5_000;
+/// Milliseconds head office may take to start, and to stop.
+pub const HUB_START_STOP_MS_MAX: u64 = 10_000;
+/// Conflicting entries kept per shop for a human; more are only counted.
+pub const HUB_QUARANTINE_MAX: usize = 10_000;
+
+const _: () = assert!(UPSTREAM_FRAME_BYTES_MAX >= FRAME_PAYLOAD_BYTES_MAX + 64 * 1024);
+const _: () = assert!(UPSTREAM_BATCH_RAW_BYTES_MAX >= FRAME_PAYLOAD_BYTES_MAX + 64);
+const _: () = assert!(UPSTREAM_INFLIGHT_MAX as usize > UPSTREAM_WINDOW_BATCHES);
+const _: () = assert!(UPSTREAM_CHUNK_BYTES_MAX + 1_024 < UPSTREAM_FRAME_BYTES_MAX);
+const _: () = assert!(UPSTREAM_BACKOFF_MS_MIN < UPSTREAM_BACKOFF_MS_MAX);

@@ -225,7 +225,7 @@ pub struct MembersUpdate {
 pub struct MemberUpdate {
     /// Who.
     pub id: MemberId,
-    /// What they may show.
+    /// What they may show, besides what is known already.
     pub tokens: Vec<TokenHash>,
     /// Head office's half; absent where only points changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,112 @@
+//! Who may say what at head office's broker: a shop under its own topics, head office's own lines under all of them.
+//!
+//! Invariants: a shop's user name is its store id, and what it may publish and hear follows from that alone; without a
+//! password to prove itself with, a shop is let in from loopback only; head office's own user needs this run's secret.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use mqtt5::broker::{AuthProvider, AuthResult};
+use mqtt5::error::Result;
+use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::types::ReasonCode;
+
+use crate::domain::ids::StoreId;
+use crate::upstream::wire;
+
+/// Head office's own user: no store id, because of the underscore.
+pub(super) const OFFICE_USER: &str = "_office";
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Decides for each connect, publish and subscription.
+pub(super) struct Doorman {
+    /// Of this run.
+    pub(super) secret: String,
+    /// What every shop proves itself with, if anything.
+    pub(super) password: Option<String>,
+}
+
+/// Takes the same time wherever the two differ.
+fn same(given: &[u8], wanted: &[u8]) -> bool {
+    given.len() == wanted.len() && given.iter().zip(wanted).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+impl Doorman {
+    fn admits(&self, user: &str, password: Option<&[u8]>, from: SocketAddr) -> bool {
+        let given = password.unwrap_or_default();
+        if user == OFFICE_USER {
+            return from.ip().is_loopback() && same(given, self.secret.as_bytes());
+        }
+        StoreId::new(user).is_ok()
+            && match &self.password {
+                Some(wanted) => same(given, wanted.as_bytes()),
+                None => from.ip().is_loopback(),
+            }
+    }
+}
+
+impl AuthProvider for Doorman {
+    fn authenticate<'a>(
+        &'a self,
+        packet: &'a ConnectPacket,
+        from: SocketAddr,
+    ) -> Boxed<'a, Result<AuthResult>> {
+        let user = packet.username.clone().unwrap_or_default();
+        let admitted = self.admits(&user, packet.password.as_deref(), from) && packet.will.is_none();
+        Box::pin(std::future::ready(Ok(if admitted {
+            AuthResult::success_with_user(user)
+        } else {
+            tracing::warn!(user = %user.chars().take(64).flat_map(char::escape_default).collect::<String>(), %from, "connect refused");
+            AuthResult::fail_with_reason(ReasonCode::BadUsernameOrPassword, "unknown store or wrong password")
+        })))
+    }
+
+    fn authorize_publish<'a>(
+        &'a self,
+        _client: &str,
+        user: Option<&'a str>,
+        topic: &'a str,
+    ) -> Boxed<'a, bool> {
+        let allowed = match user {
+            Some(OFFICE_USER) => true,
+            Some(user) => wire::parse_up(topic).is_some_and(|(store, _)| store.as_str() == user),
+            None => false,
+        };
+        Box::pin(std::future::ready(allowed))
+    }
+
+    fn authorize_subscribe<'a>(
+        &'a self,
+        _client: &str,
+        user: Option<&'a str>,
+        filter: &'a str,
+    ) -> Boxed<'a, bool> {
+        let allowed = match user {
+            Some(OFFICE_USER) => true,
+            Some(user) => StoreId::new(user).is_ok_and(|store| filter == wire::down_filter(&store)),
+            None => false,
+        };
+        Box::pin(std::future::ready(allowed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_a_shop_prove_itself_and_speak_for_itself_only() {
+        let near: SocketAddr = "127.0.0.1:9".parse().expect("an address");
+        let far: SocketAddr = "192.0.2.1:9".parse().expect("an address");
+        let open = Doorman { secret: "s".into(), password: None };
+        assert!(open.admits("s1", None, near) && !open.admits("s1", None, far));
+        assert!(!open.admits("", None, near) && !open.admits("a/b", None, near));
+        let closed = Doorman { secret: "s".into(), password: Some("p".into()) };
+        assert!(closed.admits("s1", Some(b"p"), far) && !closed.admits("s1", Some(b"q"), far));
+        assert!(
+            closed.admits(OFFICE_USER, Some(b"s"), near) && !closed.admits(OFFICE_USER, Some(b"p"), near)
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! What the entries say: sales and money by store, points by member. A pure fold of the logs.
+//!
+//! Invariants: an entry counts once, because the ledger hands it over once; training counts for nothing; money is a sum
+//! of the receipts' own integers. A member's balance is known here once an entry shows what head office's last word was
+//! before this shop moved anything (the bundle's, or nothing for a new member); until then nothing is said about it.
+//!
+//! A shop is told a member's settled points after a movement, and again at each hello, until its journal shows that it
+//! heard (the update is itself a decision there).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{MemberId, Seq, StoreId};
+use crate::domain::points::PointsLine;
+use crate::domain::receipt::SaleRecord;
+use crate::engine::decision::{Entry, Key, Record};
+use crate::engine::input::{Body, Input, MemberUpdate};
+use crate::engine::reply::Reply;
+use crate::limits;
+
+/// What one store did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Entries of any kind that were understood.
+    pub entries: u64,
+    /// Sales, training left out.
+    pub sales: u64,
+    /// What they came to, in minor units.
+    pub sales_total_minor: i64,
+    /// Voids and returns.
+    pub refunds: u64,
+    /// What they gave back, in minor units.
+    pub refunds_total_minor: i64,
+    /// New members.
+    pub enrolled: u64,
+    /// Requests a rule refused.
+    pub refusals: u64,
+    /// Entries that are not decisions this build knows.
+    pub unreadable: u64,
+    /// The bundle of the newest decision.
+    pub bundle: Option<u64>,
+}
+
+impl Totals {
+    /// Sales less what was given back, in minor units.
+    pub fn net_total_minor(&self) -> i64 {
+        self.sales_total_minor.saturating_sub(self.refunds_total_minor)
+    }
+}
+
+/// A member's points over all stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Points {
+    /// Before any movement counted here.
+    base: Option<i64>,
+    moved: i64,
+}
+
+/// A member whose settled points a store has not confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Touch {
+    last: Seq,
+    told: bool,
+}
+
+/// Everything folded.
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    stores: BTreeMap<StoreId, Totals>,
+    members: BTreeMap<MemberId, Points>,
+    touched: BTreeMap<StoreId, BTreeMap<MemberId, Touch>>,
+}
+
+impl Fold {
+    /// Counts an entry; false if it is not a decision this build can read.
+    pub fn entry(&mut self, store: &StoreId, seq: Seq, bytes: &[u8]) -> bool {
+        let totals = self.stores.entry(store.clone()).or_default();
+        let Ok(entry) = Entry::decode(bytes) else {
+            totals.unreadable += 1;
+            return false;
+        };
+        totals.entries += 1;
+        if let Some(bundle) = &entry.bundle {
+            totals.bundle = Some(bundle.version);
+        }
+        let sale = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
+            (Key::Sale(_), Some(Record::Sale(sale))) => Some(sale),
+            _ => None,
+        });
+        match (&entry.input, &entry.answer) {
+            (Input::Request(_), Err(_)) => totals.refusals += 1,
+            (Input::Request(request), Ok(reply)) => match (&request.body, reply) {
+                (Body::Commit(_), Reply::Commit(receipt)) if sale.is_some_and(|sale| !sale.training) => {
+                    totals.sales += 1;
+                    totals.sales_total_minor =
+                        totals.sales_total_minor.saturating_add(receipt.figures.total.0);
+                    self.moved(store, seq, &entry, (sale, &receipt.points_ledger));
+                }
+                (Body::Void(_) | Body::Return(_), Reply::Refund(refund))
+                    if sale.is_some_and(|sale| !sale.training) =>
+                {
+                    totals.refunds += 1;
+                    totals.refunds_total_minor = totals.refunds_total_minor.saturating_add(refund.refund.0);
+                    self.moved(store, seq, &entry, (sale, &refund.points_ledger));
+                }
+                (Body::Enroll(_), Reply::Enroll(enrolled)) => {
+                    totals.enrolled += 1;
+                    self.members.entry(enrolled.member.clone()).or_default().base.get_or_insert(0);
+                }
+                _ => {}
+            },
+            (Input::Members(update), _) => {
+                let touched = self.touched.entry(store.clone()).or_default();
+                for member in &update.members {
+                    if touched.get(&member.id).is_some_and(|touch| touch.last <= update.settled_through) {
+                        touched.remove(&member.id);
+                    }
+                }
+            }
+            (Input::Activate(_), _) => {}
+        }
+        true
+    }
+
+    /// Books the points of a sale or of what came back from it.
+    fn moved(
+        &mut self,
+        store: &StoreId,
+        seq: Seq,
+        entry: &Entry,
+        (sale, lines): (Option<&SaleRecord>, &[PointsLine]),
+    ) {
+        let Some(member) = sale.and_then(|sale| sale.member.as_ref()) else { return };
+        let points = self.members.entry(member.clone()).or_default();
+        if let Some(read) = entry.facts.member(member).map(|member| member.ledger.points) {
+            // Head office's word before any of this shop's decisions: what the bundle brought.
+            if read.settled_through == Seq(0) {
+                points.base.get_or_insert(read.settled);
+            }
+        }
+        let moved = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.points));
+        if moved != 0 {
+            points.moved = points.moved.saturating_add(moved);
+            let touched = self.touched.entry(store.clone()).or_default();
+            touched.insert(member.clone(), Touch { last: seq, told: false });
+        }
+    }
+
+    /// What a store did.
+    pub fn totals(&self, store: &StoreId) -> Totals {
+        self.stores.get(store).cloned().unwrap_or_default()
+    }
+
+    /// A member's points, if they are known here.
+    pub fn balance(&self, member: &MemberId) -> Option<i64> {
+        let points = self.members.get(member)?;
+        Some(points.base?.saturating_add(points.moved))
+    }
+
+    /// Members who are known here, in any store.
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The shop may have missed what it was told: tell all of it again.
+    pub fn tell_again(&mut self, store: &StoreId) {
+        for touch in self.touched.entry(store.clone()).or_default().values_mut() {
+            touch.told = false;
+        }
+    }
+
+    /// Stores with somebody to tell about.
+    pub fn to_tell(&self) -> Vec<StoreId> {
+        let untold = |touched: &BTreeMap<MemberId, Touch>| touched.values().any(|touch| !touch.told);
+        self.touched.iter().filter(|(_, touched)| untold(touched)).map(|(store, _)| store.clone()).collect()
+    }
+
+    /// The next members to tell a store about, at most `UPSTREAM_MEMBERS_MAX`; empty when all were told.
+    pub fn tell(&mut self, store: &StoreId) -> Vec<MemberUpdate> {
+        let Some(touched) = self.touched.get_mut(store) else { return Vec::new() };
+        let mut updates = Vec::new();
+        for (member, touch) in touched.iter_mut().filter(|(_, touch)| !touch.told) {
+            if updates.len() == limits::UPSTREAM_MEMBERS_MAX {
+                break;
+            }
+            touch.told = true;
+            let points = self.members.get(member).copied().unwrap_or_default();
+            if let Some(base) = points.base {
+                let points = base.saturating_add(points.moved).clamp(-limits::POINTS_MAX, limits::POINTS_MAX);
+                updates.push(MemberUpdate { id: member.clone(), tokens: Vec::new(), profile: None, points });
+            }
+        }
+        updates
+    }
+}

@@ -1,0 +1,704 @@
+//! What shop and head office say to each other: frames over MQTT 5, QoS 1, MessagePack with named fields, version 1.
+//!
+//! Layout: `aisle/1/{store}/up/{hello|batch|get}` from the shop, `aisle/1/{store}/down/{state|ack|offer|chunk|members}` to it;
+//! `offer` is retained. The body of a batch is zstd over entries `[flag u8][hash 16][length u32 LE][bytes]`; the
+//! bytes are the journal's, unopened.
+//!
+//! Invariants:
+//! - Whatever arrives, decoding returns: never a panic, never more memory than `UPSTREAM_FRAME_BYTES_MAX` plus, for a batch,
+//!   `UPSTREAM_BATCH_RAW_BYTES_MAX`. A version other than ours is refused; an unknown field of ours is passed over,
+//!   so that head office may learn first.
+//! - A batch is of one epoch, its entries contiguous from `first`. It stands for `from..=through`; `from < first` says that
+//!   the numbers between do not exist in the shop's journal any more (damage, reported and never silent).
+//! - An entry is named by (store, epoch, seq) and known by its hash: the first 16 bytes of SHA-256 over its bytes.
+
+use std::fmt;
+use std::io::Read;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{Epoch, Seq, StoreId};
+use crate::engine::input::MembersUpdate;
+use crate::limits;
+
+/// The version of these frames.
+pub const PROTOCOL: u16 = 1;
+
+const ROOT: &str = "aisle/1/";
+const ENTRY_HEAD_BYTES: usize = 1 + 16 + 4;
+const WINDOW_LOG_MAX: u32 = 22;
+
+/// Why a frame was not understood. Fits after "failed to".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// More bytes than a frame may have.
+    TooLarge(usize),
+    /// Not the MessagePack of this frame.
+    Malformed(String),
+    /// Another version of the protocol: one side is to be updated.
+    Version(u16),
+    /// A count or length beyond its bound.
+    Bound(&'static str),
+    /// The body of a batch is not what its envelope says.
+    Body(&'static str),
+    /// An entry's bytes do not have its hash: damaged on the way or at rest.
+    Hash(Seq),
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::TooLarge(bytes) => {
+                write!(f, "read a frame of {bytes} bytes: at most {}", limits::UPSTREAM_FRAME_BYTES_MAX)
+            }
+            WireError::Malformed(cause) => write!(f, "read a frame: {cause}"),
+            WireError::Version(version) => {
+                write!(f, "read a frame of version {version}: version {PROTOCOL} is spoken here")
+            }
+            WireError::Bound(what) => write!(f, "read a frame: {what} is out of bounds"),
+            WireError::Body(what) => write!(f, "read a batch: {what}"),
+            WireError::Hash(seq) => write!(f, "read a batch: entry {} does not have its hash", seq.0),
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
+
+/// Bytes as MessagePack's binary type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Blob;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+            fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(Blob(bytes))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// What an entry is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryHash(pub [u8; 16]);
+
+impl EntryHash {
+    /// Of an entry's bytes.
+    pub fn of(bytes: &[u8]) -> EntryHash {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Sha256::digest(bytes)[..16]);
+        EntryHash(hash)
+    }
+}
+
+/// The shop is here. Sent at each connect, when its bundle changes, and each minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Echoed in the answer, so that an answer to an older hello is not taken for this one's.
+    pub nonce: u64,
+    /// The epoch of new entries.
+    pub epoch: Epoch,
+    /// The epoch of the oldest entry held: below `epoch` where one journal went on through several.
+    pub first_epoch: Epoch,
+    /// The oldest entry held.
+    pub first: Seq,
+    /// One past the newest durable entry.
+    pub next: Seq,
+    /// The incarnation of head office last heard of; 0 for none.
+    pub incarnation: u64,
+    /// What that incarnation said it had applied.
+    pub applied_through: Seq,
+    /// The version of the active bundle.
+    pub bundle: Option<u64>,
+    /// The program's version.
+    pub program: String,
+}
+
+/// Head office's answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// The hello's.
+    pub nonce: u64,
+    /// Rises when head office's data was restored.
+    pub incarnation: u64,
+    /// What it has of this journal.
+    pub standing: Standing,
+    /// Its clock.
+    pub at: UnixMs,
+}
+
+/// What head office has of one journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The journal, by an epoch of it.
+    pub epoch: Epoch,
+    /// Applied, in order, without gaps.
+    pub applied_through: Seq,
+    /// Covered by its backup: what the shop may forget.
+    pub durable_through: Seq,
+    /// Kept but not understood: parked at head office for a human. The lowest ones.
+    pub parked: Vec<Seq>,
+    /// Known by hash only, because the shop parked them. The lowest ones.
+    pub withheld: Vec<Seq>,
+}
+
+/// Journal entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Of all its entries.
+    pub epoch: Epoch,
+    /// Where what this batch stands for begins.
+    pub from: Seq,
+    /// Its first entry.
+    pub first: Seq,
+    /// How many entries, 1 to `UPSTREAM_BATCH_ENTRIES_MAX`.
+    pub count: u32,
+    /// The entries, packed.
+    pub body: Blob,
+}
+
+/// Head office committed something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Whose word it is.
+    pub incarnation: u64,
+    /// What it has.
+    pub standing: Standing,
+    /// A batch came that does not follow: send again from `applied_through` + 1.
+    pub again: bool,
+}
+
+/// A bundle can be had. Retained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Its version.
+    pub version: u64,
+    /// SHA-256 of its bytes, 32 bytes. Tells a broken download; who may be trusted is the bundle room's to say.
+    pub hash: Blob,
+    /// How many bytes.
+    pub size: u64,
+}
+
+/// The shop asks for a piece of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Which bundle.
+    pub version: u64,
+    /// From which byte.
+    pub offset: u64,
+}
+
+/// A piece of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Which bundle.
+    pub version: u64,
+    /// Of its first byte.
+    pub offset: u64,
+    /// 1 to `UPSTREAM_CHUNK_BYTES_MAX` bytes.
+    pub bytes: Blob,
+}
+
+/// Members as head office knows them now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Whose word it is.
+    pub incarnation: u64,
+    /// The journal that `update.settled_through` counts in.
+    pub epoch: Epoch,
+    /// What the engine is told.
+    pub update: MembersUpdate,
+}
+
+/// A frame from a shop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Up {
+    /// The shop is here.
+    Hello(Hello),
+    /// Entries.
+    Batch(Batch),
+    /// A piece of a bundle, please.
+    Get(Get),
+}
+
+/// A frame to a shop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Answer to a hello.
+    State(State),
+    /// Answer to a batch, or a backup was made.
+    Ack(Ack),
+    /// A bundle.
+    Offer(Offer),
+    /// A piece of it.
+    Chunk(Chunk),
+    /// Members.
+    Members(Members),
+}
+
+/// What a shop sends, by the last part of the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpKind {
+    /// `hello`
+    Hello,
+    /// `batch`
+    Batch,
+    /// `get`
+    Get,
+}
+
+/// What head office sends, by the last part of the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownKind {
+    /// `state`
+    State,
+    /// `ack`
+    Ack,
+    /// `offer`
+    Offer,
+    /// `chunk`
+    Chunk,
+    /// `members`
+    Members,
+}
+
+/// What head office subscribes to.
+pub const UP_FILTER: &str = "aisle/1/+/up/+";
+
+/// What a shop subscribes to.
+pub fn down_filter(store: &StoreId) -> String {
+    format!("{ROOT}{store}/down/+")
+}
+
+/// Which shop's which frame a topic carries.
+pub fn parse_up(topic: &str) -> Option<(StoreId, UpKind)> {
+    let (store, rest) = topic.strip_prefix(ROOT)?.split_once('/')?;
+    let kind = match rest {
+        "up/hello" => UpKind::Hello,
+        "up/batch" => UpKind::Batch,
+        "up/get" => UpKind::Get,
+        _ => return None,
+    };
+    Some((StoreId::new(store).ok()?, kind))
+}
+
+/// Which frame to `store` a topic carries.
+pub fn parse_down(topic: &str, store: &StoreId) -> Option<DownKind> {
+    match topic.strip_prefix(ROOT)?.strip_prefix(store.as_str())?.strip_prefix("/down/")? {
+        "state" => Some(DownKind::State),
+        "ack" => Some(DownKind::Ack),
+        "offer" => Some(DownKind::Offer),
+        "chunk" => Some(DownKind::Chunk),
+        "members" => Some(DownKind::Members),
+        _ => None,
+    }
+}
+
+/// Is it one of ours and inside its bounds?
+trait Frame: DeserializeOwned {
+    fn check(&self) -> Result<(), WireError>;
+    fn version(&self) -> u16;
+}
+
+macro_rules! frame {
+    ($name:ty, |$frame:ident| $check:expr) => {
+        impl Frame for $name {
+            fn check(&self) -> Result<(), WireError> {
+                let $frame = self;
+                $check
+            }
+            fn version(&self) -> u16 {
+                self.v
+            }
+        }
+    };
+}
+
+fn within(fits: bool, what: &'static str) -> Result<(), WireError> {
+    if fits { Ok(()) } else { Err(WireError::Bound(what)) }
+}
+
+fn check_standing(standing: &Standing) -> Result<(), WireError> {
+    within(standing.parked.len() <= limits::UPSTREAM_PARKED_MAX, "parked")?;
+    within(standing.withheld.len() <= limits::UPSTREAM_PARKED_MAX, "withheld")?;
+    within(standing.applied_through.0 < u64::MAX / 2, "applied_through")?;
+    within(standing.durable_through <= standing.applied_through, "durable_through")
+}
+
+frame!(Hello, |hello| {
+    within(hello.program.len() <= limits::UPSTREAM_PROGRAM_BYTES_MAX, "program")?;
+    within(hello.first_epoch <= hello.epoch, "first_epoch")?;
+    within(hello.incarnation < u64::MAX / 2, "incarnation")?;
+    within(hello.next.0 < u64::MAX / 2, "next")?;
+    within(hello.first.0 >= 1 && hello.first <= hello.next, "first")
+});
+frame!(State, |state| check_standing(&state.standing));
+frame!(Batch, |batch| {
+    within((1..=limits::UPSTREAM_BATCH_ENTRIES_MAX).contains(&(batch.count as usize)), "count")?;
+    within(batch.first.0 < u64::MAX / 2, "first")?;
+    within(batch.from.0 >= 1 && batch.from <= batch.first, "from")
+});
+frame!(Ack, |ack| check_standing(&ack.standing));
+frame!(Offer, |offer| {
+    within(offer.hash.0.len() == 32, "hash")?;
+    within((1..=limits::UPSTREAM_BUNDLE_BYTES_MAX).contains(&offer.size), "size")
+});
+frame!(Get, |_get| Ok(()));
+frame!(Chunk, |chunk| {
+    within((1..=limits::UPSTREAM_CHUNK_BYTES_MAX).contains(&chunk.bytes.0.len()), "bytes")?;
+    within(chunk.offset <= limits::UPSTREAM_BUNDLE_BYTES_MAX, "offset")
+});
+frame!(Members, |members| {
+    within(members.update.members.len() <= limits::UPSTREAM_MEMBERS_MAX, "members")?;
+    within(members.update.members.iter().all(|m| m.tokens.len() <= limits::UPSTREAM_TOKENS_MAX), "tokens")?;
+    within(members.update.members.iter().all(|m| m.points.abs() <= limits::POINTS_MAX), "points")
+});
+
+/// Only what tells the version: the rest of another version's frame may look like anything.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u16,
+}
+
+fn read<T: Frame>(bytes: &[u8]) -> Result<T, WireError> {
+    if bytes.len() > limits::UPSTREAM_FRAME_BYTES_MAX {
+        return Err(WireError::TooLarge(bytes.len()));
+    }
+    let frame: T =
+        rmp_serde::from_slice(bytes).map_err(|error| match rmp_serde::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { v }) if v != PROTOCOL => WireError::Version(v),
+            _ => WireError::Malformed(error.to_string()),
+        })?;
+    if frame.version() != PROTOCOL {
+        return Err(WireError::Version(frame.version()));
+    }
+    frame.check()?;
+    Ok(frame)
+}
+
+fn written(frame: &impl Serialize) -> Vec<u8> {
+    rmp_serde::to_vec_named(frame)
+        .expect("a frame has string keys and known lengths, and memory does not fail")
+}
+
+impl Up {
+    /// Where it is published.
+    pub fn topic(&self, store: &StoreId) -> String {
+        let kind = match self {
+            Up::Hello(_) => "hello",
+            Up::Batch(_) => "batch",
+            Up::Get(_) => "get",
+        };
+        format!("{ROOT}{store}/up/{kind}")
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Up::Hello(frame) => written(frame),
+            Up::Batch(frame) => written(frame),
+            Up::Get(frame) => written(frame),
+        }
+    }
+
+    /// Reads the frame of a topic's kind.
+    pub fn decode(kind: UpKind, bytes: &[u8]) -> Result<Up, WireError> {
+        Ok(match kind {
+            UpKind::Hello => Up::Hello(read(bytes)?),
+            UpKind::Batch => Up::Batch(read(bytes)?),
+            UpKind::Get => Up::Get(read(bytes)?),
+        })
+    }
+}
+
+impl Down {
+    /// Where it is published.
+    pub fn topic(&self, store: &StoreId) -> String {
+        let kind = match self {
+            Down::State(_) => "state",
+            Down::Ack(_) => "ack",
+            Down::Offer(_) => "offer",
+            Down::Chunk(_) => "chunk",
+            Down::Members(_) => "members",
+        };
+        format!("{ROOT}{store}/down/{kind}")
+    }
+
+    /// Does the broker keep it for shops that connect later?
+    pub fn is_retained(&self) -> bool {
+        matches!(self, Down::Offer(_))
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Down::State(frame) => written(frame),
+            Down::Ack(frame) => written(frame),
+            Down::Offer(frame) => written(frame),
+            Down::Chunk(frame) => written(frame),
+            Down::Members(frame) => written(frame),
+        }
+    }
+
+    /// Reads the frame of a topic's kind.
+    pub fn decode(kind: DownKind, bytes: &[u8]) -> Result<Down, WireError> {
+        Ok(match kind {
+            DownKind::State => Down::State(read(bytes)?),
+            DownKind::Ack => Down::Ack(read(bytes)?),
+            DownKind::Offer => Down::Offer(read(bytes)?),
+            DownKind::Chunk => Down::Chunk(read(bytes)?),
+            DownKind::Members => Down::Members(read(bytes)?),
+        })
+    }
+}
+
+/// One entry of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Of the journal's bytes.
+    pub hash: EntryHash,
+    /// The journal's bytes; `None` where the shop parked the entry.
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl Item {
+    /// An entry with its bytes.
+    pub fn new(bytes: Vec<u8>) -> Item {
+        Item { hash: EntryHash::of(&bytes), bytes: Some(bytes) }
+    }
+
+    /// The same entry without its bytes.
+    pub fn withheld(bytes: &[u8]) -> Item {
+        Item { hash: EntryHash::of(bytes), bytes: None }
+    }
+
+    fn packed_bytes(&self) -> usize {
+        ENTRY_HEAD_BYTES + self.bytes.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Packs as many of `items` as fit one batch, at least one; returns the body and how many it holds.
+/// `items` is not empty and each has at most `FRAME_PAYLOAD_BYTES_MAX` bytes.
+pub fn pack(items: &[Item]) -> Result<(Blob, usize), WireError> {
+    let mut count = 0;
+    let mut raw_bytes = 0;
+    for item in items.iter().take(limits::UPSTREAM_BATCH_ENTRIES_MAX) {
+        raw_bytes += item.packed_bytes();
+        if raw_bytes > limits::UPSTREAM_BATCH_RAW_BYTES_MAX {
+            break;
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(WireError::Bound("entry"));
+    }
+    loop {
+        let mut raw = Vec::with_capacity(raw_bytes.min(limits::UPSTREAM_BATCH_RAW_BYTES_MAX));
+        for item in &items[..count] {
+            let bytes = item.bytes.as_deref();
+            raw.push(u8::from(bytes.is_none()));
+            raw.extend_from_slice(&item.hash.0);
+            raw.extend_from_slice(&(bytes.map_or(0, <[u8]>::len) as u32).to_le_bytes());
+            raw.extend_from_slice(bytes.unwrap_or_default());
+        }
+        let body = zstd::bulk::compress(&raw, 3).map_err(|_| WireError::Body("it does not compress"))?;
+        if body.len() <= limits::UPSTREAM_BATCH_BYTES_MAX || count == 1 {
+            return Ok((Blob(body), count));
+        }
+        // As many as should fit at this ratio, less a tenth; always fewer, so that it ends.
+        let fitting = count * (limits::UPSTREAM_BATCH_BYTES_MAX * 9 / 10) / body.len();
+        count = fitting.clamp(1, count - 1);
+    }
+}
+
+/// The entries of a batch, each checked against its hash.
+pub fn unpack(batch: &Batch) -> Result<Vec<Item>, WireError> {
+    let bound = limits::UPSTREAM_BATCH_RAW_BYTES_MAX;
+    let broken = |_| WireError::Body("it does not decompress");
+    let mut decoder = zstd::stream::read::Decoder::new(batch.body.0.as_slice()).map_err(broken)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
+    let mut raw = Vec::new();
+    // One byte more than allowed tells too much from enough without reading all of it.
+    decoder.take(bound as u64 + 1).read_to_end(&mut raw).map_err(broken)?;
+    if raw.len() > bound {
+        return Err(WireError::Bound("body"));
+    }
+    let mut rest = raw.as_slice();
+    let mut items = Vec::with_capacity(batch.count as usize);
+    for index in 0..u64::from(batch.count) {
+        let Some((head, after)) = rest.split_first_chunk::<ENTRY_HEAD_BYTES>() else {
+            return Err(WireError::Body("it ends early"));
+        };
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&head[1..17]);
+        let length = u32::from_le_bytes([head[17], head[18], head[19], head[20]]) as usize;
+        if length > limits::FRAME_PAYLOAD_BYTES_MAX {
+            return Err(WireError::Bound("entry"));
+        }
+        let Some((bytes, after)) = after.split_at_checked(length) else {
+            return Err(WireError::Body("it ends early"));
+        };
+        rest = after;
+        let hash = EntryHash(hash);
+        match head[0] {
+            0 if EntryHash::of(bytes) == hash => items.push(Item { hash, bytes: Some(bytes.to_vec()) }),
+            0 => return Err(WireError::Hash(Seq(batch.first.0 + index))),
+            1 if bytes.is_empty() => items.push(Item { hash, bytes: None }),
+            _ => return Err(WireError::Body("a flag is unknown")),
+        }
+    }
+    if rest.is_empty() { Ok(items) } else { Err(WireError::Body("it holds more than it says")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn store() -> StoreId {
+        StoreId::new("s1").expect("a store id")
+    }
+
+    fn batch(items: &[Item]) -> (Batch, usize) {
+        let (body, count) = pack(items).expect("packs");
+        let batch =
+            Batch { v: PROTOCOL, epoch: Epoch(1), from: Seq(7), first: Seq(7), count: count as u32, body };
+        (batch, count)
+    }
+
+    /// Bytes that do not compress.
+    fn noise(len: usize, mut seed: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bytes.push((seed >> 56) as u8);
+        }
+        bytes
+    }
+
+    #[test]
+    fn does_a_topic_name_one_frame_of_one_shop() {
+        let hello = Up::Get(Get { v: PROTOCOL, version: 1, offset: 0 });
+        assert_eq!(parse_up(&hello.topic(&store())), Some((store(), UpKind::Get)));
+        for hostile in
+            ["aisle/1/a/b/up/get", "aisle/1//up/get", "aisle/1/+/up/get", "aisle/1/s1/up/get/x", "x"]
+        {
+            assert_eq!(parse_up(hostile), None, "{hostile}");
+        }
+        assert_eq!(parse_down("aisle/1/s1/down/ack", &store()), Some(DownKind::Ack));
+        assert_eq!(parse_down("aisle/1/s12/down/ack", &store()), None);
+    }
+
+    #[test]
+    fn does_an_entry_as_large_as_the_journal_takes_fit_a_frame_alone() {
+        let items = [
+            Item::new(noise(limits::FRAME_PAYLOAD_BYTES_MAX, 1)),
+            Item::new(noise(limits::FRAME_PAYLOAD_BYTES_MAX, 2)),
+        ];
+        let (batch, count) = batch(&items);
+        assert_eq!(count, 1);
+        let bytes = Up::Batch(batch.clone()).encode();
+        assert!(bytes.len() <= limits::UPSTREAM_FRAME_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(Up::decode(UpKind::Batch, &bytes), Ok(Up::Batch(batch.clone())));
+        assert_eq!(unpack(&batch).expect("unpacks"), &items[..1]);
+    }
+
+    #[test]
+    fn does_a_batch_stay_inside_its_size() {
+        let items: Vec<Item> = (0..300).map(|seed| Item::new(noise(2_000, seed))).collect();
+        let (batch, count) = batch(&items);
+        assert!((20..=32).contains(&count), "{count} entries of 2,000 bytes in 64 KiB");
+        assert!(batch.body.0.len() <= limits::UPSTREAM_BATCH_BYTES_MAX);
+        assert_eq!(unpack(&batch).expect("unpacks"), &items[..count]);
+    }
+
+    #[test]
+    fn is_a_bomb_refused_before_it_goes_off() {
+        let raw = vec![0; 64 * 1024 * 1024];
+        let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
+        assert!(body.0.len() < 64 * 1024);
+        let bomb = Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 200, body };
+        assert_eq!(unpack(&bomb), Err(WireError::Bound("body")));
+    }
+
+    #[test]
+    fn is_another_version_named_even_if_its_fields_differ() {
+        #[derive(Serialize)]
+        struct Later {
+            v: u16,
+            news: &'static str,
+        }
+        let bytes = rmp_serde::to_vec_named(&Later { v: 2, news: "x" }).expect("writes");
+        assert_eq!(Up::decode(UpKind::Hello, &bytes), Err(WireError::Version(2)));
+    }
+
+    #[test]
+    fn is_a_flipped_bit_found() {
+        let (whole, _) = batch(&[Item::new(vec![1, 2, 3]), Item::withheld(b"parked")]);
+        assert_eq!(unpack(&whole).expect("unpacks")[1].bytes, None);
+        let mut raw = zstd::bulk::decompress(&whole.body.0, 1_000).expect("decompresses");
+        raw[ENTRY_HEAD_BYTES] ^= 1;
+        let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
+        assert_eq!(unpack(&Batch { body, ..whole }), Err(WireError::Hash(Seq(7))));
+    }
+
+    proptest! {
+        #[test]
+        fn does_hostile_input_always_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            for kind in [UpKind::Hello, UpKind::Batch, UpKind::Get] {
+                let _ = Up::decode(kind, &bytes);
+            }
+            for kind in [DownKind::State, DownKind::Ack, DownKind::Offer, DownKind::Chunk, DownKind::Members] {
+                let _ = Down::decode(kind, &bytes);
+            }
+            let _ = unpack(&Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 9, body: Blob(bytes) });
+        }
+
+        #[test]
+        fn does_a_damaged_frame_end_in_an_answer(at in 0_usize..400, with in any::<u8>(), cut in 0_usize..400) {
+            let (batch, _) = batch(&[Item::new(noise(150, 3)), Item::new(vec![7; 500])]);
+            let mut bytes = Up::Batch(batch).encode();
+            let at = at % bytes.len();
+            bytes[at] = with;
+            bytes.truncate(bytes.len().saturating_sub(cut % 50));
+            if let Ok(Up::Batch(batch)) = Up::decode(UpKind::Batch, &bytes) {
+                let _ = unpack(&batch);
+            }
+        }
+    }
+}
