@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod devices;
 pub mod domain;
 pub mod engine;

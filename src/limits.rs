@@ -54,6 +54,16 @@ pub const READ_REPLAYS_MAX: usize = 1_024;
 pub const DEVICE_QUOTES_MAX: usize = 64;
 /// Open quotes of the shop.
 pub const OPEN_QUOTES_MAX: usize = 4_096;
+/// Requests remembered for having failed inside.
+pub const PANICS_REMEMBERED_MAX: usize = 64;
+/// Commands waiting for the daemon's loop, from the control socket and head office.
+pub const COMMANDS_MAX: usize = 64;
+/// Milliseconds between two looks at the bundle inbox, the watchdog and expired quotes.
+pub const TICK_MS: u64 = 1_000;
+/// Milliseconds a stop waits for what is decided to become durable and be spoken.
+pub const STOP_MS_MAX: u64 = 5_000;
+/// Bytes of one line on the control socket.
+pub const CONTROL_LINE_BYTES_MAX: usize = 2 * WIRE_PAYLOAD_BYTES_MAX;
 /// Rounds of loading facts before a decision: request, owner, sale, its decision, its member.
 pub const FACT_ROUNDS_MAX: usize = 8;
 /// Offers shown at a scan.

@@ -34,10 +34,11 @@ use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
-    /// Hands over each record of a bundle.
+    /// Hands over each record of a bundle that became active `at`.
     fn records(
         &self,
         bundle: &BundleRef,
+        at: UnixMs,
         take: &mut dyn FnMut(Key, Record),
     ) -> std::result::Result<(), String>;
 }
@@ -394,7 +395,7 @@ fn apply<'a>(
     for entry in entries {
         batch.add(entry.seq, &entry.changes);
         if let Input::Activate(reference) = &entry.input {
-            import(tables, reference, roll)?;
+            import(tables, reference, entry.at, roll)?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: entry.at });
             tables.apply(&std::mem::take(&mut batch))?;
             batch.add(entry.seq, &[]);
@@ -403,14 +404,19 @@ fn apply<'a>(
     tables.apply(&batch)
 }
 
-fn import(tables: &Tables, reference: &BundleRef, roll: &dyn Roll) -> std::result::Result<(), TablesFault> {
+fn import(
+    tables: &Tables,
+    reference: &BundleRef,
+    at: UnixMs,
+    roll: &dyn Roll,
+) -> std::result::Result<(), TablesFault> {
     let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
     let mut failed = Ok(());
     let keep = |known: &Record, new: &Record| match (known, new) {
         (Record::Member(known), Record::Member(new)) => known.as_of > new.as_of,
         _ => false,
     };
-    let outcome = roll.records(reference, &mut |key, record| {
+    let outcome = roll.records(reference, at, &mut |key, record| {
         records.push((key, record));
         if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
             failed = tables.import(&std::mem::take(&mut records), keep);

@@ -52,6 +52,11 @@ impl PasswordProof {
         PasswordProof { salt, digest: digest(&salt, password) }
     }
 
+    /// The proof as a devices file holds it: salt, and the SHA-256 of salt and password.
+    pub fn of(salt: [u8; SALT_BYTES], digest: [u8; 32]) -> PasswordProof {
+        PasswordProof { salt, digest }
+    }
+
     fn matches(&self, password: &[u8]) -> bool {
         same_bytes(&self.digest, &digest(&self.salt, password))
     }

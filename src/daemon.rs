@@ -1,0 +1,620 @@
+//! The shell: one loop around the engine, ordered start and shutdown.
+//!
+//! ```text
+//! broker (own runtime) <--MQTT--> link --Happening--> +------+ --Entry--> store's commit thread --Durable--+
+//! control socket, head office, inbox --Command------> | loop | <-------------------------------------------+
+//! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
+//! ```
+//! The loop is one OS thread with a runtime of its own: it may read the tables (sled is never called on shared
+//! workers), and a request takes no hop between threads. Start: store, active bundle, broker, link, then ready. Stop, in
+//! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
+//! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
+
+mod bundles;
+pub mod control;
+pub mod desk;
+mod outbox;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::bundle::Bundle;
+use crate::bundle::keys::PublicKey;
+use crate::clock::Clock;
+use crate::config::{Broker, Config, DeviceLogin, Login, SecretSource};
+use crate::devices::broker::{
+    BrokerConfig, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
+    Running as RunningBroker, engine_secret,
+};
+use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
+use crate::devices::topic::{Topic, Topics};
+use crate::devices::wire::status::{EngineState, EngineStatus};
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{DeviceId, Seq};
+use crate::engine::input::Input;
+use crate::engine::{Engine, HeadOffice, Identity, Outcome};
+use crate::limits;
+use crate::storage::store::{Progress, Recovered, Store, StoreOptions};
+use crate::upstream::link as head_office;
+use crate::upstream::machine::Status as LineStatus;
+
+use bundles::Shelf;
+use control::Ask;
+use desk::Desk;
+use outbox::Outbox;
+
+/// Something for the loop from beside the devices.
+pub enum Command {
+    /// A question of the shell, and where the answer goes.
+    Ask(Ask, oneshot::Sender<Vec<u8>>),
+    /// Head office spoke.
+    HeadOffice(head_office::Happening),
+    /// A bundle was verified, compiled and kept.
+    Bundle(Arc<Bundle>),
+}
+
+/// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
+pub struct Running {
+    /// Where the embedded broker listens; nothing with a shop's own broker.
+    pub addr: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<Option<String>>,
+    thread: Option<std::thread::JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    /// Waits until the daemon ends by itself: with its error.
+    pub async fn ended(&mut self) -> String {
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(cause) => cause.clone().unwrap_or_default(),
+            Err(_) => "the daemon's thread is gone".to_owned(),
+        }
+    }
+
+    /// Ordered shutdown: what is decided becomes durable and is spoken.
+    pub fn stop(mut self) -> Result<()> {
+        self.stop.send_replace(true);
+        let thread = self.thread.take().context("failed to stop: stopped before")?;
+        thread.join().map_err(|_| anyhow!("failed to stop cleanly: the daemon's thread panicked"))?
+    }
+}
+
+/// Starts the daemon and returns once it answers (READY): store, rules if there are any, broker session.
+pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<PathBuf>) -> Result<Running> {
+    let (stop, stopped) = watch::channel(false);
+    let (end, ended) = watch::channel(None);
+    let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
+    let body = move || {
+        let outcome = run(config, clock, credentials_dir, stopped, &ready);
+        end.send_replace(Some(match &outcome {
+            Ok(()) => "it was stopped".to_owned(),
+            Err(error) => format!("{error:#}"),
+        }));
+        outcome
+    };
+    let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(body);
+    let thread = thread.context("failed to start the engine's thread")?;
+    match is_ready.recv() {
+        Ok(addr) => Ok(Running { addr, stop, ended, thread: Some(thread) }),
+        Err(_) => match thread.join() {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) => bail!("failed to start: it was stopped before it was ready"),
+            Err(_) => bail!("failed to start: the engine's thread panicked"),
+        },
+    }
+}
+
+type Ready = std::sync::mpsc::SyncSender<Option<SocketAddr>>;
+
+fn run(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    credentials_dir: Option<PathBuf>,
+    stopped: watch::Receiver<bool>,
+    ready: &Ready,
+) -> Result<()> {
+    let (progress, progressed) = watch::channel(Reached::default());
+    let (store, shelf) = open_store(&config, progress)?;
+    let around = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("around")
+        .enable_all()
+        .build()
+        .context("failed to start the runtime around the loop")?;
+    let own = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let own = own.context("failed to start the loop's runtime")?;
+    let outcome = own.block_on(serve(Setup {
+        config,
+        clock,
+        credentials_dir,
+        stopped,
+        ready,
+        store,
+        shelf,
+        progressed,
+        around: around.handle().clone(),
+    }));
+    around.shutdown_timeout(Duration::from_millis(limits::STOP_MS_MAX));
+    outcome
+}
+
+/// How far the store's threads are.
+#[derive(Clone, Debug, Default)]
+struct Reached {
+    durable: Seq,
+    failed: Option<String>,
+}
+
+fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Store, Shelf)> {
+    let keys = config.bundle.trusted_keys.iter().map(|key| key.to_string().parse::<PublicKey>());
+    let keys: Vec<PublicKey> =
+        keys.collect::<Result<_, _>>().map_err(|error| anyhow!("failed to trust a key: {error}"))?;
+    let data_dir = &config.store.data_dir;
+    std::fs::create_dir_all(data_dir)
+        .map_err(|error| anyhow!("failed to make {}: {error} (AIS-5001)", data_dir.display()))?;
+    let lock_first = crate::storage::lock::DirLock::take(data_dir)
+        .map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+    drop(lock_first);
+    let shelf = Shelf::new(data_dir, keys, config.store.id.clone())?;
+    let (store, recovered) = Store::open(StoreOptions {
+        dir: data_dir.clone(),
+        store: config.store.id.clone(),
+        cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
+        request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
+        roll: Box::new(shelf.clone()),
+        tell: Box::new(move |news| {
+            progress.send_modify(|reached| match news {
+                Progress::Durable(seq) => reached.durable = seq,
+                Progress::Followed(_) => {}
+                Progress::Failed(why) => reached.failed = Some(why),
+            });
+        }),
+    })
+    .map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+    tell_recovery(&recovered, &store);
+    Ok((store, shelf))
+}
+
+fn tell_recovery(recovered: &Recovered, store: &Store) {
+    let next = store.next_seq().0;
+    tracing::info!(next, applied = recovered.applied, "the journal is open and the tables follow it");
+    if let Some(cut) = &recovered.journal.cut {
+        tracing::info!(segment = %cut.segment.display(), "a torn tail that was never acknowledged is cut");
+    }
+    for damaged in &recovered.journal.quarantined {
+        tracing::error!(?damaged, code = "AIS-5011", "a damaged part of the journal is set aside");
+    }
+    for gap in &recovered.journal.gaps {
+        tracing::error!(?gap, code = "AIS-5010", "decisions are missing from the journal");
+    }
+    if let Some(aside) = &recovered.tables_set_aside {
+        tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables were rebuilt from the journal");
+    }
+}
+
+struct Setup<'a> {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    credentials_dir: Option<PathBuf>,
+    stopped: watch::Receiver<bool>,
+    ready: &'a Ready,
+    store: Store,
+    shelf: Shelf,
+    progressed: watch::Receiver<Reached>,
+    around: tokio::runtime::Handle,
+}
+
+async fn serve(setup: Setup<'_>) -> Result<()> {
+    let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
+        setup;
+    let topics = Topics::new(&config.store.id);
+    let started = clock.now();
+    let identity = store.identity().clone();
+    let engine_identity =
+        Identity { store: identity.store.clone(), epoch: identity.epoch, secret: identity.secret, started };
+    let mut engine = Engine::new(engine_identity, store.next_seq());
+    resume_bundle(&mut engine, &store, &shelf);
+
+    let (broker, link_config) =
+        front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
+    let (link, mut inbox) = Link::start(link_config);
+    let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
+    let control = config.store.data_dir.join(control::SOCKET);
+    let control = around.spawn(control::serve(control, commands.clone()));
+    let sender =
+        start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?;
+    let mut line = sender.as_ref().map(|sender| sender.upstream.status());
+
+    let per_second = config.devices.requests_per_second_max;
+    let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second);
+    let mut shop = Shop {
+        desk,
+        shelf,
+        clock,
+        started,
+        sender,
+        looking: false,
+        fed: Seq(0),
+        present: Default::default(),
+    };
+    if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
+        sender.upstream.bundle_active(bundle.reference.version);
+    }
+    let mut tick = tokio::time::interval(Duration::from_millis(limits::TICK_MS));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut announced = false;
+    let addr = broker.as_ref().map(RunningBroker::local_addr);
+    loop {
+        tokio::select! {
+            biased;
+            changed = progressed.changed() => {
+                changed.context("failed to hear the store: its threads are gone")?;
+                let reached = progressed.borrow_and_update().clone();
+                if let Some(why) = reached.failed {
+                    bail!("failed to make decisions durable: {why}");
+                }
+                shop.durable(reached.durable);
+            }
+            happening = inbox.next() => match happening {
+                Some(Happening::Message(received)) => shop.received(received)?,
+                Some(Happening::Up) => {
+                    shop.announce(EngineState::Ready);
+                    if !announced {
+                        announced = true;
+                        ready.send(addr).context("failed to say that the daemon is ready")?;
+                        notify(&[sd_notify::NotifyState::Ready]);
+                    }
+                }
+                Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
+                None => bail!("failed to keep the link to the broker"),
+            },
+            Some(command) = commanded.recv() => shop.command(command)?,
+            () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
+            _ = tick.tick() => shop.tick(&commands),
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        }
+    }
+    tracing::info!("stopping: what is decided becomes durable and is spoken");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    shop.finish(&mut inbox, &mut progressed).await?;
+    control.abort();
+    let Shop { desk, sender, .. } = shop;
+    if let Some(sender) = sender {
+        sender.forward.abort();
+        if let Ok(Some(inbox)) = sender.forward.await {
+            inbox.shutdown().await;
+        }
+    }
+    inbox.close().await;
+    if let Some(broker) = broker {
+        around.spawn(broker.shutdown()).await.context("failed to stop the broker")?;
+    }
+    tokio::task::spawn_blocking(move || desk.store.close()).await.context("failed to close the store")
+}
+
+async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
+    match line {
+        Some(line) => {
+            if line.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
+    let Some(active) = store.active_bundle() else { return };
+    match shelf.load(&active.reference) {
+        Ok(bundle) => engine.resume_bundle(Arc::new(bundle), active.since),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the active bundle cannot be read; install it again"
+            );
+        }
+    }
+}
+
+type FrontDoor = (Option<RunningBroker>, LinkConfig);
+
+async fn front_door(
+    config: &Config,
+    topics: &Topics,
+    identity: &crate::storage::identity::BoxIdentity,
+    clock: &Arc<dyn Clock>,
+    credentials_dir: Option<&std::path::Path>,
+    around: &tokio::runtime::Handle,
+) -> Result<FrontDoor> {
+    let will =
+        EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now()).encode();
+    match &config.broker {
+        Broker::Embedded { listen, open_on_loopback, devices_file } => {
+            let registry: Arc<dyn DeviceRegistry> = match devices_file {
+                Some(file) if !open_on_loopback => {
+                    let table = DeviceTable::default();
+                    for login in
+                        DeviceLogin::load(file).map_err(|error| anyhow!("failed to read devices: {error}"))?
+                    {
+                        table.insert(login.device, PasswordProof::of(login.salt, login.digest));
+                    }
+                    Arc::new(table)
+                }
+                _ => Arc::new(OpenRegistry),
+            };
+            let engine_secret =
+                engine_secret().map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+            let broker = BrokerConfig {
+                listen: *listen,
+                topics: topics.clone(),
+                registry,
+                engine_secret: engine_secret.clone(),
+            };
+            let broker =
+                around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
+            let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+            let link = LinkConfig::embedded(broker.local_addr(), topics, &engine_secret, &will);
+            Ok((Some(broker), link))
+        }
+        Broker::External { url, login } => {
+            let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
+            let link = LinkConfig {
+                host: url.host.clone(),
+                port: url.port,
+                client_id: format!("aisled-{}", config.store.id),
+                credentials,
+                subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
+                will: Some((topics.engine_status(), will)),
+            };
+            Ok((None, link))
+        }
+    }
+}
+
+fn secret(login: &Login, credentials_dir: Option<&std::path::Path>) -> Result<(String, String)> {
+    let source: &SecretSource = &login.password;
+    let secret =
+        source.read(credentials_dir).map_err(|error| anyhow!("failed to read a password: {error}"))?;
+    Ok((login.username.clone(), secret.expose().to_owned()))
+}
+
+struct Sender {
+    upstream: head_office::Upstream,
+    forward: tokio::task::JoinHandle<Option<head_office::Inbox>>,
+}
+
+async fn start_upstream(
+    config: &Config,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    credentials_dir: Option<&std::path::Path>,
+    commands: &mpsc::Sender<Command>,
+    around: &tokio::runtime::Handle,
+) -> Result<Option<Sender>> {
+    let Some(office) = &config.head_office else { return Ok(None) };
+    let dir = config.store.data_dir.join("upstream");
+    std::fs::create_dir_all(&dir).with_context(|| format!("failed to make {}", dir.display()))?;
+    let identity = store.identity();
+    if office.url.tls {
+        bail!("failed to reach head office over TLS: this build speaks plain TCP only (AIS-4108)");
+    }
+    let settings = head_office::UpstreamConfig {
+        store: identity.store.clone(),
+        host: office.url.host.clone(),
+        port: office.url.port,
+        login: office.login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?,
+        tls: None,
+        dir,
+    };
+    let seed = u64::from_be_bytes(identity.secret[8..16].try_into().context("failed to seed the back-off")?);
+    let outbox = Outbox::new(store.journal(), identity.epoch);
+    let started = around.spawn(head_office::start(settings, outbox, clock.clone(), seed));
+    let (upstream, mut inbox) =
+        started.await.context("failed to start the sender")?.map_err(|error| anyhow!("failed to {error}"))?;
+    let commands = commands.clone();
+    let forward = around.spawn(async move {
+        while let Some(happening) = inbox.next().await {
+            if commands.send(Command::HeadOffice(happening)).await.is_err() {
+                break;
+            }
+        }
+        Some(inbox)
+    });
+    Ok(Some(Sender { upstream, forward }))
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the supervisor is not told");
+    }
+}
+
+/// The loop's state.
+struct Shop {
+    desk: Desk,
+    shelf: Shelf,
+    clock: Arc<dyn Clock>,
+    started: UnixMs,
+    sender: Option<Sender>,
+    looking: bool,
+    fed: Seq,
+    present: std::collections::BTreeMap<DeviceId, bool>,
+}
+
+impl Shop {
+    fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
+        if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
+            let online = crate::devices::wire::status::DeviceStatus::decode(&received.payload)
+                .is_ok_and(|status| status.state == crate::devices::wire::status::Presence::Online);
+            if let Ok(device) = DeviceId::new(device) {
+                if self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device) {
+                    self.present.insert(device, online);
+                }
+            }
+            return Ok(());
+        }
+        self.desk.message(received).map_err(storage_failed)
+    }
+
+    fn durable(&mut self, durable: Seq) {
+        self.desk.durable(durable);
+        if let Some(sender) = &self.sender {
+            sender.upstream.durable(Seq(durable.0 + 1));
+        }
+    }
+
+    fn announce(&mut self, state: EngineState) {
+        let identity = self.desk.store.identity();
+        let mut status = EngineStatus::new(state, identity.store.clone(), identity.epoch, self.clock.now());
+        status.bundle = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        let topic = self.desk.topics().engine_status();
+        let message = Outgoing { topic, payload: status.encode(), retain: true, ..Outgoing::default() };
+        if let Err(error) = self.desk.link().publish(message) {
+            tracing::debug!(%error, "the presence is not told");
+        }
+        let bundle = status
+            .bundle
+            .map_or_else(|| "no bundle".to_owned(), |bundle| format!("bundle {}", bundle.version));
+        notify(&[sd_notify::NotifyState::Status(&format!("{state:?}, {bundle}"))]);
+    }
+
+    fn command(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Ask(Ask::Status, answer) => reply(answer, &self.status()),
+            Command::Ask(Ask::Decision { seq }, answer) => {
+                reply(answer, &self.desk.store.decision(seq).map_err(storage_failed)?);
+            }
+            Command::Ask(Ask::Request { op, payload }, answer) => {
+                let shell = DeviceId::new("shell").expect("a constant id is valid");
+                let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
+                self.desk.ask(&op, &shell, &payload, answer).map_err(storage_failed)?;
+            }
+            Command::HeadOffice(head_office::Happening::Members(update)) => {
+                if let Outcome::Decided(entry) =
+                    self.desk.decide(Input::Members(update)).map_err(storage_failed)?
+                {
+                    self.desk.commit(entry).map_err(storage_failed)?;
+                }
+            }
+            Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
+                let place = self.shelf.inbox().join(format!("{version}.aisb"));
+                if let Err(error) = std::fs::rename(&path, &place) {
+                    tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
+                }
+            }
+            Command::Bundle(bundle) => {
+                self.looking = false;
+                let reference = bundle.reference.clone();
+                let entry = self.desk.engine.activate(bundle, self.clock.now());
+                self.desk.commit(entry).map_err(storage_failed)?;
+                self.shelf.mark_active(&reference)?;
+                tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
+                if let Some(sender) = &self.sender {
+                    sender.upstream.bundle_active(reference.version);
+                }
+                self.announce(EngineState::Ready);
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, status: Option<LineStatus>) {
+        let Some(status) = status else { return };
+        let line = if status.connected { HeadOffice::Near } else { HeadOffice::DownSince(status.since) };
+        self.desk.engine.head_office_is(line);
+    }
+
+    /// Once a second: the inbox, and the watchdog, which is fed only while decisions become durable.
+    fn tick(&mut self, commands: &mpsc::Sender<Command>) {
+        let durable = self.desk.store.durable();
+        if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {
+            notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+        self.fed = durable;
+        if self.looking || !bundles::waits(&self.shelf) {
+            return;
+        }
+        self.looking = true;
+        let (shelf, commands) = (self.shelf.clone(), commands.clone());
+        let current = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Some(bundle) = shelf.take(current.as_ref()) {
+                if commands.blocking_send(Command::Bundle(bundle)).is_err() {
+                    tracing::info!("a verified bundle waits for the next start");
+                }
+            }
+        });
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let store = &self.desk.store;
+        let identity = store.identity();
+        let now = self.clock.now();
+        let bundle = self.desk.engine.bundle().map(|bundle| &bundle.reference);
+        serde_json::json!({
+            "state": "ready",
+            "store": identity.store,
+            "epoch": identity.epoch,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "up_s": now.ms_since(self.started) / 1_000,
+            "bundle": bundle,
+            "open_quotes": self.desk.engine.open_quotes(),
+            "devices_online": self.present.values().filter(|online| **online).count(),
+            "link_up": self.desk.link().is_up(),
+            "counts": self.desk.counts,
+            "journal": {
+                "next": store.next_seq(),
+                "durable": store.durable(),
+                "followed": store.followed(),
+                "waiting": self.desk.waiting(),
+            },
+            "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),
+        })
+    }
+
+    /// New requests get 503; what is decided becomes durable and is spoken.
+    async fn finish(&mut self, inbox: &mut Inbox, progressed: &mut watch::Receiver<Reached>) -> Result<()> {
+        self.desk.stop();
+        self.announce(EngineState::Stopping);
+        let last = Seq(self.desk.store.next_seq().0 - 1);
+        let deadline = tokio::time::sleep(Duration::from_millis(limits::STOP_MS_MAX));
+        tokio::pin!(deadline);
+        while self.desk.store.durable() < last {
+            tokio::select! {
+                changed = progressed.changed() => {
+                    changed.context("failed to hear the store: its threads are gone")?;
+                    let reached = progressed.borrow_and_update().clone();
+                    if let Some(why) = reached.failed {
+                        bail!("failed to make decisions durable: {why}");
+                    }
+                    self.durable(reached.durable);
+                }
+                happening = inbox.next() => if let Some(Happening::Message(received)) = happening {
+                    self.received(received)?;
+                },
+                () = &mut deadline => bail!("failed to stop in time: the disk is too slow"),
+            }
+        }
+        self.durable(last);
+        self.announce(EngineState::Offline);
+        Ok(())
+    }
+}
+
+fn reply<T: serde::Serialize>(answer: oneshot::Sender<Vec<u8>>, document: &T) {
+    let bytes = serde_json::to_vec(document)
+        .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
+    if answer.send(bytes).is_err() {
+        tracing::debug!("a shell left before its answer");
+    }
+}
+
+fn storage_failed(error: crate::storage::error::StorageError) -> anyhow::Error {
+    anyhow!("failed to {error} ({})", error.code())
+}

@@ -1,0 +1,177 @@
+//! Bundles on this box: from the inbox to the shelf to the active one.
+//!
+//! Layout below `<data>/bundles`: `inbox/<version>.aisb` waits (put there whole by `aisled bundle install` or by
+//! `upstream`), `<version>-<hash>.aisb` is kept (decisions name it), `active.aisb` is a second name of the active one.
+//! A file is verified and compiled before it is kept, and kept before it becomes active; what is refused is moved to
+//! `refused/` with its code in the log. The version never goes down.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::bundle::keys::PublicKey;
+use crate::bundle::packed::{self, Admission, Opened};
+use crate::bundle::{Bundle, Plan, plan};
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{BundleRef, StoreId};
+use crate::domain::member::{Token, TokenKind};
+use crate::engine::decision::{IssuedCode, Key, Known, Record};
+use crate::storage::store::Roll;
+
+/// Where bundles are and whose are believed.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    dir: PathBuf,
+    trusted: Arc<[PublicKey]>,
+    store: StoreId,
+}
+
+impl Shelf {
+    /// The shelf of a data directory; makes its folders.
+    pub(super) fn new(data_dir: &Path, trusted: Vec<PublicKey>, store: StoreId) -> Result<Shelf> {
+        let dir = data_dir.join("bundles");
+        for folder in ["inbox", "refused"] {
+            let path = dir.join(folder);
+            fs::create_dir_all(&path).with_context(|| format!("failed to make {}", path.display()))?;
+        }
+        Ok(Shelf { dir, trusted: trusted.into(), store })
+    }
+
+    /// Where a file may be put for the daemon to find.
+    pub(super) fn inbox(&self) -> PathBuf {
+        self.dir.join("inbox")
+    }
+
+    fn kept(&self, reference: &BundleRef) -> PathBuf {
+        self.dir.join(format!("{}-{}.aisb", reference.version, reference.hash))
+    }
+
+    fn open(&self, path: &Path, floor: u64) -> Result<Opened<BufReader<File>>> {
+        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let admission = Admission { trusted: &self.trusted, floor, store: Some(&self.store) };
+        packed::open(BufReader::new(file), &admission)
+            .map_err(|error| anyhow!("failed to open {}: {error} ({})", path.display(), error.code()))
+    }
+
+    /// Compiles a kept bundle.
+    pub(super) fn load(&self, reference: &BundleRef) -> Result<Bundle> {
+        let opened = self.open(&self.kept(reference), reference.version)?;
+        if opened.reference != *reference {
+            return Err(anyhow!("failed to load bundle {}: the file is another one", reference.version));
+        }
+        Bundle::compile(opened.reference, opened.rules)
+            .map_err(|error| anyhow!("failed to load bundle {}: {error}", reference.version))
+    }
+
+    /// The newest file of the inbox that is to become active: verified, compiled and kept. Everything else in the inbox
+    /// is moved away and named in the log.
+    pub(super) fn take(&self, current: Option<&BundleRef>) -> Option<Arc<Bundle>> {
+        let entries = fs::read_dir(self.inbox()).ok()?;
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "aisb"))
+            .collect();
+        files.sort();
+        let mut taken: Option<Bundle> = None;
+        for path in files {
+            let newest = taken.as_ref().map(|bundle| &bundle.reference).or(current);
+            match self.admit(&path, newest) {
+                Ok(Some(bundle)) => taken = Some(bundle),
+                Ok(None) => self.discard(&path),
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "a bundle is refused; the active one stays"
+                    );
+                    self.refuse(&path);
+                }
+            }
+        }
+        taken.map(Arc::new)
+    }
+
+    fn admit(&self, path: &Path, current: Option<&BundleRef>) -> Result<Option<Bundle>> {
+        let opened = self.open(path, current.map_or(0, |current| current.version))?;
+        match plan(current, &opened.reference) {
+            Plan::Same => return Ok(None),
+            Plan::Activate => {}
+            refused @ (Plan::Older | Plan::Clash) => {
+                let code = refused.code().map(|code| code.to_string()).unwrap_or_default();
+                return Err(anyhow!(
+                    "failed to activate bundle {}: {refused:?} ({code})",
+                    opened.reference.version
+                ));
+            }
+        }
+        let bundle = Bundle::compile(opened.reference, opened.rules)
+            .map_err(|error| anyhow!("failed to compile {}: {error} ({})", path.display(), error.code()))?;
+        let kept = self.kept(&bundle.reference);
+        fs::rename(path, &kept).with_context(|| format!("failed to keep {}", kept.display()))?;
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).context("failed to sync the bundles")?;
+        Ok(Some(bundle))
+    }
+
+    /// Gives the active bundle its second name.
+    pub(super) fn mark_active(&self, reference: &BundleRef) -> Result<()> {
+        let draft = self.dir.join("active.draft");
+        if draft.exists() {
+            fs::remove_file(&draft).context("failed to clear active.draft")?;
+        }
+        fs::hard_link(self.kept(reference), &draft).context("failed to name the active bundle")?;
+        fs::rename(&draft, self.dir.join("active.aisb")).context("failed to name the active bundle")
+    }
+
+    fn discard(&self, path: &Path) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!(%error, path = %path.display(), "a bundle already active stays in the inbox");
+        }
+    }
+
+    fn refuse(&self, path: &Path) {
+        let Some(name) = path.file_name() else { return };
+        if let Err(error) = fs::rename(path, self.dir.join("refused").join(name)) {
+            tracing::warn!(%error, path = %path.display(), "a refused bundle stays in the inbox");
+        }
+    }
+}
+
+impl Roll for Shelf {
+    fn records(
+        &self,
+        bundle: &BundleRef,
+        at: UnixMs,
+        take: &mut dyn FnMut(Key, Record),
+    ) -> std::result::Result<(), String> {
+        let mut opened =
+            self.open(&self.kept(bundle), bundle.version).map_err(|error| format!("{error:#}"))?;
+        let chain = opened.rules.shop.chain.clone();
+        for member in opened.members().map_err(|e| e.to_string())? {
+            let member = member.map_err(|e| e.to_string())?;
+            let own = Token { kind: TokenKind::Member, value: member.id.as_str().to_owned() };
+            for token in member.tokens.iter().chain([&own]) {
+                take(Key::Token(token.hash(&chain)), Record::Token(member.id.clone()));
+            }
+            let known = Known { profile: member.profile, points: member.points, as_of: at };
+            take(Key::Member(member.id), Record::Member(Box::new(known)));
+        }
+        for code in opened.codes().map_err(|e| e.to_string())? {
+            let code = code.map_err(|e| e.to_string())?;
+            let issued =
+                IssuedCode { coupon: code.coupon, member: code.member, home: code.home, expires: None };
+            let normal =
+                crate::domain::ids::CouponCode::normal(code.code.as_str()).map_err(|e| e.to_string())?;
+            take(Key::Code(normal), Record::Code(issued));
+        }
+        Ok(())
+    }
+}
+
+/// Does a file wait in the inbox?
+pub(super) fn waits(shelf: &Shelf) -> bool {
+    fs::read_dir(shelf.inbox()).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|e| e == "aisb")))
+    })
+}

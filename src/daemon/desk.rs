@@ -1,0 +1,409 @@
+//! The desk: a message in, the engine asked, an answer out. What each request goes through, in order.
+//!
+//! 1. who asks (the topic) and where to answer: MQTT 5's response topic, which must be the sender's own, else `rep/v3`
+//! 2. pace: a device faster than configured gets 429
+//! 3. `wire::decode`: bytes to a checked request, or a problem document
+//! 4. room: a write is refused with 503 while the commit queue is full
+//! 5. facts: what `engine.needs` names is loaded, until nothing is missing
+//! 6. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable
+//!
+//! A panic in 5 or 6 answers 503; the same bytes panicking twice are set aside by name (AIS-9001) and never tried again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, Ticks};
+use crate::devices::link::{Link, LinkError, Outgoing, Received};
+use crate::devices::topic::{INSTANCE_V3, Topic, Topics};
+use crate::devices::wire::{self, Addressed, Format};
+use crate::domain::code::Code;
+use crate::domain::ids::{DeviceId, Instance, RequestId, Seq};
+use crate::domain::text::Lang;
+use crate::engine::decision::{Entry, Facts};
+use crate::engine::input::{Digest, Input, Request};
+use crate::engine::reply::{Answer, Refusal};
+use crate::engine::{Engine, Outcome};
+use crate::limits;
+use crate::storage::error::StorageError;
+use crate::storage::store::Store;
+
+/// What the desk has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counts {
+    /// Messages under a request topic.
+    pub requests: u64,
+    /// Answers given.
+    pub replies: u64,
+    /// Of them refusals.
+    pub refusals: u64,
+    /// Of them first answers given again.
+    pub replayed: u64,
+    /// Decisions sent to the journal.
+    pub decisions: u64,
+    /// Answers that could not be handed to the broker: the device asks again.
+    pub unspoken: u64,
+}
+
+/// Where an answer goes.
+pub enum Route {
+    /// To a device, over the link.
+    Device {
+        /// Its reply topic.
+        topic: String,
+        /// MQTT 5 correlation data, echoed.
+        correlation: Option<Vec<u8>>,
+        /// MQTT 3.1.1 devices get no properties.
+        properties: bool,
+    },
+    /// To whoever asked through the control socket.
+    Control(oneshot::Sender<Vec<u8>>),
+}
+
+struct Waiting {
+    after: Seq,
+    route: Route,
+    format: Format,
+    payload: Vec<u8>,
+}
+
+/// Everything a request touches.
+pub struct Desk {
+    /// The decisions.
+    pub engine: Engine,
+    /// Their memory.
+    pub store: Store,
+    /// What has been done.
+    pub counts: Counts,
+    topics: Topics,
+    link: Link,
+    clock: Arc<dyn Clock>,
+    waiting: VecDeque<Waiting>,
+    paces: BTreeMap<DeviceId, Pace>,
+    per_second_max: u32,
+    panicked: VecDeque<(Digest, u32)>,
+    stopping: bool,
+}
+
+struct Pace {
+    credit_ms: i64,
+    at: Ticks,
+}
+
+impl Desk {
+    /// A desk over an engine and its store.
+    pub fn new(
+        engine: Engine,
+        store: Store,
+        topics: Topics,
+        link: Link,
+        clock: Arc<dyn Clock>,
+        per_second_max: u32,
+    ) -> Desk {
+        Desk {
+            engine,
+            store,
+            counts: Counts::default(),
+            topics,
+            link,
+            clock,
+            waiting: VecDeque::new(),
+            paces: BTreeMap::new(),
+            per_second_max,
+            panicked: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// From now on every request gets 503.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The shop's topics.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The line to the broker.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Answers that wait for the disk.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A message from the broker. An error is the store's and final.
+    pub fn message(&mut self, received: Received) -> Result<(), StorageError> {
+        if received.retained {
+            return Ok(());
+        }
+        let Some(Topic::Request { device, op }) = self.topics.parse(&received.topic) else { return Ok(()) };
+        let Ok(device) = DeviceId::new(device) else { return Ok(()) };
+        let op = op.to_owned();
+        self.counts.requests += 1;
+        let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data);
+        let content_type = received.content_type.as_deref();
+        match route {
+            Ok(route) => self.request(&op, &device, &received.payload, content_type, route),
+            Err((route, refusal)) => {
+                let format = wire::decode(&op, &device, &received.payload, content_type, "").map_or_else(
+                    |refused| (refused.format, refused.re),
+                    |(format, request)| (format, Some(request.id)),
+                );
+                self.refuse(route, format, refusal);
+                Ok(())
+            }
+        }
+    }
+
+    /// A request of the shell's own, through the same door.
+    pub fn ask(
+        &mut self,
+        op: &str,
+        device: &DeviceId,
+        payload: &[u8],
+        answer: oneshot::Sender<Vec<u8>>,
+    ) -> Result<(), StorageError> {
+        self.request(op, device, payload, None, Route::Control(answer))
+    }
+
+    fn route(
+        &self,
+        device: &DeviceId,
+        response_topic: Option<&str>,
+        correlation: Option<Vec<u8>>,
+    ) -> Result<Route, (Route, Refusal)> {
+        let v3 = Instance::new(INSTANCE_V3).expect("a constant instance is valid");
+        match response_topic {
+            None => {
+                let properties = correlation.is_some();
+                Ok(Route::Device { topic: self.topics.reply(device, &v3), correlation, properties })
+            }
+            Some(topic) if self.topics.response_is_own(device.as_str(), topic) => {
+                Ok(Route::Device { topic: topic.to_owned(), correlation, properties: true })
+            }
+            Some(_) => {
+                let own =
+                    Route::Device { topic: self.topics.reply(device, &v3), correlation, properties: true };
+                let detail = format!("{device} may be answered only below its own rep/");
+                Err((own, Refusal::new(Code::ForeignResponseTopic, detail)))
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        op: &str,
+        device: &DeviceId,
+        payload: &[u8],
+        content_type: Option<&str>,
+        route: Route,
+    ) -> Result<(), StorageError> {
+        let chain = self.engine.bundle().map(|bundle| bundle.shop.chain.clone()).unwrap_or_default();
+        let (format, request) = match wire::decode(op, device, payload, content_type, &chain) {
+            Ok(decoded) => decoded,
+            Err(refused) => {
+                self.refuse(route, (refused.format, refused.re), refused.refusal);
+                return Ok(());
+            }
+        };
+        let re = request.id.clone();
+        if let Some(refusal) = self.not_now(device, &request) {
+            self.refuse(route, (format, Some(re)), refusal);
+            return Ok(());
+        }
+        let digest = request.digest;
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(Input::Request(Box::new(request)))));
+        let outcome = match decided {
+            Ok(outcome) => outcome?,
+            Err(_) => {
+                let refusal = self.note_panic(digest, op, device);
+                self.refuse(route, (format, Some(re)), refusal);
+                return Ok(());
+            }
+        };
+        match outcome {
+            Outcome::Read(answer) => {
+                self.speak(route, format, self.encode(&answer, &re, format, false), answer.is_err())
+            }
+            Outcome::Again { answer, after } => {
+                self.counts.replayed += 1;
+                let payload = self.encode(&answer, &re, format, true);
+                self.speak_after(after.unwrap_or_default(), route, format, payload, answer.is_err());
+            }
+            Outcome::Deferred(refusal) => self.refuse(route, (format, Some(re)), refusal),
+            Outcome::Decided(entry) => {
+                let payload = self.encode(&entry.answer, &re, format, false);
+                let (after, refused) = (entry.seq, entry.answer.is_err());
+                self.commit(entry)?;
+                self.speak_after(after, route, format, payload, refused);
+            }
+        }
+        Ok(())
+    }
+
+    fn not_now(&mut self, device: &DeviceId, request: &Request) -> Option<Refusal> {
+        if self.stopping {
+            return Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000));
+        }
+        if self.panicked.iter().any(|(digest, times)| *digest == request.digest && *times > 1) {
+            return Some(Refusal::new(Code::Quarantined, "the same request failed inside twice"));
+        }
+        if let Some(wait_ms) = self.too_fast(device) {
+            let detail = format!("{device} sends more than {} requests a second", self.per_second_max);
+            return Some(Refusal::later(Code::SlowDown, detail, wait_ms));
+        }
+        if request.body.is_write() && !self.store.has_room() {
+            return Some(Refusal::later(
+                Code::Busy,
+                "the disk has more decisions waiting than the queue holds",
+                250,
+            ));
+        }
+        None
+    }
+
+    /// A token bucket that holds one second: milliseconds to wait, if the device is too fast.
+    fn too_fast(&mut self, device: &DeviceId) -> Option<u32> {
+        let now = self.clock.ticks();
+        let cost_ms = 1_000 / i64::from(self.per_second_max.max(1));
+        if !self.paces.contains_key(device) && self.paces.len() >= limits::DEVICES_MAX {
+            self.paces.pop_first();
+        }
+        let pace = self.paces.entry(device.clone()).or_insert(Pace { credit_ms: 1_000, at: now });
+        let elapsed = i64::try_from(now.since(pace.at).as_millis()).unwrap_or(i64::MAX);
+        if elapsed > 0 {
+            pace.credit_ms = pace.credit_ms.saturating_add(elapsed).min(1_000);
+            pace.at = now;
+        }
+        if pace.credit_ms < cost_ms {
+            return u32::try_from(cost_ms - pace.credit_ms).ok();
+        }
+        pace.credit_ms -= cost_ms;
+        None
+    }
+
+    fn note_panic(&mut self, digest: Digest, op: &str, device: &DeviceId) -> Refusal {
+        let times = match self.panicked.iter_mut().find(|(known, _)| *known == digest) {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                self.panicked.push_back((digest, 1));
+                if self.panicked.len() > limits::PANICS_REMEMBERED_MAX {
+                    self.panicked.pop_front();
+                }
+                1
+            }
+        };
+        tracing::error!(%device, op, times, "a request broke a rule of our own");
+        if times > 1 {
+            Refusal::new(Code::Quarantined, "the same request failed inside twice")
+        } else {
+            Refusal::later(
+                Code::Busy,
+                "the request failed inside; the same bytes may be tried once more",
+                1_000,
+            )
+        }
+    }
+
+    /// Loads what the engine needs and lets it decide.
+    pub fn decide(&mut self, input: Input) -> Result<Outcome, StorageError> {
+        let mut facts = Facts::default();
+        for _ in 0..limits::FACT_ROUNDS_MAX {
+            let keys = self.engine.needs(&input, &facts);
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                let record = self.store.load(&key)?;
+                facts.add(key, record);
+            }
+        }
+        Ok(self.engine.handle(input, facts, self.clock.now()))
+    }
+
+    /// Sends a decision on its way to the disk.
+    pub fn commit(&mut self, entry: Box<Entry>) -> Result<(), StorageError> {
+        self.counts.decisions += 1;
+        self.store.commit(entry)
+    }
+
+    /// Everything through `durable` may be spoken.
+    pub fn durable(&mut self, durable: Seq) {
+        while self.waiting.front().is_some_and(|waiting| waiting.after <= durable) {
+            let Waiting { route, format, payload, .. } =
+                self.waiting.pop_front().expect("there is a first one");
+            self.hand_over(route, format, payload);
+        }
+    }
+
+    fn speak_after(&mut self, after: Seq, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
+        self.counts.refusals += u64::from(refused);
+        if after <= self.store.durable() {
+            self.hand_over(route, format, payload);
+            return;
+        }
+        let place = self.waiting.partition_point(|waiting| waiting.after <= after);
+        self.waiting.insert(place, Waiting { after, route, format, payload });
+    }
+
+    fn refuse(&mut self, route: Route, (format, re): (Format, Option<RequestId>), refusal: Refusal) {
+        let to = Addressed { re: re.as_ref(), format, replayed: false, lang: self.lang() };
+        let payload = wire::encode(&Err(refusal), &to);
+        self.speak(route, format, payload, true);
+    }
+
+    fn encode(&self, answer: &Answer, re: &RequestId, format: Format, replayed: bool) -> Vec<u8> {
+        wire::encode(answer, &Addressed { re: Some(re), format, replayed, lang: self.lang() })
+    }
+
+    fn lang(&self) -> Lang {
+        self.engine.bundle().map(|bundle| bundle.shop.lang).unwrap_or_default()
+    }
+
+    fn speak(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
+        self.counts.refusals += u64::from(refused);
+        self.hand_over(route, format, payload);
+    }
+
+    fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>) {
+        self.counts.replies += 1;
+        match route {
+            Route::Device { topic, correlation, properties } => {
+                let content_type = properties.then(|| format.content_type().to_owned());
+                let message = Outgoing {
+                    topic,
+                    payload,
+                    content_type,
+                    correlation_data: correlation,
+                    ..Outgoing::default()
+                };
+                match self.link.publish(message) {
+                    Ok(()) => {}
+                    Err(error @ (LinkError::Down | LinkError::Full)) => {
+                        self.counts.unspoken += 1;
+                        tracing::debug!(%error, "an answer is not handed over; the device asks again");
+                    }
+                    Err(error) => {
+                        self.counts.unspoken += 1;
+                        tracing::warn!(%error, "an answer cannot be handed over");
+                    }
+                }
+            }
+            Route::Control(answer) => {
+                if answer.send(payload).is_err() {
+                    self.counts.unspoken += 1;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The journal as the sender to head office sees it: read behind the durable end, holes told and passed.
+//!
+//! Nothing is pruned yet: a segment may go only when it is durable at head office, covered by a verified checkpoint of
+//! the tables and past its retention, and there are no checkpoints in this version.
+
+use crate::domain::ids::{Epoch, Seq};
+use crate::storage::error::StorageError;
+use crate::storage::journal::{JournalView, Reader};
+use crate::upstream::backlog::{Backlog, BacklogError, Extent};
+
+/// A reader of the journal for `upstream`.
+pub(super) struct Outbox {
+    view: JournalView,
+    reader: Reader,
+    epoch: Epoch,
+}
+
+impl Outbox {
+    /// Reads the journal of this life of the box.
+    pub(super) fn new(view: JournalView, epoch: Epoch) -> Outbox {
+        let reader = view.reader(Seq(1));
+        Outbox { view, reader, epoch }
+    }
+}
+
+fn failed(error: StorageError) -> BacklogError {
+    BacklogError(format!("{error} ({})", error.code()))
+}
+
+impl Backlog for Outbox {
+    fn extent(&mut self) -> Result<Extent, BacklogError> {
+        let next = Seq(self.view.durable().0 + 1);
+        let first = self.view.first().min(next);
+        let oldest = self.read(first, 1, 0)?;
+        let (first, first_epoch) =
+            oldest.first().map_or((next, self.epoch), |(seq, epoch, _)| (*seq, *epoch));
+        Ok(Extent { epoch: self.epoch, first_epoch, first, next })
+    }
+
+    fn read(
+        &mut self,
+        from: Seq,
+        entries_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<(Seq, Epoch, Vec<u8>)>, BacklogError> {
+        if self.reader.position() != from {
+            self.reader.seek(from);
+        }
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while entries.len() < entries_max && (entries.is_empty() || bytes < bytes_max) {
+            match self.reader.next() {
+                Ok(Some(entry)) => {
+                    bytes += entry.payload.len();
+                    entries.push((entry.seq, entry.epoch, entry.payload.to_vec()));
+                }
+                Ok(None) => break,
+                Err(StorageError::Pruned { first, .. }) => self.reader.seek(first),
+                Err(error @ StorageError::Gap { .. }) => {
+                    tracing::error!(%error, code = error.code(), "head office is told of a hole in the journal");
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn prune(&mut self, through: Seq) -> Result<(), BacklogError> {
+        tracing::debug!(through = through.0, "head office holds everything through here in its backup");
+        Ok(())
+    }
+}
