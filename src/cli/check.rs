@@ -161,7 +161,7 @@ fn probes(loaded: &Loaded, holder: Option<Holder>, around: &Surroundings<'_>) ->
     probes.push(probe_trusted_keys(config));
     probes.push(match (around.bundle)(&data_dir.join(ACTIVE_BUNDLE), config) {
         Ok(seen) => Probe::ok("bundle", seen),
-        Err((code, cause)) => Probe::finding("bundle", Outcome::Fail, code, "store.data_dir", cause),
+        Err((code, cause)) => Probe::finding("bundle", Outcome::Fail, code, "", cause),
     });
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
     probes.push(probe_broker(&config.broker, holder.is_some()));
@@ -202,7 +202,9 @@ fn probe_data_dir(dir: &Path) -> Probe {
 
 fn probe_free_space(dir: &Path, free_min_mb: u32) -> Probe {
     let name = "free space";
-    match rustix::fs::statvfs(dir) {
+    // A directory that is still to be made will lie on the disk of the nearest one above it.
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    match rustix::fs::statvfs(there) {
         Err(cause) => Probe::finding(
             name,
             Outcome::Warn,
@@ -533,7 +535,7 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").expect("it can be written");
         assert_eq!(probe_data_dir(&file).code, Some(Code::DataDirUnusable));
-        assert_eq!(probe_free_space(dir.path(), 0).outcome, Outcome::Ok);
+        assert_eq!(probe_free_space(&dir.path().join("to/be/made"), 0).outcome, Outcome::Ok);
         assert_eq!(probe_free_space(dir.path(), u32::MAX).code, Some(Code::DiskSpaceLow));
     }
 
