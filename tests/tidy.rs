@@ -197,7 +197,7 @@ fn check_arrows(room: &Room, file: &str, paths: &[UsedPath]) -> Vec<Finding> {
                 let inner = words[1..].join("::");
                 let is_below =
                     |allowed: &&str| inner == **allowed || inner.starts_with(&format!("{allowed}::"));
-                let is_allowed = room.may_use.is_none_or(|allowed| allowed.iter().any(|path| is_below(path)));
+                let is_allowed = room.may_use.is_none_or(|allowed| allowed.iter().any(is_below));
                 // A macro of the crate is at its root and no room.
                 let is_room = ROOMS.iter().any(|room| room.name == other);
                 (!is_allowed && is_room).then(|| format!("{} may not use {inner}", room.name))
