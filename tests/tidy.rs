@@ -51,7 +51,8 @@ const ROOMS: &[Room] = &[
     Room::pure("shopper", &["domain", "limits"]),
     Room::pure("bundle", &["domain", "pricing::model", "shopper::model", "limits"]),
     Room::pure("engine", &["domain", "pricing", "shopper", "bundle", "limits"]),
-    Room::shell("storage", &["domain", "engine::decision", "bundle", "limits"]),
+    // A decision holds the input it answers.
+    Room::shell("storage", &["domain", "engine::decision", "engine::input", "bundle", "limits"]),
     Room::shell("devices", &["domain", "engine::input", "engine::reply", "config", "limits"]),
     Room::shell("upstream", &["domain", "bundle", "config", "limits", "storage::journal"]),
     Room::shell("hub", &["domain", "bundle", "upstream::wire", "limits"]),

@@ -25,6 +25,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
+use crate::storage::lock::LOCK_FILE;
 
 /// Arguments of `check`.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -234,7 +235,7 @@ pub struct Holder {
 /// Who holds the lock of this data directory, from the kernel's list of locks; `None` if nobody does. Trying the lock would
 /// tell as well, but a daemon that starts in that moment would be turned away.
 pub fn lock_holder(data_dir: &Path) -> Option<Holder> {
-    let metadata = fs::metadata(data_dir.join("lock")).ok()?;
+    let metadata = fs::metadata(data_dir.join(LOCK_FILE)).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     holder_in(&locks, metadata.dev(), metadata.ino())
 }
@@ -546,7 +547,7 @@ mod tests {
         let config = ready.make_ready();
         ready.running = true;
         assert_eq!(ready.check(&config).0, Exit::NotRunning, "no lock file");
-        let lock = fs::File::create(ready.path("lock")).expect("it can be made");
+        let lock = fs::File::create(ready.path(LOCK_FILE)).expect("it can be made");
         assert_eq!(lock_holder(ready.dir.path()), None, "a file without a lock on it");
         flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
         assert_eq!(lock_holder(ready.dir.path()), Some(Holder { pid: std::process::id() }));
