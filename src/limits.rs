@@ -157,6 +157,8 @@ pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
 /// Bytes of aisled.toml and of the devices file, each: a thousand devices need a tenth of it.
 pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Problems told of one aisled.toml; it has a tenth as many keys, so more is another kind of file.
+pub const CONFIG_PROBLEMS_MAX: usize = 200;
 /// Bytes of a secret in its file: any password or token, not a disk image.
 pub const SECRET_BYTES_MAX: usize = 4 * 1024;
 /// Tills and kiosks of one shop: ten times a hypermarket's.

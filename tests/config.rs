@@ -97,8 +97,8 @@ level = 3
     );
     let message = parse(text).expect_err("five are wrong").to_string();
     for part in [
-        "/etc/aisled/aisled.toml:3:1: AIS-4003: store.dta_dir: unknown key; did you mean data_dir?",
-        "did you mean embedded?",
+        "/etc/aisled/aisled.toml:3:1: AIS-4003: store.dta_dir: unknown key, perhaps data_dir; allowed: id, data_dir",
+        "is not one of them, perhaps embedded;",
         "allowed: a whole number 35 to 3650",
         "\"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
     ] {
@@ -124,6 +124,20 @@ fn does_a_line_that_is_no_toml_hide_the_other_errors() {
         codes.iter().filter(|(line, _)| *line == 2).all(|(_, code)| *code == Code::ConfigSyntax),
         "{codes:?}"
     );
+}
+
+#[test]
+fn is_a_file_of_nothing_but_errors_told_in_bounds() {
+    let bad_values: String = (0..5_000).map(|n| format!("x{n} = \n")).collect();
+    let unknown_keys: String = (0..5_000).map(|n| format!("x{n} = {n}\n")).collect();
+    let deep = format!("a = {}", "[".repeat(100_000));
+    for (text, untold) in
+        [(bad_values, "there is more"), (unknown_keys, "there is more"), (deep, "recursion")]
+    {
+        let error = parse(&text).expect_err("it is no configuration");
+        assert!(error.problems.len() <= 201, "{}", error.problems.len());
+        assert!(error.to_string().contains(untold), "{}", &error.to_string()[..200]);
+    }
 }
 
 #[test]

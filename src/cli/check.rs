@@ -25,6 +25,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
+use crate::storage::lock::LOCK_FILE;
 
 /// Arguments of `check`.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -161,7 +162,7 @@ fn probes(loaded: &Loaded, holder: Option<Holder>, around: &Surroundings<'_>) ->
     probes.push(probe_trusted_keys(config));
     probes.push(match (around.bundle)(&data_dir.join(ACTIVE_BUNDLE), config) {
         Ok(seen) => Probe::ok("bundle", seen),
-        Err((code, cause)) => Probe::finding("bundle", Outcome::Fail, code, "store.data_dir", cause),
+        Err((code, cause)) => Probe::finding("bundle", Outcome::Fail, code, "", cause),
     });
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
     probes.push(probe_broker(&config.broker, holder.is_some()));
@@ -202,7 +203,9 @@ fn probe_data_dir(dir: &Path) -> Probe {
 
 fn probe_free_space(dir: &Path, free_min_mb: u32) -> Probe {
     let name = "free space";
-    match rustix::fs::statvfs(dir) {
+    // A directory that is still to be made will lie on the disk of the nearest one above it.
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    match rustix::fs::statvfs(there) {
         Err(cause) => Probe::finding(
             name,
             Outcome::Warn,
@@ -232,7 +235,7 @@ pub struct Holder {
 /// Who holds the lock of this data directory, from the kernel's list of locks; `None` if nobody does. Trying the lock would
 /// tell as well, but a daemon that starts in that moment would be turned away.
 pub fn lock_holder(data_dir: &Path) -> Option<Holder> {
-    let metadata = fs::metadata(data_dir.join("lock")).ok()?;
+    let metadata = fs::metadata(data_dir.join(LOCK_FILE)).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     holder_in(&locks, metadata.dev(), metadata.ino())
 }
@@ -533,7 +536,7 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").expect("it can be written");
         assert_eq!(probe_data_dir(&file).code, Some(Code::DataDirUnusable));
-        assert_eq!(probe_free_space(dir.path(), 0).outcome, Outcome::Ok);
+        assert_eq!(probe_free_space(&dir.path().join("to/be/made"), 0).outcome, Outcome::Ok);
         assert_eq!(probe_free_space(dir.path(), u32::MAX).code, Some(Code::DiskSpaceLow));
     }
 
@@ -544,7 +547,7 @@ mod tests {
         let config = ready.make_ready();
         ready.running = true;
         assert_eq!(ready.check(&config).0, Exit::NotRunning, "no lock file");
-        let lock = fs::File::create(ready.path("lock")).expect("it can be made");
+        let lock = fs::File::create(ready.path(LOCK_FILE)).expect("it can be made");
         assert_eq!(lock_holder(ready.dir.path()), None, "a file without a lock on it");
         flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
         assert_eq!(lock_holder(ready.dir.path()), Some(Holder { pid: std::process::id() }));

@@ -4,6 +4,7 @@
 //! suggested. A value that is refused is replaced by its default, so that reading goes on; whoever asks for the result sees
 //! the problems first. Each key taken leaves a `Setting`, which is what `config show` prints.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{ConfigError, Position, Problem, nearest};
 use super::{Origin, Setting};
 use crate::domain::code::Code;
+use crate::limits;
 
 /// Words that end the name of a key which would hold a secret itself.
 const SECRET_WORDS: &[&str] =
@@ -25,6 +27,9 @@ pub(super) struct Reader<'t> {
     root: DeTable<'t>,
     known_sections: Vec<&'static str>,
     problems: Vec<Problem>,
+    /// Are there more than `CONFIG_PROBLEMS_MAX`? The rest is not looked at closely, so that a file that is no
+    /// configuration at all is told so at once.
+    has_more: bool,
     settings: Vec<Setting>,
 }
 
@@ -38,11 +43,12 @@ impl<'t> Reader<'t> {
             root: root.into_inner(),
             known_sections: Vec::new(),
             problems: Vec::new(),
+            has_more: false,
             settings: Vec::new(),
         };
         for error in errors {
-            let position = Position::of(text, error.span().map_or(0, |span| span.start));
-            reader.push(Some(position), "", Code::ConfigSyntax, error.message().replace('\n', ", "), "");
+            let offset = error.span().map_or(0, |span| span.start);
+            reader.push_at(offset, "", Code::ConfigSyntax, error.message().replace('\n', ", "), "");
         }
         reader
     }
@@ -53,13 +59,13 @@ impl<'t> Reader<'t> {
         let table = match self.root.remove(name) {
             None => DeTable::new(),
             Some(value) => {
-                let at = Position::of(self.text, value.span().start);
+                let offset = value.span().start;
                 match value.into_inner() {
                     DeValue::Table(table) => table,
                     other => {
                         let message = format!("is {}", kind_of(&other));
-                        self.push(
-                            Some(at),
+                        self.push_at(
+                            offset,
                             name,
                             Code::ConfigWrongType,
                             message,
@@ -105,13 +111,13 @@ impl<'t> Reader<'t> {
     /// Names what nobody took, and gives the settings if nothing is wrong.
     pub(super) fn finish(mut self) -> Result<Vec<Setting>, ConfigError> {
         for (name, value) in std::mem::take(&mut self.root) {
-            let at = Position::of(self.text, name.span().start);
+            let offset = name.span().start;
             let name = name.into_inner();
             let what = if matches!(value.get_ref(), DeValue::Table(_)) { "section" } else { "key" };
-            self.unknown(at, &name, &name, what, self.known_sections.clone());
+            self.unknown(offset, &name, &name, what, self.known_sections.clone());
         }
         // A line that is no TOML leaves debris behind; one complaint about it is enough.
-        let broken: Vec<usize> = (self.problems.iter())
+        let broken: BTreeSet<usize> = (self.problems.iter())
             .filter(|problem| problem.code == Code::ConfigSyntax)
             .filter_map(|problem| problem.position.map(|position| position.line))
             .collect();
@@ -120,6 +126,13 @@ impl<'t> Reader<'t> {
                 || !problem.position.is_some_and(|at| broken.contains(&at.line))
         });
         self.problems.sort_by(|a, b| (a.position, &a.key).cmp(&(b.position, &b.key)));
+        self.problems.dedup();
+        if self.has_more {
+            let (file, code) = (self.file.to_owned(), self.problems[0].code);
+            let message = "there is more, which is not told".to_owned();
+            let (key, allowed) = (String::new(), String::new());
+            self.problems.push(Problem { file, position: None, key, code, message, allowed });
+        }
         if self.problems.is_empty() {
             Ok(self.settings)
         } else {
@@ -127,21 +140,39 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn unknown(&mut self, at: Position, key: &str, typed: &str, what: &str, known: Vec<&'static str>) {
+    fn unknown(&mut self, offset: usize, key: &str, typed: &str, what: &str, known: Vec<&'static str>) {
+        if self.is_full() {
+            self.has_more = true;
+            return;
+        }
         let is_secret = SECRET_WORDS.iter().any(|word| typed.to_ascii_lowercase().ends_with(word));
         if is_secret && what == "key" {
             let allowed = "a key that ends in _file and names a file or \"credential:NAME\"";
-            self.push(Some(at), key, Code::SecretInConfig, "would hold a secret itself".to_owned(), allowed);
+            self.push_at(offset, key, Code::SecretInConfig, "would hold a secret itself".to_owned(), allowed);
             return;
         }
         let message = match nearest(typed, known.iter().copied()) {
-            Some(word) => format!("unknown {what}; did you mean {word}?"),
+            Some(word) => format!("unknown {what}, perhaps {word}"),
             None => format!("unknown {what}"),
         };
-        self.push(Some(at), key, Code::ConfigUnknownKey, message, &known.join(", "));
+        self.push_at(offset, key, Code::ConfigUnknownKey, message, &known.join(", "));
+    }
+
+    fn is_full(&self) -> bool {
+        self.problems.len() >= limits::CONFIG_PROBLEMS_MAX
+    }
+
+    fn push_at(&mut self, offset: usize, key: &str, code: Code, message: String, allowed: &str) {
+        // Finding the place reads the text up to it, so it is not done for what is not told.
+        let position = (!self.is_full()).then(|| Position::of(self.text, offset));
+        self.push(position, key, code, message, allowed);
     }
 
     fn push(&mut self, position: Option<Position>, key: &str, code: Code, message: String, allowed: &str) {
+        if self.is_full() {
+            self.has_more = true;
+            return;
+        }
         self.problems.push(Problem {
             file: self.file.to_owned(),
             position,
@@ -192,7 +223,7 @@ impl Section<'_, '_> {
             match words.iter().find(|(word, _)| *word == text) {
                 Some((_, meaning)) => Ok(*meaning),
                 None => Err(match nearest(text, words.iter().map(|(word, _)| *word)) {
-                    Some(word) => format!("{} is not one of them; did you mean {word}?", literal(text)),
+                    Some(word) => format!("{} is not one of them, perhaps {word}", literal(text)),
                     None => format!("{} is not one of them", literal(text)),
                 }),
             }
@@ -253,8 +284,7 @@ impl Section<'_, '_> {
         };
         let entries = self.take(key, allowed, "[]", read_entries).unwrap_or_default();
         for (offset, code, message) in bad {
-            let at = Position::of(self.reader.text, offset);
-            self.reader.push(Some(at), &format!("{}.{key}", self.name), code, message, allowed);
+            self.reader.push_at(offset, &format!("{}.{key}", self.name), code, message, allowed);
         }
         entries
     }
@@ -295,10 +325,10 @@ impl Section<'_, '_> {
     /// Names the keys that nobody took.
     pub(super) fn finish(self) {
         for (key, _) in self.table {
-            let at = Position::of(self.reader.text, key.span().start);
+            let offset = key.span().start;
             let key = key.into_inner();
             let full_key = format!("{}.{key}", self.name);
-            self.reader.unknown(at, &full_key, &key, "key", self.known.clone());
+            self.reader.unknown(offset, &full_key, &key, "key", self.known.clone());
         }
     }
 }
