@@ -29,8 +29,8 @@ files! {
     Segments { segment: Segment }
     Campaigns { campaign: Campaign }
     Coupons { coupon: Coupon }
-    Recommendations { list: RecommendationList }
-    Care { message: CareMessage }
+    Recommendations { recommendation: RecommendationList }
+    Care { care: CareMessage }
 }
 
 fn folder() -> PathBuf {
@@ -105,8 +105,8 @@ fn is_every_text_there_in_both_languages() {
     }
     assert!(toml_file::<Segments>("segments.toml").segment.iter().all(|segment| both(&segment.names)));
     assert!(toml_file::<Campaigns>("campaigns.toml").campaign.iter().all(|campaign| both(&campaign.names)));
-    assert!(toml_file::<Care>("care.toml").message.iter().all(|message| both(&message.texts)));
-    let lists = toml_file::<Recommendations>("recommendations.toml").list;
+    assert!(toml_file::<Care>("care.toml").care.iter().all(|message| both(&message.texts)));
+    let lists = toml_file::<Recommendations>("recommendations.toml").recommendation;
     assert!(lists.iter().flat_map(|list| &list.items).all(|item| both(&item.because)));
 }
 
@@ -123,8 +123,8 @@ fn does_every_named_thing_exist_once() {
     let members = json_file::<Members>("members.json").member;
     let codes = json_file::<Codes>("codes.json").code;
     let (promotions, coupons) = (promotions(), toml_file::<Coupons>("coupons.toml").coupon);
-    let lists = toml_file::<Recommendations>("recommendations.toml").list;
-    let messages = toml_file::<Care>("care.toml").message;
+    let lists = toml_file::<Recommendations>("recommendations.toml").recommendation;
+    let messages = toml_file::<Care>("care.toml").care;
 
     let skus = once("article", items.iter().map(|item| item.sku.to_string()));
     let categories: BTreeSet<&str> =
