@@ -256,3 +256,18 @@ const _: () = assert!(BROKER_QUEUED_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_LANE_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_RETAINED_MAX > BROKER_CONNECTIONS_MAX);
 const _: () = assert!(LINK_BACKOFF_MS_MIN < LINK_BACKOFF_MS_MAX);
+
+// --- simulated devices (cli) ---
+
+/// Publishes of a simulated device that wait for its socket: it has one request on its way at a time.
+pub const SIMULATED_QUEUE_MAX: usize = 64;
+/// Seconds between a simulated device's pings.
+pub const SIMULATED_KEEP_ALIVE_S: u64 = 10;
+/// Last upper bound in milliseconds of a simulated device's wait before it connects again: impatient, as tills are.
+pub const SIMULATED_BACKOFF_MS_MAX: u64 = 1_000;
+/// Milliseconds after which a request is repeated that was told to wait, but not how long.
+pub const SIMULATED_WAIT_MS: u32 = 200;
+/// Milliseconds a simulated device takes at most to say goodbye.
+pub const SIMULATED_GOODBYE_MS_MAX: u64 = 2_000;
+
+const _: () = assert!(LINK_BACKOFF_MS_MIN <= SIMULATED_BACKOFF_MS_MAX);
