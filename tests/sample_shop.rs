@@ -1,188 +1,114 @@
-//! Is the sample shop of `aisled demo` a whole one: does each file read as the types it is for, and does everything
-//! that one file names stand in another?
+//! Is the sample shop of `aisled demo` a whole one, and is the shop that `drive` makes of real baskets one as well?
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use aisled::bundle::document::{
-    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, RecommendationList, Segment, Shop,
-};
-use aisled::domain::catalog::Item;
+use aisled::bundle::authoring::{self, Authored, Finding};
+use aisled::cli::journey::{Journey, bundle_of};
+use aisled::domain::calendar::{Day, UnixMs};
+use aisled::domain::member::{Ledger, Member};
 use aisled::domain::text::{Lang, Texts};
-use aisled::pricing::model::{Audience, Benefit, ItemSet, PointsProgramme, Promotion, Trigger};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use aisled::pricing::model::{Audience, Benefit, Trigger};
+use aisled::shopper::segment::Segments;
+use serde_json::{Value, json};
 
-macro_rules! files {
-    ($($file:ident { $key:ident: $kind:ty })+) => {$(
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct $file { $key: Vec<$kind> }
-    )+};
+fn files(folder: &Path, below: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = format!("{below}{}", path.file_name().expect("a name").to_string_lossy());
+        if path.is_dir() {
+            found.extend(files(&path, &format!("{name}/")));
+        } else {
+            found.push((name, std::fs::read(&path).expect("a file")));
+        }
+    }
+    found
 }
 
-files! {
-    Catalogue { item: Item }
-    Members { member: MemberRecord }
-    Codes { code: CodeRecord }
-    Promotions { promotion: Promotion }
-    Segments { segment: Segment }
-    Campaigns { campaign: Campaign }
-    Coupons { coupon: Coupon }
-    Recommendations { recommendation: RecommendationList }
-    Care { care: CareMessage }
+fn read(files: Vec<(String, Vec<u8>)>) -> Authored {
+    authoring::read(files).unwrap_or_else(|findings: Vec<Finding>| {
+        panic!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sample-shop")
-}
-
-fn text(name: &str) -> String {
-    std::fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn toml_file<T: DeserializeOwned>(name: &str) -> T {
-    toml::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn json_file<T: DeserializeOwned>(name: &str) -> T {
-    serde_json::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn promotions() -> Vec<Promotion> {
-    let mut names: Vec<String> = std::fs::read_dir(folder().join("promotions"))
-        .expect("the folder of promotions")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names.iter().flat_map(|name| toml_file::<Promotions>(&format!("promotions/{name}")).promotion).collect()
+fn sample() -> Authored {
+    read(files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sample-shop"), ""))
 }
 
 fn both(texts: &Texts) -> bool {
     [Lang::ZhCn, Lang::En].iter().all(|lang| texts.0.get(lang).is_some_and(|text| !text.is_empty()))
 }
 
-fn item_sets(promotion: &Promotion) -> Vec<&ItemSet> {
-    let mut sets = vec![&promotion.qualifier.items];
-    if let Benefit::BuyXGetY(benefit) = &promotion.benefit {
-        sets.extend(&benefit.get_items);
-    }
-    let excepted: Vec<&ItemSet> = sets.iter().filter_map(|set| set.except.as_deref()).collect();
-    sets.extend(excepted);
-    sets
-}
-
-fn segments_of(audience: &Audience, found: &mut BTreeSet<String>) {
-    match audience {
-        Audience::Segment(ids) => found.extend(ids.iter().map(ToString::to_string)),
-        Audience::Any(several) | Audience::All(several) => {
-            several.iter().for_each(|one| segments_of(one, found));
-        }
-        Audience::Not(one) => segments_of(one, found),
-        _ => {}
-    }
+#[test]
+fn is_the_sample_shop_one_a_bundle_can_be_made_of() {
+    let Authored { rules, members, codes } = sample();
+    assert!((450..=550).contains(&rules.catalogue.len()), "{}", rules.catalogue.len());
+    assert_eq!(members.len(), 2_000);
+    assert!(rules.promotions.len() >= 40);
+    assert!(codes.len() >= 500);
+    let bytes: usize = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sample-shop"), "")
+        .iter()
+        .map(|(_, bytes)| bytes.len())
+        .sum();
+    assert!(bytes < 1_000_000, "{bytes} bytes");
 }
 
 #[test]
-fn how_large_is_the_sample_shop() {
-    let (items, members) =
-        (json_file::<Catalogue>("catalogue.json").item, json_file::<Members>("members.json").member);
-    assert!((450..=550).contains(&items.len()), "{}", items.len());
-    assert_eq!(members.len(), 2_000);
-    assert!(promotions().len() >= 40);
-    toml_file::<Shop>("shop.toml");
-    toml_file::<PointsProgramme>("points.toml");
+fn does_it_show_every_mechanic() {
+    let promotions = sample().rules.promotions;
+    let name = |benefit: &Benefit| match serde_json::to_value(benefit).expect("a benefit has a JSON form") {
+        Value::String(name) => name,
+        Value::Object(one) => one.keys().next().expect("one key").clone(),
+        other => panic!("{other}"),
+    };
+    let mut shown: Vec<String> = promotions.iter().map(|promotion| name(&promotion.benefit)).collect();
+    shown.sort();
+    shown.dedup();
+    let all = [
+        "buy_x_get_y",
+        "gift",
+        "issue_coupon",
+        "line_amount",
+        "line_fixed_price",
+        "line_percent",
+        "member_price",
+        "nth_item",
+        "order_amount",
+        "order_percent",
+        "points_fixed",
+        "points_multiplier",
+        "points_rate",
+        "points_redeem",
+        "spend_and_save",
+    ];
+    assert_eq!(shown, all);
+    for trigger in [Trigger::Auto, Trigger::Code, Trigger::Claim] {
+        assert!(promotions.iter().any(|promotion| promotion.trigger == trigger), "{trigger:?}");
+    }
+    assert!(promotions.iter().any(|promotion| matches!(promotion.audience, Audience::Birthday(_))));
+    assert!(promotions.iter().any(|promotion| promotion.audience == Audience::FirstVisit));
 }
 
 #[test]
 fn is_every_text_there_in_both_languages() {
-    for item in json_file::<Catalogue>("catalogue.json").item {
+    let rules = sample().rules;
+    let optional = |texts: &Texts| texts.0.is_empty() || both(texts);
+    assert!(both(&rules.shop.names) && rules.shop.tiers.iter().all(|tier| both(&tier.names)));
+    for item in &rules.catalogue {
         assert!(both(&item.names), "{}", item.sku);
     }
-    for promotion in promotions() {
-        assert!(both(&promotion.titles), "{}", promotion.id);
-        assert!(promotion.texts.0.is_empty() || both(&promotion.texts), "{}", promotion.id);
+    for promotion in &rules.promotions {
+        assert!(both(&promotion.titles) && optional(&promotion.texts), "{}", promotion.id);
     }
-    assert!(toml_file::<Segments>("segments.toml").segment.iter().all(|segment| both(&segment.names)));
-    assert!(toml_file::<Campaigns>("campaigns.toml").campaign.iter().all(|campaign| both(&campaign.names)));
-    assert!(toml_file::<Care>("care.toml").care.iter().all(|message| both(&message.texts)));
-    let lists = toml_file::<Recommendations>("recommendations.toml").recommendation;
-    assert!(lists.iter().flat_map(|list| &list.items).all(|item| both(&item.because)));
-}
-
-#[test]
-fn does_every_named_thing_exist_once() {
-    fn once(what: &str, ids: impl IntoIterator<Item = String>) -> BTreeSet<String> {
-        let mut seen = BTreeSet::new();
-        for id in ids {
-            assert!(seen.insert(id.clone()), "{what} {id} stands there twice");
-        }
-        seen
-    }
-    let items = json_file::<Catalogue>("catalogue.json").item;
-    let members = json_file::<Members>("members.json").member;
-    let codes = json_file::<Codes>("codes.json").code;
-    let (promotions, coupons) = (promotions(), toml_file::<Coupons>("coupons.toml").coupon);
-    let lists = toml_file::<Recommendations>("recommendations.toml").recommendation;
-    let messages = toml_file::<Care>("care.toml").care;
-
-    let skus = once("article", items.iter().map(|item| item.sku.to_string()));
-    let categories: BTreeSet<&str> =
-        items.iter().flat_map(|item| &item.categories).map(|id| id.as_str()).collect();
-    let member_ids = once("member", members.iter().map(|member| member.id.to_string()));
-    once("token", members.iter().flat_map(|member| &member.tokens).map(|token| token.value.clone()));
-    once("code", codes.iter().map(|code| code.code.to_string()));
-    let promotion_ids = once("promotion", promotions.iter().map(|promotion| promotion.id.to_string()));
-    let coupon_ids = once("coupon", coupons.iter().map(|coupon| coupon.id.to_string()));
-    let segments = once(
-        "segment",
-        toml_file::<Segments>("segments.toml").segment.iter().map(|segment| segment.id.to_string()),
-    );
-    let campaigns = once(
-        "campaign",
-        toml_file::<Campaigns>("campaigns.toml").campaign.iter().map(|campaign| campaign.id.to_string()),
-    );
-
-    let mut named_segments = BTreeSet::new();
-    for promotion in &promotions {
-        segments_of(&promotion.audience, &mut named_segments);
-        assert!(
-            promotion.campaign.as_ref().is_some_and(|id| campaigns.contains(id.as_str())),
-            "{}",
-            promotion.id
-        );
-        for set in item_sets(promotion) {
-            assert!(set.skus.iter().all(|sku| skus.contains(sku.as_str())), "{}", promotion.id);
-            assert!(set.categories.iter().all(|id| categories.contains(id.as_str())), "{}", promotion.id);
-        }
-        if let Benefit::Gift(gift) = &promotion.benefit {
-            assert!(gift.choices.iter().all(|sku| skus.contains(sku.as_str())), "{}", promotion.id);
-        }
-        if let Benefit::IssueCoupon(issue) = &promotion.benefit {
-            assert!(coupon_ids.contains(issue.coupon.as_str()), "{}", promotion.id);
-        }
-    }
-    for list in &lists {
-        segments_of(&list.audience, &mut named_segments);
-        assert!(list.items.iter().all(|item| skus.contains(item.sku.as_str())));
-    }
-    messages.iter().for_each(|message| segments_of(&message.audience, &mut named_segments));
-    assert_eq!(named_segments.difference(&segments).collect::<Vec<_>>(), Vec::<&String>::new());
-
-    for coupon in &coupons {
-        assert!(promotion_ids.contains(coupon.promotion.as_str()), "{}", coupon.id);
-        let promotion = promotions.iter().find(|one| one.id == coupon.promotion).expect("just seen");
-        assert_eq!(promotion.trigger, Trigger::Code, "{}", coupon.id);
-    }
-    for code in &codes {
-        assert!(coupon_ids.contains(code.coupon.as_str()), "{}", code.code);
-        assert!(code.member.as_ref().is_none_or(|id| member_ids.contains(id.as_str())), "{}", code.code);
-    }
+    assert!(rules.segments.iter().all(|segment| both(&segment.names)));
+    assert!(rules.campaigns.iter().all(|campaign| both(&campaign.names)));
+    assert!(rules.care.iter().all(|message| both(&message.texts)));
+    assert!(rules.recommendations.iter().flat_map(|list| &list.items).all(|item| both(&item.because)));
 }
 
 #[test]
 fn do_the_prices_of_an_article_make_sense() {
-    for item in json_file::<Catalogue>("catalogue.json").item {
+    for item in sample().rules.catalogue {
         let sku = &item.sku;
         assert!(item.price.is_positive(), "{sku}");
         assert!(item.cost.is_some_and(|cost| cost.is_positive() && cost < item.price), "{sku}");
@@ -197,4 +123,45 @@ fn do_the_prices_of_an_article_make_sense() {
         );
         assert_eq!(item.categories.len(), 2, "{sku}: root and leaf");
     }
+}
+
+#[test]
+fn is_somebody_in_every_segment_that_needs_no_visit() {
+    let Authored { rules, members, .. } = sample();
+    let sources: Vec<_> =
+        rules.segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
+    let segments = Segments::compile(&rules.shop.schema(), &sources).expect("checked by the folder's reader");
+    let today: Day = "2026-06-15".parse().expect("valid");
+    let mut counts = std::collections::BTreeMap::new();
+    for record in members {
+        let (id, profile) = (record.id, record.profile);
+        let member = Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) };
+        for segment in segments.of(&member, today) {
+            *counts.entry(segment.to_string()).or_insert(0) += 1;
+        }
+    }
+    for segment in &rules.segments {
+        let count = counts.get(segment.id.as_str()).copied().unwrap_or(0);
+        // Points stand in the shop's ledger, which a profile alone does not have.
+        let needs_ledger = segment.when.contains("points");
+        assert!(needs_ledger || (1..2_000).contains(&count), "{}: {count}", segment.id);
+    }
+}
+
+#[test]
+fn is_the_shop_made_of_real_baskets_one_a_bundle_can_be_made_of() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/complete-journey");
+    let journey = Journey::open(&folder, 0..7).expect("the extract in the repository");
+    let (rules, members, codes) = bundle_of(&journey, "2026-03-01".parse().expect("valid"));
+    let file = |name: &str, value: Value| (name.to_owned(), value.to_string().into_bytes());
+    let again = read(vec![
+        file("shop.json", json!(rules.shop)),
+        file("catalogue.json", json!({ "item": rules.catalogue })),
+        file("campaigns.json", json!({ "campaign": rules.campaigns })),
+        file("promotions.json", json!({ "promotion": rules.promotions })),
+        file("coupons.json", json!({ "coupon": rules.coupons })),
+        file("points.json", json!(rules.points)),
+        file("members.json", json!({ "member": members })),
+    ]);
+    assert_eq!(again, Authored { rules, members, codes });
 }

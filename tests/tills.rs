@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aisled::cli::journey::{Journey, bundle_of};
-use aisled::cli::tills::{self, Fleet, Patience, Rising, Source, Stock, Tally, Visit};
+use aisled::cli::tills::{self, Fleet, Patience, Source, Stock, Tally, Visit};
+use aisled::clock::SystemClock;
 use aisled::devices::broker::{BrokerConfig, EmbeddedBroker, Running, engine_secret};
 use aisled::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing, Received};
 use aisled::devices::topic::{INSTANCE_V3, Topic, Topics};
@@ -30,12 +30,6 @@ fn day() -> Day {
 fn week() -> Journey {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/complete-journey");
     Journey::open(&folder, 0..7).expect("the extract in the repository")
-}
-
-/// A clock that rises by a microsecond each time it is read.
-fn rising() -> Rising {
-    let reads = AtomicU64::new(0);
-    Arc::new(move || reads.fetch_add(1, Ordering::AcqRel))
 }
 
 fn read(payload: &[u8]) -> Value {
@@ -195,7 +189,7 @@ fn fleet(broker: &Running, source: Source, tally: &Arc<Tally>) -> Fleet {
         think_ms: (0, 0),
         patience: Patience { answer_ms: 300, give_up_ms: 60_000 },
         repeats_per_mille: 200,
-        rising: rising(),
+        clock: Arc::new(SystemClock),
         tally: Arc::clone(tally),
     }
 }
@@ -231,7 +225,7 @@ async fn is_every_real_basket_sold_once_though_requests_are_lost() {
     assert_eq!(sold.len(), shop.sales.len());
     assert_eq!(sold.iter().sum::<i64>(), shop.sales.values().sum::<i64>());
     assert!(tally.uncertain().is_empty());
-    assert!(tally.latencies(Some("commit")).len() > 0);
+    assert!(!tally.latencies(Some("commit")).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,7 +254,7 @@ async fn does_a_fleet_of_made_up_shoppers_stop_when_told_with_figures_that_add_u
     assert_eq!(figures.refusals, tally.refused_by_code().values().sum::<u64>());
     assert_eq!(figures.up, 0);
     for op in ["scan", "quote", "commit", "wallet", "event"] {
-        assert!(tally.latencies(Some(op)).len() > 0, "no {op} was answered");
+        assert!(!tally.latencies(Some(op)).is_empty(), "no {op} was answered");
     }
 }
 

@@ -12,7 +12,7 @@
 //! - `tally`: counters that may be read while the fleet runs
 //!
 //! Invariants: nothing here knows the engine; it sends what design/2-contract says and reads JSON. What a device
-//! decides depends on the seed, its id and the answers only. Time comes in as a function (`Rising`). A fleet that is
+//! decides depends on the seed, its id and the answers only. A fleet that is
 //! told to stop finishes the visits it has begun, so that its figures add up.
 
 pub mod device;
@@ -26,15 +26,13 @@ use anyhow::Context;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::domain::calendar::Day;
 use crate::domain::ids::{DeviceId, StoreId};
 
 pub use device::{Answer, Device, DeviceConfig, Dialect, Exchange, Format, Patience, Sent};
 pub use tally::{Counts, Figures, SaleRecord, Tally};
 pub use visit::{After, Stock, Visit, VisitLine};
-
-/// Microseconds of a clock that only rises.
-pub type Rising = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What a device of the fleet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +93,8 @@ pub struct Fleet {
     pub patience: Patience,
     /// Of 1,000 sales, how many are sent a second time after they were answered.
     pub repeats_per_mille: u32,
-    /// The clock.
-    pub rising: Rising,
+    /// What latencies and patience are measured with.
+    pub clock: Arc<dyn Clock>,
     /// What happened; keep a clone to read it while the fleet runs.
     pub tally: Arc<Tally>,
 }
@@ -140,7 +138,7 @@ pub async fn run(fleet: Fleet, stop: watch::Receiver<bool>) -> anyhow::Result<()
     let mut devices = JoinSet::new();
     for spec in fleet.devices.clone() {
         let device =
-            Device::connect(fleet.config_of(&spec), Arc::clone(&fleet.tally), Arc::clone(&fleet.rising))
+            Device::connect(fleet.config_of(&spec), Arc::clone(&fleet.tally), Arc::clone(&fleet.clock))
                 .with_context(|| format!("start {}", spec.id))?;
         devices.spawn(script::run(fleet.clone(), spec, device, stop.clone()));
     }

@@ -22,12 +22,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::clock::{Clock, Stopwatch};
 use crate::devices::topic::{INSTANCE_V3, InvalidLevel, Op, Topic, Topics};
 use crate::domain::ids::{DeviceId, StoreId};
 use crate::limits;
 
+use super::Dice;
 use super::tally::{Tally, count};
-use super::{Dice, Rising};
 
 /// Reply instance of the simulated devices that speak MQTT 5.
 const INSTANCE: &str = "sim";
@@ -187,7 +188,7 @@ pub struct Device {
     topics: Topics,
     client: Client,
     shared: Arc<Shared>,
-    rising: Rising,
+    clock: Arc<dyn Clock>,
     numbers: AtomicU64,
     task: JoinHandle<()>,
 }
@@ -202,7 +203,11 @@ impl Device {
     ///
     /// # Errors
     /// The store's or device's id makes no topic.
-    pub fn connect(config: DeviceConfig, tally: Arc<Tally>, rising: Rising) -> Result<Device, InvalidLevel> {
+    pub fn connect(
+        config: DeviceConfig,
+        tally: Arc<Tally>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Device, InvalidLevel> {
         let topics = Topics::new(&config.store);
         let device = config.device.as_str();
         let instance = match config.dialect {
@@ -234,7 +239,7 @@ impl Device {
                 (Client::Four(client), task)
             }
         };
-        Ok(Device { config, topics, client, shared, rising, numbers: AtomicU64::new(0), task })
+        Ok(Device { config, topics, client, shared, clock, numbers: AtomicU64::new(0), task })
     }
 
     /// Who it is.
@@ -260,9 +265,9 @@ impl Device {
         let sent = Sent { op, id, bytes: self.config.format.write(&envelope) };
         let counts = &self.shared.tally.counts;
         count(&counts.requests, 1);
-        let begun_us = (self.rising)();
+        let watch = Stopwatch::start(self.clock.as_ref());
         let exchange = self.exchange(sent).await;
-        let elapsed_us = (self.rising)().saturating_sub(begun_us);
+        let elapsed_us = watch.elapsed_us(self.clock.as_ref());
         match &exchange.answer {
             Answer::Document(_) => count(&counts.replies, 1),
             Answer::Problem { code, .. } => {
@@ -313,12 +318,12 @@ impl Device {
     }
 
     async fn exchange(&self, sent: Sent) -> Exchange {
-        let patience_us = u64::from(self.config.patience.give_up_ms) * 1_000;
-        let deadline_us = (self.rising)().saturating_add(patience_us);
+        let patience = Duration::from_millis(self.config.patience.give_up_ms.into());
+        let deadline = self.clock.ticks().plus(patience);
         let mut up = self.shared.up.subscribe();
         let mut tries = 0;
         loop {
-            let left = Duration::from_micros(deadline_us.saturating_sub((self.rising)()));
+            let left = deadline.since(self.clock.ticks());
             if left.is_zero() || timeout(left, up.wait_for(|up| *up > 0)).await.is_err() {
                 return Exchange { sent, answer: Answer::Silence, replayed: false, tries };
             }
