@@ -12,8 +12,9 @@ use aisled::clock::SystemClock;
 use aisled::devices::broker::{BrokerConfig, EmbeddedBroker, Running, engine_secret};
 use aisled::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing, Received};
 use aisled::devices::topic::{INSTANCE_V3, Topic, Topics};
+use aisled::devices::wire;
 use aisled::domain::calendar::Day;
-use aisled::domain::ids::StoreId;
+use aisled::domain::ids::{DeviceId, StoreId};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -68,6 +69,9 @@ impl Shop {
     fn hear(&mut self, message: Received) {
         let Some(Topic::Request { device, op }) = self.topics.parse(&message.topic) else { return };
         let (device, op) = (device.to_owned(), op.to_owned());
+        let (id_of, content_type) = (DeviceId::new(&device).expect("an id"), message.content_type.as_deref());
+        let taken = wire::decode(&op, &id_of, &message.payload, content_type, "chain");
+        assert!(taken.is_ok(), "the daemon would not take this {op}: {taken:?}");
         let request = read(&message.payload);
         let id = request["id"].as_str().expect("an id").to_owned();
         let key = (device.clone(), id.clone());

@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::{Clock, Stopwatch};
 use crate::devices::topic::{INSTANCE_V3, InvalidLevel, Op, Topic, Topics};
+pub use crate::devices::wire::Format;
 use crate::domain::ids::{DeviceId, StoreId};
 use crate::limits;
 
@@ -42,38 +43,20 @@ pub enum Dialect {
     Mqtt311,
 }
 
-/// In what a device writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `application/json`
-    Json,
-    /// `application/msgpack`
-    MessagePack,
+fn write(format: Format, document: &Value) -> Vec<u8> {
+    match format {
+        Format::Json => document.to_string().into_bytes(),
+        Format::MessagePack => {
+            rmp_serde::to_vec_named(document).expect("a JSON value has a MessagePack form")
+        }
+    }
 }
 
-impl Format {
-    fn content_type(self) -> &'static str {
-        match self {
-            Format::Json => "application/json",
-            Format::MessagePack => "application/msgpack",
-        }
-    }
-
-    fn write(self, document: &Value) -> Vec<u8> {
-        match self {
-            Format::Json => document.to_string().into_bytes(),
-            Format::MessagePack => {
-                rmp_serde::to_vec_named(document).expect("a JSON value has a MessagePack form")
-            }
-        }
-    }
-
-    /// JSON or MessagePack, by the first byte.
-    fn read(payload: &[u8]) -> Option<Value> {
-        match payload.first()? {
-            b'{' => serde_json::from_slice(payload).ok(),
-            _ => rmp_serde::from_slice(payload).ok(),
-        }
+/// JSON or MessagePack, by the first byte.
+fn read(payload: &[u8]) -> Option<Value> {
+    match payload.first()? {
+        b'{' => serde_json::from_slice(payload).ok(),
+        _ => rmp_serde::from_slice(payload).ok(),
     }
 }
 
@@ -195,7 +178,7 @@ pub struct Device {
 
 fn status(state: &str) -> Vec<u8> {
     let software = concat!("aisled simulated device ", env!("CARGO_PKG_VERSION"));
-    Format::Json.write(&json!({ "v": 1, "state": state, "software": software }))
+    write(Format::Json, &json!({ "v": 1, "state": state, "software": software }))
 }
 
 impl Device {
@@ -262,7 +245,7 @@ impl Device {
         if let Some(at) = at {
             envelope["at"] = json!(at);
         }
-        let sent = Sent { op, id, bytes: self.config.format.write(&envelope) };
+        let sent = Sent { op, id, bytes: write(self.config.format, &envelope) };
         let counts = &self.shared.tally.counts;
         count(&counts.requests, 1);
         let watch = Stopwatch::start(self.clock.as_ref());
@@ -432,7 +415,7 @@ impl Shared {
 
 /// A reply or problem of the contract, by its id.
 fn read_reply(payload: &[u8]) -> Option<(String, Heard)> {
-    let document = Format::read(payload)?;
+    let document = read(payload)?;
     let id = document.get("re")?.as_str()?.to_owned();
     let status = u16::try_from(document.get("status")?.as_u64()?).ok()?;
     let replayed = document.get("replayed").and_then(Value::as_bool).unwrap_or(false);
@@ -569,7 +552,7 @@ mod tests {
         let reply =
             json!({ "v": 1, "re": "till-1.a.1", "status": 200, "data": { "total": 5 }, "replayed": true });
         for format in [Format::Json, Format::MessagePack] {
-            let (id, heard) = read_reply(&format.write(&reply)).expect("a reply");
+            let (id, heard) = read_reply(&write(format, &reply)).expect("a reply");
             assert_eq!(id, "till-1.a.1");
             assert!(heard.replayed && heard.wait_ms.is_none());
             assert_eq!(heard.answer, Answer::Document(json!({ "total": 5 })));
@@ -581,7 +564,7 @@ mod tests {
         let wait = |status: u16, after: Option<u32>| {
             let problem =
                 json!({ "v": 1, "re": "x", "status": status, "code": "AIS-2901", "retry_after_ms": after });
-            read_reply(&Format::Json.write(&problem)).expect("a problem").1.wait_ms
+            read_reply(&write(Format::Json, &problem)).expect("a problem").1.wait_ms
         };
         assert_eq!((wait(503, Some(40)), wait(429, None)), (Some(40), Some(limits::SIMULATED_WAIT_MS)));
         assert_eq!((wait(409, None), wait(422, Some(40))), (None, None));
