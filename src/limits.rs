@@ -365,3 +365,18 @@ const _: () = assert!(UPSTREAM_BATCH_RAW_BYTES_MAX >= FRAME_PAYLOAD_BYTES_MAX + 
 const _: () = assert!(UPSTREAM_INFLIGHT_MAX as usize > UPSTREAM_WINDOW_BATCHES);
 const _: () = assert!(UPSTREAM_CHUNK_BYTES_MAX + 1_024 < UPSTREAM_FRAME_BYTES_MAX);
 const _: () = assert!(UPSTREAM_BACKOFF_MS_MIN < UPSTREAM_BACKOFF_MS_MAX);
+
+// --- simulated devices (cli) ---
+
+/// Publishes of a simulated device that wait for its socket: it has one request on its way at a time.
+pub const SIMULATED_QUEUE_MAX: usize = 64;
+/// Seconds between a simulated device's pings.
+pub const SIMULATED_KEEP_ALIVE_S: u64 = 10;
+/// Last upper bound in milliseconds of a simulated device's wait before it connects again: impatient, as tills are.
+pub const SIMULATED_BACKOFF_MS_MAX: u64 = 1_000;
+/// Milliseconds after which a request is repeated that was told to wait, but not how long.
+pub const SIMULATED_WAIT_MS: u32 = 200;
+/// Milliseconds a simulated device takes at most to say goodbye.
+pub const SIMULATED_GOODBYE_MS_MAX: u64 = 2_000;
+
+const _: () = assert!(LINK_BACKOFF_MS_MIN <= SIMULATED_BACKOFF_MS_MAX);

@@ -1,3 +1,126 @@
 //! Arguments in, exit code out.
 
-fn main() {}
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aisled::cli::{Exit, ask, bundle, check, completions, config, explain, run};
+use aisled::clock::SystemClock;
+use aisled::config::{Config, Environment};
+use aisled::domain::code::Code;
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// The offer engine in every shop: prices, decides and remembers, for weeks without a line to head office.
+#[derive(Parser)]
+#[command(name = "aisled", version, about, max_term_width = 100)]
+struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the daemon in the foreground
+    Run,
+    /// Is this box ready to sell, and if not, what to do about it?
+    Check(check::CheckArgs),
+    /// How is the running daemon?
+    Status(ask::StatusArgs),
+    /// Show a member to the running daemon, as a kiosk would
+    Scan(ask::ScanArgs),
+    /// Price a basket with the running daemon, as a till would
+    Quote(ask::QuoteArgs),
+    /// Write, check, sign and install the rules a shop runs on
+    Bundle(bundle::BundleArgs),
+    /// What a code means and how to mend it, or all that is kept of a decision
+    Explain(explain::ExplainArgs),
+    /// Show, document and check the configuration
+    Config(config::ConfigArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = std::io::stdout().lock();
+    match answer(&cli, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
+        Ok(exit) => exit.into(),
+        Err(error) if is_closed_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            let mut complaint = std::io::stderr().lock();
+            drop(writeln!(complaint, "{error:#}"));
+            Exit::Finding.into()
+        }
+    }
+}
+
+/// `aisled … | head` is not a failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
+    let environment = Environment::of_process();
+    let file = cli.config.as_deref();
+    let data_dir = || ask::data_dir(file, &environment);
+    match &cli.verb {
+        Verb::Run => run::run(file, &environment, out),
+        Verb::Check(args) => {
+            let around = check::Surroundings {
+                environment: &environment,
+                clock: &SystemClock,
+                lang: explain::terminal_lang(),
+                bundle: &check::bundle_is_there,
+            };
+            Ok(check::run(*args, file, &around, out)?)
+        }
+        Verb::Status(args) => ask::status(args, &data_dir()?, out),
+        Verb::Scan(args) => ask::scan(args, &data_dir()?, out),
+        Verb::Quote(args) => ask::quote(args, &data_dir()?, out),
+        Verb::Bundle(args) => bundle::run(args, &bundle_surroundings(file, &environment)?, out),
+        Verb::Explain(args) => match args.subject.as_deref().filter(|subject| Code::parse(subject).is_none())
+        {
+            Some(reference) => ask::decision(reference, &data_dir()?, out),
+            None => Ok(explain::run(args, out)?),
+        },
+        Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
+        Verb::Completions(args) => {
+            completions::run(*args, Cli::command(), out)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The configured keys and store, where there is a configuration; bundles can be written without one.
+fn bundle_surroundings(
+    file: Option<&std::path::Path>,
+    environment: &Environment,
+) -> Result<bundle::Surroundings> {
+    let lang = explain::terminal_lang();
+    let loaded = match Config::load(file, environment) {
+        Ok(loaded) => loaded,
+        Err(error) if file.is_some() => {
+            return Err(anyhow::anyhow!("failed to read the configuration: {error}"));
+        }
+        Err(_) => return Ok(bundle::Surroundings { trusted: Vec::new(), store: None, lang }),
+    };
+    let keys = loaded.config.bundle.trusted_keys.iter().filter_map(|key| key.to_string().parse().ok());
+    let store = loaded.file.is_some().then_some(loaded.config.store.id);
+    Ok(bundle::Surroundings { trusted: keys.collect(), store, lang })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_the_arguments_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,10 +1,17 @@
 //! One file per verb. Each verb writes to the output it is given and answers with an `Exit`.
+//!
+//! Two files are no verbs but what `demo` and `drive` share: `journey` reads a grocer's real baskets, `tills` are
+//! simulated devices that speak the contract over MQTT.
 
+pub mod ask;
 pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod explain;
+pub mod journey;
+pub mod run;
+pub mod tills;
 
 /// How a verb ended: the process's exit code, the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
