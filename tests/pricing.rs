@@ -1,5 +1,9 @@
 //! Does pricing do what the shop's tables say? Tables are `tests/pricing/*.txt`; `pricing/table.rs` tells how to write one.
 
+#[path = "pricing/properties.rs"]
+mod properties;
+#[path = "pricing/speed.rs"]
+mod speed;
 #[path = "pricing/table.rs"]
 mod table;
 

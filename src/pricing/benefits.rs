@@ -373,7 +373,7 @@ impl<'a> Turn<'_, 'a> {
     fn groups(&self, mut takes: Vec<Take>, buy: &BuyXGetY, same_sku: bool) -> Result<Proposal<'a>, Why<'a>> {
         let size = buy.buy + buy.get;
         let sku = |take: &Take| self.good(take).sku;
-        takes.sort_by(|a, b| b.net.cmp(&a.net));
+        takes.sort_by_key(|take| std::cmp::Reverse(take.net));
         if same_sku {
             takes.sort_by(|a, b| sku(a).cmp(sku(b)));
         }
@@ -472,7 +472,7 @@ impl<'a> Turn<'_, 'a> {
             receiving.push(Take { qty, ..*take });
         }
         let mut payers = takes.to_vec();
-        payers.sort_by(|a, b| b.net.cmp(&a.net));
+        payers.sort_by_key(|take| std::cmp::Reverse(take.net));
         let (mut used, mut wanted) = (Vec::new(), need_buy);
         // Units that cannot receive pay first, so that the shared ones are left to those that must.
         for only_buys in [true, false] {
