@@ -33,16 +33,15 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
     steps.truncate(limits::NEAR_TRIES_MAX);
     let (before, mut near) = (resolved.discount(), Vec::new());
     for step in steps {
-        let mut with = sitting.clone();
-        add(&mut with.goods, step.good);
+        let with = sitting.with(step.good);
         let after = sequence(&with);
-        let given = |of: &Resolved<'_>| {
-            of.applied.iter().find(|done| done.candidate == step.candidate).map(|done| {
-                (done.proposal.amount, done.proposal.points, done.proposal.times, done.proposal.issues)
-            })
+        let number = sitting.candidates[step.candidate].number;
+        let given = |of: &Resolved<'_>, sitting: &Sitting<'_>| {
+            let done = of.applied.iter().find(|done| sitting.candidates[done.candidate].number == number);
+            done.map(|done| (done.proposal.amount, done.proposal.points, done.proposal.times))
         };
         let gain = after.discount() - before;
-        if given(&after) > given(resolved) && gain.is_positive() {
+        if given(&after, &with) > given(resolved, sitting) && gain.is_positive() {
             near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
         }
     }
@@ -106,14 +105,4 @@ fn example<'a>(sitting: &Sitting<'a>, set: &Set) -> Option<Good<'a>> {
             .filter(|good| set.holds(good))
             .min_by(|a, b| a.price.cmp(&b.price).then_with(|| a.sku.cmp(b.sku)))
     })
-}
-
-fn add<'a>(goods: &mut Vec<Good<'a>>, more: Good<'a>) {
-    let same = |good: &&mut Good<'a>| {
-        more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
-    };
-    match goods.iter_mut().find(same) {
-        Some(good) => good.qty += more.qty,
-        None => units::insert(goods, more),
-    }
 }

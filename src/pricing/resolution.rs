@@ -84,21 +84,50 @@ impl<'a> Sitting<'a> {
     pub(super) fn new(book: &'a Book, sale: &'a Sale<'a>) -> Result<Sitting<'a>, PriceFault> {
         let goods = units::goods(book, sale.basket)?;
         let moment = Moment::new(&book.zone, sale.shopper.now);
-        let mut numbers = book.index.touching(&goods);
-        let mut asked: Vec<u32> = Vec::new();
-        asked.extend(
-            sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)),
-        );
-        asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
-        numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
-        numbers.extend(asked);
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut candidates: Vec<Candidate<'a>> =
-            numbers.into_iter().map(|number| candidate(book, sale, &moment, number)).collect();
-        candidates.sort_by_key(|c| (c.rule.phase, c.claim.map(|claim| claim.position), c.number));
+        let candidates = candidates(book, sale, &moment, &goods);
         Ok(Sitting { book, sale, moment, goods, candidates })
     }
+
+    /// The same sale with more of one good.
+    pub(super) fn with(&self, more: Good<'a>) -> Sitting<'a> {
+        let mut with = self.clone();
+        let same = |good: &&mut Good<'a>| {
+            more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
+        };
+        match with.goods.iter_mut().find(same) {
+            Some(good) => good.qty += more.qty,
+            None => {
+                // An article that was not there may bring promotions that nothing touched before.
+                let new = more.only_in.is_none();
+                units::insert(&mut with.goods, more);
+                if new {
+                    with.candidates = candidates(self.book, self.sale, &self.moment, &with.goods);
+                }
+            }
+        }
+        with
+    }
+}
+
+fn candidates<'a>(
+    book: &'a Book,
+    sale: &'a Sale<'a>,
+    moment: &Moment,
+    goods: &[Good<'a>],
+) -> Vec<Candidate<'a>> {
+    let mut numbers = book.index.touching(goods);
+    let mut asked: Vec<u32> = Vec::new();
+    asked
+        .extend(sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)));
+    asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
+    numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
+    numbers.extend(asked);
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut candidates: Vec<Candidate<'a>> =
+        numbers.into_iter().map(|number| candidate(book, sale, moment, number)).collect();
+    candidates.sort_by_key(|c| (c.rule.phase, c.claim.map(|claim| claim.position), c.number));
+    candidates
 }
 
 fn candidate<'a>(book: &'a Book, sale: &'a Sale<'a>, moment: &Moment, number: u32) -> Candidate<'a> {

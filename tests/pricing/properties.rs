@@ -258,7 +258,7 @@ fn figures(priced: &Priced) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn do_figures_add_up_above_every_floor(world in world()) {
