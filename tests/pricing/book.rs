@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aisled::domain::basket::{Basket, Line, Quantity};
 use aisled::domain::calendar::{StoreZone, UnixMs};
-use aisled::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, SegmentId, Sku, Zone};
+use aisled::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, SegmentId, Sku, Zone};
 use aisled::domain::member::{HeldCoupon, Member, Profile, Usage};
 use aisled::domain::money::{Currency, Money};
 use aisled::domain::text::Lang;
@@ -12,6 +12,8 @@ use aisled::limits;
 use aisled::pricing::model::{Arithmetic, Audience, Channel, PointsProgramme, ResolutionMode};
 use aisled::pricing::{Book, BookRules, CouponRule, PriceFault, Sale, Shopper};
 use serde_json::{Value, json};
+
+use super::table::member;
 
 fn id<T, E: std::fmt::Debug>(made: Result<T, E>) -> T {
     made.expect("an id of the test")
@@ -259,7 +261,7 @@ fn what_does_a_scan_show() {
     assert_eq!(names(&Shopper { zone: Some(&fresh), ..shopper(None) }, 10), ["all", "last"]);
 
     let profile = Profile { birthday: "11-21".parse().ok(), ..Profile::default() };
-    let mut member = Member::new(id(MemberId::new("m1")), profile, UnixMs(0));
+    let mut member = member("m1", profile);
     let now = shopper(None).now;
     let coupon = |code: &str, expires| HeldCoupon {
         code: id(CouponCode::new(code)),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aisled::domain::basket::{Basket, Claim, GiftCard, Line, PointsWish, Quantity};
 use aisled::domain::calendar::{StoreZone, UnixMs};
 use aisled::domain::catalog::{Item, SoldBy};
-use aisled::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, Sku};
-use aisled::domain::member::{Member, Profile};
+use aisled::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, Sku};
+use aisled::domain::member::Profile;
 use aisled::domain::money::{Currency, Leftover, Money, Rounding};
 use aisled::domain::text::Texts;
 use aisled::pricing::model::{
@@ -17,7 +17,7 @@ use aisled::pricing::{Book, BookRules, PresentedCode, Sale, Shopper};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::table::invariants;
+use super::table::{invariants, member};
 
 #[derive(Clone, Debug)]
 struct World {
@@ -224,7 +224,7 @@ impl World {
             coupons: Vec::new(),
         })
         .expect("rules of the test");
-        let mut member = Member::new(id(MemberId::new("m")), Profile::default(), UnixMs(0));
+        let mut member = member("m", Profile::default());
         member.ledger.points.settled = self.points;
         let usage = BTreeMap::new();
         let sale = Sale {

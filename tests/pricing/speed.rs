@@ -8,12 +8,14 @@ use std::time::UNIX_EPOCH;
 use aisled::domain::basket::{Basket, Line, Quantity};
 use aisled::domain::calendar::{StoreZone, UnixMs};
 use aisled::domain::catalog::Item;
-use aisled::domain::ids::{DeviceId, LineId, MemberId, Sku};
-use aisled::domain::member::{Member, Profile};
+use aisled::domain::ids::{DeviceId, LineId, Sku};
+use aisled::domain::member::Profile;
 use aisled::domain::money::Currency;
 use aisled::pricing::model::{Arithmetic, Channel, PointsProgramme, Promotion, ResolutionMode};
 use aisled::pricing::{Book, BookRules, Sale, Shopper};
 use serde_json::json;
+
+use super::table::member;
 
 /// 2,000 articles in 100 categories.
 fn catalogue() -> Vec<Item> {
@@ -94,7 +96,7 @@ fn how_long_does_one_price_take() {
                 unit_price: None,
             };
             let basket = Basket { lines: (0..lines).map(line).collect(), ..Basket::default() };
-            let member = Member::new(MemberId::new("m").expect("an id"), Profile::default(), UnixMs(0));
+            let member = member("m", Profile::default());
             let device = DeviceId::new("till-1").expect("an id");
             let usage = BTreeMap::new();
             let sale = Sale {

@@ -36,12 +36,17 @@ use aisled::domain::basket::{Basket, Claim, GiftCard, Line, PointsWish, Quantity
 use aisled::domain::calendar::{StoreZone, UnixMs};
 use aisled::domain::catalog::{Item, SoldBy};
 use aisled::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, SegmentId, Sku};
-use aisled::domain::member::{Member, Profile, Usage};
+use aisled::domain::member::{Ledger, Member, Profile, Usage};
 use aisled::domain::money::{Currency, Money};
 use aisled::domain::text::{Lang, Texts};
 use aisled::pricing::model::{Arithmetic, Benefit, Channel, PointsProgramme, Promotion, ResolutionMode};
 use aisled::pricing::outcome::{Addition, CouponOutcome, Priced, Reason};
 use aisled::pricing::{Book, BookRules, CouponRule, PresentedCode, Sale, Shopper};
+
+/// A member nobody has bought anything with.
+pub(crate) fn member(name: &str, profile: Profile) -> Member {
+    Member { id: id(MemberId::new(name)), profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) }
+}
 
 /// A table, read.
 pub(crate) struct Table {
@@ -406,7 +411,7 @@ impl Given {
     }
 
     fn member(&mut self, rest: &str) {
-        let mut member = Member::new(id(MemberId::new("m1")), Profile::default(), UnixMs(0));
+        let mut member = member("m1", Profile::default());
         for part in rest.split_whitespace() {
             let (key, value) = part.split_once('=').expect("member key=value");
             let quoted = format!("{value:?}");
