@@ -7,6 +7,7 @@
 
 use crate::domain::ids::Sku;
 use crate::domain::money::{Money, Percent};
+use crate::limits;
 
 use super::allocation::{Part, share_out, spread};
 use super::book::Rule;
@@ -38,8 +39,6 @@ pub(super) struct Proposal<'a> {
     pub(super) spend: i64,
     /// Which article is given, and at what price.
     pub(super) gift: Option<(&'a Sku, Money)>,
-    /// Does it issue its coupon?
-    pub(super) issues: bool,
     /// What it would take to be given more.
     pub(super) next: Option<Why<'a>>,
 }
@@ -202,7 +201,7 @@ impl<'a> Turn<'_, 'a> {
             Benefit::Gift(gift) => self.gift(&takes, gift),
             Benefit::IssueCoupon(_) => {
                 let marks = takes.iter().map(qualified).collect();
-                Ok(Proposal { marks, times: 1, issues: true, ..Proposal::default() })
+                Ok(Proposal { marks, times: 1, ..Proposal::default() })
             }
             Benefit::PointsFixed(points) => points::fixed(self, &takes, *points),
             Benefit::PointsRate(rate) => points::rate(self, &takes, rate),
@@ -339,7 +338,7 @@ impl<'a> Turn<'_, 'a> {
                 return Err(next);
             }
             let next = (times < self.times_max()).then_some(next);
-            return self.on_order(takes, Money(every.save.0 * i64::from(times)), times, next);
+            return self.on_order(takes, Money(every.save.0.saturating_mul(i64::from(times))), times, next);
         }
         let reached = save.tiers.iter().take_while(|tier| tier.spend <= spent).count();
         let next = save.tiers.get(reached).map(|tier| Why::Spent { seen: spent, need: tier.spend, set });
@@ -373,7 +372,7 @@ impl<'a> Turn<'_, 'a> {
     fn groups(&self, mut takes: Vec<Take>, buy: &BuyXGetY, same_sku: bool) -> Result<Proposal<'a>, Why<'a>> {
         let size = buy.buy + buy.get;
         let sku = |take: &Take| self.good(take).sku;
-        takes.sort_by(|a, b| b.net.cmp(&a.net));
+        takes.sort_by_key(|take| std::cmp::Reverse(take.net));
         if same_sku {
             takes.sort_by(|a, b| sku(a).cmp(sku(b)));
         }
@@ -472,7 +471,7 @@ impl<'a> Turn<'_, 'a> {
             receiving.push(Take { qty, ..*take });
         }
         let mut payers = takes.to_vec();
-        payers.sort_by(|a, b| b.net.cmp(&a.net));
+        payers.sort_by_key(|take| std::cmp::Reverse(take.net));
         let (mut used, mut wanted) = (Vec::new(), need_buy);
         // Units that cannot receive pay first, so that the shared ones are left to those that must.
         for only_buys in [true, false] {
@@ -525,9 +524,8 @@ impl<'a> Turn<'_, 'a> {
         if times == 0 {
             return Err(next.unwrap_or(Why::NothingOff));
         }
-        if let Some(units) = self.units_max() {
-            times = times.min(units / gift.qty);
-        }
+        let units = self.units_max().unwrap_or(u32::MAX).min(limits::BASKET_UNITS_MAX);
+        times = times.min(units / gift.qty);
         match gift.choices.first() {
             Some(sku) if times > 0 => Ok(Proposal {
                 marks: takes.iter().map(qualified).collect(),

@@ -100,8 +100,11 @@ impl Cond {
                 if let Some(need) = amount_min.filter(|need| amount < *need) {
                     return Some(Why::Spent { seen: amount, need, set });
                 }
-                unless(qty_max.is_none_or(|most| qty <= most), i64::from(qty))
-                    .or_else(|| unless(amount_max.is_none_or(|most| amount <= most), amount.0))
+                if let Some(most) = qty_max.filter(|most| qty > *most) {
+                    return Some(Why::TooManyUnits { seen: qty, most });
+                }
+                let most = amount_max.filter(|most| amount > *most)?;
+                Some(Why::TooMuchSpent { seen: amount, most })
             }
             Cond::LineQty { set, qty_min } => {
                 let goods = sitting.goods.iter().filter(|good| set.holds(good));

@@ -28,6 +28,8 @@ pub(super) enum Why<'a> {
     NoMember,
     Audience(&'a Audience),
     Condition { leaf: &'a Cond, seen: i64 },
+    TooManyUnits { seen: u32, most: u32 },
+    TooMuchSpent { seen: Money, most: Money },
     Units { seen: u32, need: u32, set: &'a Set },
     Spent { seen: Money, need: Money, set: &'a Set },
     Limit { limit: &'a Limit, used: i64 },
@@ -50,7 +52,7 @@ impl Why<'_> {
             Why::Offline { .. } => Reason::Offline,
             Why::NoMember => Reason::NoMember,
             Why::Audience(_) => Reason::Audience,
-            Why::Condition { .. } => Reason::Conditions,
+            Why::Condition { .. } | Why::TooManyUnits { .. } | Why::TooMuchSpent { .. } => Reason::Conditions,
             Why::Units { .. } => Reason::TooFewUnits,
             Why::Spent { .. } => Reason::TooLittleSpent,
             Why::Limit { limit, .. } => match limit.scope {
@@ -75,6 +77,7 @@ impl Why<'_> {
             Why::Limit { .. } => 2,
             Why::Units { seen, .. } if *seen > 0 => 3,
             Why::Spent { .. } | Why::TooFewPoints { .. } => 3,
+            Why::TooManyUnits { .. } | Why::TooMuchSpent { .. } => 4,
             Why::Units { .. } | Why::Condition { .. } => 4,
             Why::NotClaimed | Why::NoCode => 5,
             Why::Audience(_) | Why::NoMember => 6,
@@ -129,6 +132,14 @@ fn sentence(sitting: &Sitting<'_>, why: &Why<'_>) -> Texts {
         Why::NoMember => Texts::both("未识别会员", "it needs a known member"),
         Why::Audience(leaf) => audience(sitting, leaf),
         Why::Condition { leaf, seen } => condition(sitting, leaf, *seen),
+        Why::TooManyUnits { seen, most } => Texts::both(
+            &format!("已有 {seen} 件，最多 {most} 件"),
+            &format!("{seen} unit(s), at most {most}"),
+        ),
+        Why::TooMuchSpent { seen, most } => Texts::both(
+            &format!("已满 {}，最多 {}", money(*seen), money(*most)),
+            &format!("{} spent, at most {}", money(*seen), money(*most)),
+        ),
         Why::Units { seen, need, .. } => Texts::both(
             &format!("已有 {seen} 件，需要 {need} 件"),
             &format!("{seen} unit(s) of it, needs {need}"),
@@ -253,17 +264,6 @@ fn channel(channel: Channel) -> (&'static str, &'static str) {
 fn condition(sitting: &Sitting<'_>, leaf: &Cond, seen: i64) -> Texts {
     let sale = sitting.sale;
     match leaf {
-        Cond::Items { qty_max, amount_max, .. } => match (qty_max, amount_max) {
-            (Some(most), _) if seen > i64::from(*most) => Texts::both(
-                &format!("已有 {seen} 件，最多 {most} 件"),
-                &format!("{seen} unit(s), at most {most}"),
-            ),
-            (_, most) => {
-                let most = sitting.book.currency.format(most.unwrap_or_default());
-                let seen = sitting.book.currency.format(Money(seen));
-                Texts::both(&format!("已满 {seen}，最多 {most}"), &format!("{seen} spent, at most {most}"))
-            }
-        },
         Cond::LineQty { qty_min, .. } => Texts::both(
             &format!("同一商品最多 {seen} 件，需要 {qty_min} 件"),
             &format!("{seen} unit(s) of one article, needs {qty_min}"),
@@ -298,7 +298,8 @@ fn condition(sitting: &Sitting<'_>, leaf: &Cond, seen: i64) -> Texts {
         }
         Cond::Any(_) => Texts::both("没有一个条件成立", "none of its conditions holds"),
         Cond::Not(_) => Texts::both("排除条件成立", "what rules it out is the case"),
-        Cond::All(_) => Texts::both("条件不成立", "a condition does not hold"),
+        // These fail in a leaf of theirs or with a `Why` of their own.
+        Cond::All(_) | Cond::Items { .. } => Texts::both("条件不成立", "a condition does not hold"),
     }
 }
 

@@ -3,13 +3,16 @@
 //! Looked at are promotions that miss units or money, and applied ones one step below their next; the closest few (by
 //! what the addition costs) are tried. Missing money is tried as a made-up unit of exactly the set that misses it;
 //! missing units as more of the cheapest article of the set that is in the basket, or, if there is none, of the
-//! cheapest the set names. An addition is reported only if the promotion then gives more and the basket's whole
-//! discount grows; `gain` is that growth.
+//! cheapest the set names. An addition is reported only if the promotion then gives more and the shopper gains: `gain`
+//! is how much more the whole basket gets off, gifts at their shelf value included. What gives points or coupons only is
+//! not looked at.
 
 use crate::domain::money::Money;
 use crate::limits;
 
+use super::book::Phase;
 use super::explain::Why;
+use super::model::Benefit;
 use super::outcome::{Addition, Near};
 use super::resolution::{Resolved, Sitting, sequence};
 use super::sets::{Set, UNKNOWN};
@@ -26,29 +29,43 @@ struct Step<'a> {
 pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> {
     let missed = resolved.missed.iter().map(|(candidate, why)| (*candidate, *why));
     let next = resolved.applied.iter().filter_map(|done| Some((done.candidate, done.proposal.next?)));
+    let pays = |candidate: usize| {
+        let rule = sitting.candidates[candidate].rule;
+        rule.phase < Phase::Redeem && !matches!(rule.promotion.benefit, Benefit::IssueCoupon(_))
+    };
+    let asked = missed.chain(next).filter(|(candidate, _)| pays(*candidate));
     let mut steps: Vec<Step<'_>> =
-        missed.chain(next).filter_map(|(candidate, why)| step(sitting, candidate, why)).collect();
+        asked.filter_map(|(candidate, why)| step(sitting, candidate, why)).collect();
     let id = |candidate: usize| &sitting.candidates[candidate].rule.promotion.id;
     steps.sort_by(|a, b| a.cost.cmp(&b.cost).then_with(|| id(a.candidate).cmp(id(b.candidate))));
     steps.truncate(limits::NEAR_TRIES_MAX);
-    let (before, mut near) = (resolved.discount(), Vec::new());
+    let (before, mut near) = (worth(sitting, resolved), Vec::new());
     for step in steps {
-        let mut with = sitting.clone();
-        add(&mut with.goods, step.good);
+        let with = sitting.with(step.good);
         let after = sequence(&with);
-        let given = |of: &Resolved<'_>| {
-            of.applied.iter().find(|done| done.candidate == step.candidate).map(|done| {
-                (done.proposal.amount, done.proposal.points, done.proposal.times, done.proposal.issues)
-            })
+        let number = sitting.candidates[step.candidate].number;
+        let given = |of: &Resolved<'_>, sitting: &Sitting<'_>| {
+            let done = of.applied.iter().find(|done| sitting.candidates[done.candidate].number == number);
+            done.map(|done| (done.proposal.amount, done.proposal.points, done.proposal.times))
         };
-        let gain = after.discount() - before;
-        if given(&after) > given(resolved) && gain.is_positive() {
+        let gain = worth(&with, &after) - before;
+        if given(&after, &with) > given(resolved, sitting) && gain.is_positive() {
             near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
         }
     }
     near.sort_by(|a, b| b.gain.cmp(&a.gain).then_with(|| a.promotion.cmp(&b.promotion)));
     near.truncate(limits::NEAR_MAX);
     near
+}
+
+/// What the shopper gets: money off, and gifts at what they cost on the shelf.
+fn worth(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Money {
+    let gift = |(sku, token): (&crate::domain::ids::Sku, Money)| {
+        sitting.book.item(sku).map_or(Money::ZERO, |item| (item.price - token).max(Money::ZERO))
+    };
+    let given =
+        resolved.applied.iter().filter_map(|done| Some(gift(done.proposal.gift?).times(done.proposal.units)));
+    resolved.discount() + given.sum::<Money>()
 }
 
 /// The addition that what is missing asks for.
@@ -106,14 +123,4 @@ fn example<'a>(sitting: &Sitting<'a>, set: &Set) -> Option<Good<'a>> {
             .filter(|good| set.holds(good))
             .min_by(|a, b| a.price.cmp(&b.price).then_with(|| a.sku.cmp(b.sku)))
     })
-}
-
-fn add<'a>(goods: &mut Vec<Good<'a>>, more: Good<'a>) {
-    let same = |good: &&mut Good<'a>| {
-        more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
-    };
-    match goods.iter_mut().find(same) {
-        Some(good) => good.qty += more.qty,
-        None => units::insert(goods, more),
-    }
 }

@@ -250,7 +250,7 @@ pub struct Near {
     pub promotion: PromotionId,
     /// What to add.
     pub add: Addition,
-    /// How much more is taken off the whole basket with it.
+    /// How much more is taken off the whole basket with it, gifts at their shelf value included.
     pub gain: Money,
 }
 

@@ -7,6 +7,7 @@
 
 use crate::domain::basket::PointsWish;
 use crate::domain::money::Money;
+use crate::limits;
 
 use super::allocation::{Part, spread};
 use super::benefits::{Proposal, Take, Turn, measure, spread_points};
@@ -16,9 +17,9 @@ use super::outcome::Reason;
 use super::resolution::Sitting;
 use super::units::{Mark, PROGRAMME, State};
 
-/// `amount / per` full amounts, times points.
+/// `amount / per` full amounts, times points; at most what a member may hold.
 fn at_rate(amount: Money, rate: &PointsRate) -> i64 {
-    (amount.0 / rate.per_amount.0).saturating_mul(i64::from(rate.points))
+    (amount.0 / rate.per_amount.0).saturating_mul(i64::from(rate.points)).min(limits::POINTS_MAX)
 }
 
 /// Units that earn: not excepted, and paid for.
@@ -53,10 +54,11 @@ pub(super) fn rate<'a>(
     let takes = earning(turn.sitting, takes);
     let (_, paid) = measure(&takes, Base::Running);
     let times = u32::try_from(paid.0 / rate.per_amount.0).unwrap_or(u32::MAX).min(turn.times_max());
+    let points = i64::from(times).saturating_mul(i64::from(rate.points)).min(limits::POINTS_MAX);
     if times == 0 {
         return Err(Why::Spent { seen: paid, need: rate.per_amount, set: &turn.rule.set });
     }
-    earn(turn, &takes, i64::from(times) * i64::from(rate.points), times)
+    earn(turn, &takes, points, times)
 }
 
 /// The programme's points on these units, so many hundredths of them in all.
@@ -70,6 +72,7 @@ pub(super) fn multiplier<'a>(
     let takes = earning(turn.sitting, takes);
     let (_, paid) = measure(&takes, Base::Running);
     let more = at_rate(paid, rate).saturating_mul(i64::from(hundredths) - 100) / 100;
+    let more = more.min(limits::POINTS_MAX);
     earn(turn, &takes, more, 1)
 }
 

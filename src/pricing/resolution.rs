@@ -3,7 +3,7 @@
 //! Order: phase (units, order, points into money, points), within a phase claims last and in the order of claiming, then
 //! priority, then the order of the bundle. Modes:
 //! - exclusive: the first exclusive promotion (by priority, then order) that would give anything applies alone;
-//! - best of: at the turn of the first of its group all of the group are weighed on what is left then, and the one that
+//! - best of: at the turn of the first of its group that gives anything all of the group are weighed on what is left then, and the one that
 //!   takes most off (then: gives most points, then: smallest id) stands; should it give nothing at its own later turn,
 //!   the sale is resolved again without it;
 //! - best of line: the same, article by article, among those of one phase;
@@ -84,21 +84,50 @@ impl<'a> Sitting<'a> {
     pub(super) fn new(book: &'a Book, sale: &'a Sale<'a>) -> Result<Sitting<'a>, PriceFault> {
         let goods = units::goods(book, sale.basket)?;
         let moment = Moment::new(&book.zone, sale.shopper.now);
-        let mut numbers = book.index.touching(&goods);
-        let mut asked: Vec<u32> = Vec::new();
-        asked.extend(
-            sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)),
-        );
-        asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
-        numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
-        numbers.extend(asked);
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut candidates: Vec<Candidate<'a>> =
-            numbers.into_iter().map(|number| candidate(book, sale, &moment, number)).collect();
-        candidates.sort_by_key(|c| (c.rule.phase, c.claim.map(|claim| claim.position), c.number));
+        let candidates = candidates(book, sale, &moment, &goods);
         Ok(Sitting { book, sale, moment, goods, candidates })
     }
+
+    /// The same sale with more of one good.
+    pub(super) fn with(&self, more: Good<'a>) -> Sitting<'a> {
+        let mut with = self.clone();
+        let same = |good: &&mut Good<'a>| {
+            more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
+        };
+        match with.goods.iter_mut().find(same) {
+            Some(good) => good.qty += more.qty,
+            None => {
+                // An article that was not there may bring promotions that nothing touched before.
+                let new = more.only_in.is_none();
+                units::insert(&mut with.goods, more);
+                if new {
+                    with.candidates = candidates(self.book, self.sale, &self.moment, &with.goods);
+                }
+            }
+        }
+        with
+    }
+}
+
+fn candidates<'a>(
+    book: &'a Book,
+    sale: &'a Sale<'a>,
+    moment: &Moment,
+    goods: &[Good<'a>],
+) -> Vec<Candidate<'a>> {
+    let mut numbers = book.index.touching(goods);
+    let mut asked: Vec<u32> = Vec::new();
+    asked
+        .extend(sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)));
+    asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
+    numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
+    numbers.extend(asked);
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut candidates: Vec<Candidate<'a>> =
+        numbers.into_iter().map(|number| candidate(book, sale, moment, number)).collect();
+    candidates.sort_by_key(|c| (c.rule.phase, c.claim.map(|claim| claim.position), c.number));
+    candidates
 }
 
 fn candidate<'a>(book: &'a Book, sale: &'a Sale<'a>, moment: &Moment, number: u32) -> Candidate<'a> {
@@ -149,8 +178,8 @@ pub(super) fn sequence<'a>(sitting: &Sitting<'a>) -> Resolved<'a> {
 
 /// The verdict on one group.
 enum Verdict {
-    /// This one stands, having given so much when it was weighed.
-    One(usize, Money),
+    /// This one stands.
+    One(usize),
     /// These stand, good by good: with what the winner gave.
     ByGood(Vec<Option<(usize, Money)>>),
 }
@@ -289,42 +318,39 @@ impl<'s, 'a> Course<'s, 'a> {
 
     fn best_of(&mut self, position: usize, group: &'a Tag) -> Result<Proposal<'a>, Why<'a>> {
         let key = (group, None);
-        if !self.verdicts.contains_key(&key) {
-            let weighed = self.weigh(group, StackingMode::BestOf, None);
-            let given =
-                weighed.iter().filter_map(|(at, p)| p.as_ref().ok().map(|p| (*at, p.amount, p.points)));
-            let best = given
-                .clone()
-                .min_by_key(|(at, amount, points)| (std::cmp::Reverse((*amount, *points)), self.id(*at)));
-            if let Some((winner, amount, _)) = best {
-                for (loser, less, _) in given {
-                    self.lost_by.insert(loser, amount - less);
-                }
-                self.verdicts.insert(key, Verdict::One(winner, amount));
+        let winner = match self.verdicts.get(&key) {
+            Some(Verdict::One(winner)) => *winner,
+            // Nothing is weighed before the first of the group that gives anything.
+            _ => {
+                self.propose(&self.sitting.candidates[position])?;
+                self.weigh_group(group)
             }
-        }
-        match self.verdicts.get(&key) {
-            Some(Verdict::One(winner, amount)) if *winner != position => {
-                let (winner, amount) = (*winner, *amount);
-                let by = self.lost_by.get(&position).copied().unwrap_or(amount);
-                // What keeps it from giving anything says more than who would have won.
-                match self.lost_by.contains_key(&position) {
-                    true => Err(self.lost_to(winner, Some(by))),
-                    false => Err(self
-                        .propose(&self.sitting.candidates[position])
-                        .err()
-                        .unwrap_or_else(|| self.lost_to(winner, None))),
-                }
-            }
-            Some(_) => {
-                let proposal = self.propose(&self.sitting.candidates[position]);
+        };
+        let proposal = self.propose(&self.sitting.candidates[position]);
+        match self.lost_by.get(&position) {
+            _ if winner == position => {
                 if let Err(why) = proposal {
                     self.failed_winner = self.failed_winner.or(Some((position, why)));
                 }
                 proposal
             }
-            None => self.propose(&self.sitting.candidates[position]),
+            Some(by) => Err(self.lost_to(winner, Some(*by))),
+            // What keeps it from giving anything says more than who would have won.
+            None => Err(proposal.err().unwrap_or_else(|| self.lost_to(winner, None))),
         }
+    }
+
+    /// Decides a group, notes who lost by how much, and names the winner. Something of the group gives something.
+    fn weigh_group(&mut self, group: &'a Tag) -> usize {
+        let weighed = self.weigh(group, StackingMode::BestOf, None);
+        let given = weighed.iter().filter_map(|(at, p)| p.as_ref().ok().map(|p| (*at, p.amount, p.points)));
+        let best = given
+            .clone()
+            .min_by_key(|(at, amount, points)| (std::cmp::Reverse((*amount, *points)), self.id(*at)));
+        let (winner, most, _) = best.expect("the candidate whose turn it is gives something");
+        self.lost_by.extend(given.filter(|(at, ..)| *at != winner).map(|(at, less, _)| (at, most - less)));
+        self.verdicts.insert((group, None), Verdict::One(winner));
+        winner
     }
 
     fn best_of_line(&mut self, position: usize, group: &'a Tag) -> Result<Proposal<'a>, Why<'a>> {
