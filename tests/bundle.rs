@@ -1,7 +1,7 @@
 //! Bundles from the outside: what a folder's author is told, what a box refuses, what survives the way between them.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use aisled::bundle::authoring::{self, Authored, Finding};
@@ -11,6 +11,7 @@ use aisled::bundle::packed::{self, Admission, BundleError};
 use aisled::bundle::{Bundle, diff};
 use aisled::cli::Exit;
 use aisled::cli::bundle::{self as verb, BundleArgs, BundleVerb, EXAMPLE, Surroundings};
+use aisled::clock::{Stopwatch, SystemClock};
 use aisled::domain::code::Code;
 use aisled::domain::ids::{CouponCode, MemberId, StoreId};
 
@@ -449,4 +450,51 @@ fn does_check_tell_a_program_what_it_tells_people() {
     let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(object["ok"], false);
     assert_eq!((&object["findings"][0]["line"], &object["findings"][0]["column"]), (&2.into(), &21.into()));
+}
+
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("the peak");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// `cargo test --release --test bundle -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn what_do_200_000_members_cost() {
+    let clock = SystemClock;
+    let authored = example();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("big.aisb");
+    let started = Stopwatch::start(&clock);
+    let members = (0..200_000_u32).map(|n| {
+        let mut member = authored.members[usize::from(n % 3 == 0)].clone();
+        member.id = MemberId::new(&format!("m-{n}")).expect("an id");
+        for token in &mut member.tokens {
+            token.value = format!("138{:08}", n.wrapping_mul(2_654_435_761) % 100_000_000);
+        }
+        member.points = i64::from(n.wrapping_mul(40_503) % 9_999);
+        member
+    });
+    let members: Vec<MemberRecord> = members.collect();
+    let file = packed::pack(1, &authored.rules, &members, &[], &key(1)).expect("packs");
+    let packed_ms = started.elapsed(&clock).as_millis();
+    let size = file.len();
+    fs::write(&path, file).expect("written");
+    drop(members);
+    fs::write("/proc/self/clear_refs", "5").expect("the peak is forgotten");
+    let before = peak_kib();
+    let started = Stopwatch::start(&clock);
+    let trusted = [key(1).public()];
+    let mut opened =
+        packed::open(fs::File::open(&path).expect("there"), &admission(&trusted)).expect("our own file");
+    let opened_ms = started.elapsed(&clock).as_millis();
+    let count = opened.members().expect("seeks").filter(|member| member.is_ok()).count();
+    let all_ms = started.elapsed(&clock).as_millis();
+    let grown = peak_kib().saturating_sub(before);
+    let text = format!(
+        "200,000 members: packed in {packed_ms} ms to {size} bytes; verified in {opened_ms} ms, all {count} read \
+         after {all_ms} ms, peak memory grew by {grown} KiB\n"
+    );
+    std::io::stderr().write_all(text.as_bytes()).expect("stderr");
 }

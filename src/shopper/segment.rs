@@ -323,11 +323,13 @@ mod tests {
         );
     }
 
+    type Reading = fn(&Member) -> i64;
+
     /// A predicate as text, and what it says of a member, told without any of the code above.
     #[derive(Clone, Debug)]
     struct Said {
         text: String,
-        holds: fn(&Member) -> i64,
+        holds: Reading,
         than: i64,
     }
 
@@ -373,7 +375,7 @@ mod tests {
     }
 
     fn trees() -> impl Strategy<Value = Tree> {
-        let fields: [(&str, fn(&Member) -> i64); 3] = [
+        let fields: [(&str, Reading); 3] = [
             ("points", |member| member.ledger.points.settled),
             ("visits", |member| i64::from(member.ledger.visits)),
             ("spend", |member| member.ledger.spend.0),
