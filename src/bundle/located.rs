@@ -586,3 +586,70 @@ impl<'de> de::VariantAccess<'de> for VariantReader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pricing::model::Promotion;
+
+    #[test]
+    fn is_each_fault_of_an_entry_named_once_and_no_consequence() {
+        let source = r#"[[promotion]]
+titles = 5
+benefit = { gift = { choices = 3, qty = "x", unit_price = 1.5 } }
+schedule = { windows = [{ from = "25:00", to = "19:00" }], month_day = [1] }
+colour = "red"
+audience = { tier = "gold" }
+
+[[promotion]]
+id = "good"
+titles = { en = "Good" }
+benefit = { gift = { choices = ["a"] } }
+"#;
+        let root = from_toml(source).expect("TOML");
+        let faults = read_list::<Promotion>(&root, "promotion").expect_err("six faults and a missing id");
+        let named: Vec<(&str, bool)> = faults
+            .iter()
+            .map(|fault| {
+                (
+                    source[fault.span.clone()].lines().next().unwrap_or_default(),
+                    fault.message.contains("missing"),
+                )
+            })
+            .collect();
+        assert_eq!(
+            named,
+            [
+                ("[[promotion]]", true),
+                ("5", false),
+                ("3", false),
+                ("\"x\"", false),
+                ("1.5", false),
+                ("\"25:00\"", false),
+                ("month_day", false),
+                ("colour", false),
+                ("\"gold\"", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn do_toml_and_json_stand_in_the_same_places() {
+        let toml = from_toml("a = [1, { b = \"ü\" }]\nc = true\n").expect("TOML");
+        let json =
+            from_json("{ \"a\" : [1, {\"b\":\"\\u00fc\\\"\"}] , \"c\":true, \"d\": null}").expect("JSON");
+        let text = |node: &Node| match &node.value {
+            Value::Text(text) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        let path = [Step::Key("a"), Step::At(1), Step::Name("b".into())];
+        assert_eq!((text(toml.part(&path)), text(json.part(&path))), ("ü".into(), "ü\"".into()));
+        assert_eq!(json.part(&path).span, 17..27);
+        let beyond = [Step::Key("a"), Step::At(9), Step::Key("x")];
+        assert_eq!(json.part(&beyond).span, json.part(&beyond[..1]).span, "the last part that exists");
+        for (wrong, start) in [("{ \"a\": 1, \"a\": 2 }", 10), ("{ \"a\": }", 7), ("[1,]", 3), ("", 0)] {
+            let faults = from_json(wrong).expect_err(wrong);
+            assert_eq!(faults[0].span.start, start, "{wrong}: {}", faults[0].message);
+        }
+    }
+}
