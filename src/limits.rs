@@ -199,8 +199,9 @@ pub const BUNDLE_RECORDS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub const BUNDLE_RECORDS_MAX: u64 = 4_000_000;
 /// Bytes of one member or code once unpacked: it must fit the tables' values.
 pub const BUNDLE_RECORD_BYTES_MAX: usize = 32 * 1024;
-/// Unpacked bytes a packed byte may become: real members reach 12, repeated zeros 10,000 and more.
-pub const BUNDLE_RATIO_MAX: u64 = 200;
+/// Unpacked bytes a packed byte may become: real members reach 12, made-up ones that differ in their number only some
+/// hundreds, repeated zeros 10,000 and more.
+pub const BUNDLE_RATIO_MAX: u64 = 1_000;
 /// Unpacked bytes below which the ratio is not looked at: small sections are all header.
 pub const BUNDLE_RATIO_FLOOR_BYTES: u64 = 1024 * 1024;
 /// Binary logarithm of the window a packed section may ask of its reader: 4 MiB of memory.

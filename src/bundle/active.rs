@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::domain::catalog::Item;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, CouponId};
+use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::segment::Segments;
 
@@ -37,6 +39,7 @@ impl fmt::Display for CompileError {
 impl std::error::Error for CompileError {}
 
 /// The rules of a shop, ready to be asked.
+#[derive(Debug)]
 pub struct Bundle {
     /// Which bundle this is.
     pub reference: BundleRef,
@@ -63,20 +66,9 @@ impl Bundle {
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
         let segments = compile_segments(&rules.shop, &rules.segments)?;
-        let coupons = rules.coupons.iter();
-        let book = Book::compile(BookRules {
-            currency: rules.shop.currency.clone(),
-            zone: rules.shop.time_zone.clone(),
-            arithmetic: rules.shop.arithmetic,
-            resolution: rules.shop.resolution,
-            catalogue: rules.catalogue,
-            promotions: rules.promotions,
-            points: rules.points,
-            coupons: coupons
-                .map(|coupon| CouponRule { id: coupon.id.clone(), promotion: coupon.promotion.clone() })
-                .collect(),
-        })
-        .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?;
+        let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
+        let book = Book::compile(book)
+            .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))
@@ -107,6 +99,29 @@ impl Bundle {
     /// The coupon of a code everybody may use; `code` in its normal form.
     pub fn generic(&self, code: &CouponCode) -> Option<&Coupon> {
         self.coupons.get(self.generic.get(code)?)
+    }
+}
+
+/// What the book of a bundle is made from.
+pub(super) fn book_rules(
+    shop: &Shop,
+    coupons: &[Coupon],
+    catalogue: Vec<Item>,
+    promotions: Vec<Promotion>,
+    points: PointsProgramme,
+) -> BookRules {
+    let coupons = coupons
+        .iter()
+        .map(|coupon| CouponRule { id: coupon.id.clone(), promotion: coupon.promotion.clone() });
+    BookRules {
+        currency: shop.currency.clone(),
+        zone: shop.time_zone.clone(),
+        arithmetic: shop.arithmetic,
+        resolution: shop.resolution,
+        catalogue,
+        promotions,
+        points,
+        coupons: coupons.collect(),
     }
 }
 

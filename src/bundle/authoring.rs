@@ -211,6 +211,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Is it the same part of the same file?
+    pub(super) fn is_same(&self, other: &Place) -> bool {
+        self.file == other.file && self.steps == other.steps
+    }
+
     /// A character inside the text that stands at this place.
     pub(super) fn inside(mut self, column: u32) -> Place {
         self.column = Some(column);
@@ -384,35 +389,29 @@ impl Reading {
         }
     }
 
-    fn faults(&mut self, file: usize, code: Code, faults: Vec<Fault>) {
-        let source = &self.sources[file];
-        let findings = faults.into_iter().map(|fault| source.finding(fault.span.start, code, fault.message));
-        self.findings.extend(findings);
-    }
-
-    /// The value a whole file is, straight from JSON or through the tree with every fault.
-    fn file<T: DeserializeOwned>(&mut self, file: usize) -> Option<T> {
+    /// The value of a whole file, straight from JSON or through the tree with every fault.
+    fn file<T, J: DeserializeOwned>(
+        &mut self,
+        file: usize,
+        straight: impl FnOnce(J) -> T,
+        read: impl FnOnce(&Node) -> Result<T, Vec<Fault>>,
+    ) -> Option<T> {
         let source = &self.sources[file];
         let tree = match source.form {
             Form::Json => match serde_json::from_str(&source.text) {
-                Ok(value) => return Some(value),
+                Ok(value) => return Some(straight(value)),
                 Err(_) => located::from_json(&source.text),
             },
             Form::Toml => located::from_toml(&source.text),
         };
-        match tree {
-            Err(faults) => {
-                self.faults(file, Code::AuthoringSyntax, faults);
-                None
-            }
-            Ok(tree) => match located::read(&tree) {
-                Ok(value) => Some(value),
-                Err(faults) => {
-                    self.faults(file, Code::AuthoringField, faults);
-                    None
-                }
-            },
-        }
+        let (code, faults) = match tree.as_ref().map(read) {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(faults)) => (Code::AuthoringField, faults),
+            Err(faults) => (Code::AuthoringSyntax, faults.clone()),
+        };
+        let findings = faults.into_iter().map(|fault| source.finding(fault.span.start, code, fault.message));
+        self.findings.extend(findings);
+        None
     }
 
     fn of(&self, holds: &[Holds], what: Holds) -> Vec<usize> {
@@ -427,13 +426,14 @@ impl Reading {
             self.about_file(path, Code::AuthoringDuplicate, message);
         }
         let file = *files.first()?;
-        self.file(file).map(|value| (value, file))
+        self.file(file, |value| value, located::read).map(|value| (value, file))
     }
 
     fn list<F: ListFile>(&mut self, holds: &[Holds], what: Holds) -> Entries<F::Entry> {
         let mut entries = Entries::none(F::KEY);
         for file in self.of(holds, what) {
-            let values = self.file::<F>(file).map_or_else(Vec::new, F::entries);
+            let read = |root: &Node| located::read_list(root, F::KEY);
+            let values = self.file(file, F::entries, read).unwrap_or_default();
             entries.places.extend((0..values.len()).map(|nth| (file, nth)));
             entries.values.extend(values);
         }

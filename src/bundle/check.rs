@@ -1,6 +1,6 @@
 //! What a folder's entries say about each other: unique ids, references that lead somewhere, values in range.
 //!
-//! One column of checks per kind of entry, in the order of the files. Every remark names the part of the entry it is
+//! One column of checks per kind of entry, the kinds with most entries last, so that their faults hide no others. Every remark names the part of the entry it is
 //! about, so that it becomes a file, line and column. A reference is only judged where everything that could be meant
 //! was read (`whole`): else the faults of one file would be reported again by every file that refers to it.
 
@@ -14,9 +14,11 @@ use crate::domain::member::{Attribute, TokenHash};
 use crate::domain::money::Money;
 use crate::domain::text::Texts;
 use crate::limits;
-use crate::pricing::model::{Audience, Benefit, Condition, ItemSet, Promotion, Schedule, Trigger};
+use crate::pricing::Book;
+use crate::pricing::model::{Audience, Benefit, BuyXGetY, Condition, ItemSet, Promotion, Schedule, Trigger};
 use crate::shopper::segment::{AttributeKind, Segments};
 
+use super::active::book_rules;
 use super::authoring::{Entries, Folder, Place, Remark};
 use super::located::Step;
 
@@ -67,16 +69,19 @@ pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
     checker.campaigns();
     checker.promotions();
     checker.coupons();
-    checker.codes();
-    checker.members();
     checker.points();
     checker.suggestions();
+    checker.rules();
+    checker.codes();
+    checker.members();
     checker.remarks
 }
 
 impl<'f> Checker<'f> {
     fn say(&mut self, code: Code, place: Place, message: impl Into<String>) {
-        self.remarks.push(Remark { place, code, message: message.into() });
+        if self.remarks.len() < limits::AUTHORING_FINDINGS_MAX {
+            self.remarks.push(Remark { place, code, message: message.into() });
+        }
     }
 
     fn range(&mut self, fits: bool, place: impl FnOnce() -> Place, message: impl FnOnce() -> String) {
@@ -179,16 +184,7 @@ impl<'f> Checker<'f> {
         let items = &self.folder.items;
         self.unique(items, &key("sku"), |item| item.sku.clone());
         for (index, item) in items.values.iter().enumerate() {
-            let prices = [
-                ("price", Some(item.price)),
-                ("list_price", item.list_price),
-                ("member_price", item.member_price),
-                ("floor_price", item.floor_price),
-                ("cost", item.cost),
-            ];
-            for (field, price) in prices {
-                self.price(price, || items.place(index, key(field)));
-            }
+            self.price(item.cost, || items.place(index, key("cost")));
         }
     }
 
@@ -231,51 +227,22 @@ impl<'f> Checker<'f> {
         let by_code: BTreeSet<_> = folder.coupons.values.iter().map(|coupon| &coupon.promotion).collect();
         for (index, promotion) in promotions.values.iter().enumerate() {
             let at = |path: Path| promotions.place(index, path);
-            self.range(
-                !is_blank(&promotion.titles),
-                || at(key("titles")),
-                || "needs a title that shoppers can read".into(),
-            );
             if let Some(campaign) = &promotion.campaign {
                 self.reference(campaigns.contains(campaign), || at(key("campaign")), "campaign", campaign);
             }
-            self.schedule(&promotion.schedule, &at, &key("schedule"));
             self.audience(&promotion.audience, &at, &key("audience"));
             self.condition(&promotion.conditions, &at, &key("conditions"));
             self.item_set(&promotion.qualifier.items, &at, &[Step::Key("qualifier"), Step::Key("items")]);
-            self.benefit(&promotion.benefit, &at);
+            if let Benefit::BuyXGetY(BuyXGetY { get_items: Some(items), .. }) = &promotion.benefit {
+                let path = [Step::Key("benefit"), Step::Key("buy_x_get_y"), Step::Key("get_items")];
+                self.item_set(items, &at, &path);
+            }
             let orphan =
                 promotion.trigger == Trigger::Code && promotion.active && !by_code.contains(&promotion.id);
             if orphan && self.whole {
                 let message = "is set off by a code, but no coupon names it";
                 self.say(Code::AuthoringReference, at(key("trigger")), message);
             }
-        }
-    }
-
-    fn benefit(&mut self, benefit: &Benefit, at: &dyn Fn(Path) -> Place) {
-        match benefit {
-            Benefit::BuyXGetY(buy) => {
-                if let Some(items) = &buy.get_items {
-                    let path = [Step::Key("benefit"), Step::Key("buy_x_get_y"), Step::Key("get_items")];
-                    self.item_set(items, at, &path);
-                }
-            }
-            Benefit::Gift(gift) => {
-                let path = [Step::Key("benefit"), Step::Key("gift"), Step::Key("choices")];
-                self.range(
-                    !gift.choices.is_empty(),
-                    || at(path.to_vec()),
-                    || "a gift needs an article to give".into(),
-                );
-                self.skus(&gift.choices, at, &path);
-            }
-            Benefit::IssueCoupon(issue) => {
-                let found = self.known.coupons.contains(&issue.coupon);
-                let path = vec![Step::Key("benefit"), Step::Key("issue_coupon"), Step::Key("coupon")];
-                self.reference(found, || at(path), "coupon", &issue.coupon);
-            }
-            _ => {}
         }
     }
 
@@ -344,11 +311,7 @@ impl<'f> Checker<'f> {
                 }
             }
             Audience::Not(part) => self.audience(part, at, &then(path, key("not"))),
-            Audience::NthPurchase(n) => {
-                let message = || "purchases are counted from 1".to_owned();
-                self.range(*n > 0, || at(then(path, key("nth_purchase"))), message);
-            }
-            Audience::Everyone | Audience::Member | Audience::FirstVisit => {}
+            Audience::Everyone | Audience::Member | Audience::FirstVisit | Audience::NthPurchase(_) => {}
             Audience::Tag(_) | Audience::Group(_) | Audience::Is(_) | Audience::Birthday(_) => {}
         }
     }
@@ -453,24 +416,49 @@ impl<'f> Checker<'f> {
         }
     }
 
+    /// What pricing finds wrong with the promotions, the catalogue and the programme, where nothing was said yet.
+    fn rules(&mut self) {
+        let folder = self.folder;
+        let rules = book_rules(
+            &folder.shop,
+            &folder.coupons.values,
+            folder.items.values.clone(),
+            folder.promotions.values.clone(),
+            folder.points.clone(),
+        );
+        for fault in Book::compile(rules).err().unwrap_or_default() {
+            let mut steps = steps(&fault.field);
+            let place = match &fault.promotion {
+                // `unique` names the second of two entries.
+                Some(_) if fault.field == "id" => continue,
+                Some(id) => match folder.promotions.values.iter().position(|promotion| promotion.id == *id) {
+                    Some(index) => folder.promotions.place(index, steps),
+                    None => continue,
+                },
+                None => match (steps.remove(0), steps.first()) {
+                    (Step::Name(list), Some(Step::At(index))) if list == "catalogue" => {
+                        folder.items.place(*index, steps.split_off(1))
+                    }
+                    (Step::Name(list), Some(Step::At(index))) if list == "coupons" => {
+                        folder.coupons.place(*index, steps.split_off(1))
+                    }
+                    (Step::Name(file), _) if file == "points" => folder.points_place(steps),
+                    (first, _) => folder.shop_place([vec![first], steps].concat()),
+                },
+            };
+            let refers = [".coupon", ".promotion"].iter().any(|end| fault.field.ends_with(end))
+                || fault.field.contains(".choices[");
+            let said = self.remarks.iter().any(|remark| remark.place.is_same(&place));
+            if !said && (self.whole || !refers) {
+                self.say(Code::AuthoringRule, place, format!("{}; {}", fault.message, fault.remedy));
+            }
+        }
+    }
+
     fn points(&mut self) {
         let folder = self.folder;
         if let Some(except) = &folder.points.except {
             self.item_set(except, &|path| folder.points_place(path), &key("except"));
-        }
-        if let Some(earn) = &folder.points.earn {
-            self.range(
-                earn.per_amount.is_positive(),
-                || folder.points_place(vec![Step::Key("earn"), Step::Key("per_amount")]),
-                || "points are earned per a positive amount".into(),
-            );
-        }
-        if let Some(redeem) = &folder.points.redeem {
-            self.range(
-                redeem.points > 0 && redeem.amount.is_positive(),
-                || folder.points_place(key("redeem")),
-                || "points turn into money by positive steps of points and amount".into(),
-            );
         }
     }
 
@@ -494,6 +482,17 @@ impl<'f> Checker<'f> {
             self.range(!blank, || care.place(index, key("texts")), || "needs a text to show".into());
         }
     }
+}
+
+/// The steps of a path such as `benefit.gift.choices[1]`.
+fn steps(path: &str) -> Path {
+    let parts = path.split(['.', '[']).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.strip_suffix(']').and_then(|index| index.parse().ok()) {
+            Some(index) => Step::At(index),
+            None => Step::Name(part.to_owned()),
+        })
+        .collect()
 }
 
 fn is_blank(texts: &Texts) -> bool {

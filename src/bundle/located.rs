@@ -58,7 +58,7 @@ pub struct Fault {
 }
 
 /// One step from a node to a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Step {
     /// The value of this key.
     Key(&'static str),
@@ -68,15 +68,34 @@ pub enum Step {
     At(usize),
 }
 
+impl PartialEq for Step {
+    fn eq(&self, other: &Step) -> bool {
+        match (self.key(), other.key()) {
+            (Ok(key), Ok(other)) => key == other,
+            (Err(index), Err(other)) => index == other,
+            _ => false,
+        }
+    }
+}
+
+impl Step {
+    fn key(&self) -> Result<&str, usize> {
+        match self {
+            Step::Key(key) => Ok(key),
+            Step::Name(key) => Ok(key),
+            Step::At(index) => Err(*index),
+        }
+    }
+}
+
 impl Node {
     /// The part a path leads to, or the last part on the way that exists.
     pub fn part(&self, path: &[Step]) -> &Node {
         let mut node = self;
         for step in path {
-            let next = match (&node.value, step) {
-                (Value::Table(entries), Step::Key(key)) => find(entries, key),
-                (Value::Table(entries), Step::Name(key)) => find(entries, key),
-                (Value::List(nodes), Step::At(index)) => nodes.get(*index),
+            let next = match (&node.value, step.key()) {
+                (Value::Table(entries), Ok(key)) => find(entries, key),
+                (Value::List(nodes), Err(index)) => nodes.get(index),
                 _ => None,
             };
             match next {
@@ -308,6 +327,43 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Vec<Fault>> {
     Err(faults)
 }
 
+/// Reads the entries of a file that is a list under one key; each is read for itself, so that a fault costs no more
+/// than its entry. No key at all is an empty list.
+///
+/// # Errors
+/// As `read`, over all entries, until `limits::AUTHORING_FINDINGS_MAX`.
+pub fn read_list<T: DeserializeOwned>(root: &Node, key: &str) -> Result<Vec<T>, Vec<Fault>> {
+    let Value::Table(entries) = &root.value else {
+        let message = format!("expected a table with the key `{key}`");
+        return Err(vec![Fault { span: root.span.clone(), message }]);
+    };
+    let (mut values, mut faults) = (Vec::new(), Vec::new());
+    for (name, span, node) in entries {
+        match &node.value {
+            _ if name != key => {
+                let message = format!("unknown key `{name}`, expected `{key}`");
+                faults.push(Fault { span: span.clone(), message });
+            }
+            Value::List(nodes) => {
+                for node in nodes {
+                    match read(node) {
+                        Ok(value) => values.push(value),
+                        Err(more) => faults.extend(more),
+                    }
+                    if faults.len() >= limits::AUTHORING_FINDINGS_MAX {
+                        return Err(faults);
+                    }
+                }
+            }
+            _ => {
+                let message = format!("expected a list; in TOML each entry begins with [[{key}]]");
+                faults.push(Fault { span: node.span.clone(), message });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}
+
 /// Takes the node `id` out of `node`'s parts: whose part it was and under which key.
 fn take_out(node: &mut Node, id: u32) -> Option<(u32, String)> {
     let own = node.id;
@@ -433,12 +489,17 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 }
 
+/// Reads a part; what a type says about its value after reading it belongs to the part too.
+fn part<'de, T: DeserializeSeed<'de>>(node: &Node, seed: T) -> Result<T::Value, ReadError> {
+    seed.deserialize(Reader(node)).map_err(|error| error.at(&node.span, node.id))
+}
+
 struct ListReader<'n>(std::slice::Iter<'n, Node>);
 
 impl<'de> SeqAccess<'de> for ListReader<'_> {
     type Error = ReadError;
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
-        self.0.next().map(|node| seed.deserialize(Reader(node))).transpose()
+        self.0.next().map(|node| part(node, seed)).transpose()
     }
 }
 
@@ -460,8 +521,7 @@ impl<'de> MapAccess<'de> for TableReader<'_> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ReadError> {
-        let node = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(Reader(node))
+        part(self.value.take().expect("serde asks for a value after its key"), seed)
     }
 }
 
@@ -503,7 +563,7 @@ impl<'de> de::VariantAccess<'de> for VariantReader<'_> {
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
         match self.content {
-            Some(node) => seed.deserialize(Reader(node)),
+            Some(node) => part(node, seed),
             None => Err(de::Error::custom("needs a value: { name = value }")),
         }
     }
@@ -523,6 +583,73 @@ impl<'de> de::VariantAccess<'de> for VariantReader<'_> {
         match self.content {
             Some(node) => de::Deserializer::deserialize_any(Reader(node), visitor),
             None => Err(de::Error::custom("needs fields")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pricing::model::Promotion;
+
+    #[test]
+    fn is_each_fault_of_an_entry_named_once_and_no_consequence() {
+        let source = r#"[[promotion]]
+titles = 5
+benefit = { gift = { choices = 3, qty = "x", unit_price = 1.5 } }
+schedule = { windows = [{ from = "25:00", to = "19:00" }], month_day = [1] }
+colour = "red"
+audience = { tier = "gold" }
+
+[[promotion]]
+id = "good"
+titles = { en = "Good" }
+benefit = { gift = { choices = ["a"] } }
+"#;
+        let root = from_toml(source).expect("TOML");
+        let faults = read_list::<Promotion>(&root, "promotion").expect_err("six faults and a missing id");
+        let named: Vec<(&str, bool)> = faults
+            .iter()
+            .map(|fault| {
+                (
+                    source[fault.span.clone()].lines().next().unwrap_or_default(),
+                    fault.message.contains("missing"),
+                )
+            })
+            .collect();
+        assert_eq!(
+            named,
+            [
+                ("[[promotion]]", true),
+                ("5", false),
+                ("3", false),
+                ("\"x\"", false),
+                ("1.5", false),
+                ("\"25:00\"", false),
+                ("month_day", false),
+                ("colour", false),
+                ("\"gold\"", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn do_toml_and_json_stand_in_the_same_places() {
+        let toml = from_toml("a = [1, { b = \"ü\" }]\nc = true\n").expect("TOML");
+        let json =
+            from_json("{ \"a\" : [1, {\"b\":\"\\u00fc\\\"\"}] , \"c\":true, \"d\": null}").expect("JSON");
+        let text = |node: &Node| match &node.value {
+            Value::Text(text) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        let path = [Step::Key("a"), Step::At(1), Step::Name("b".into())];
+        assert_eq!((text(toml.part(&path)), text(json.part(&path))), ("ü".into(), "ü\"".into()));
+        assert_eq!(json.part(&path).span, 17..27);
+        let beyond = [Step::Key("a"), Step::At(9), Step::Key("x")];
+        assert_eq!(json.part(&beyond).span, json.part(&beyond[..1]).span, "the last part that exists");
+        for (wrong, start) in [("{ \"a\": 1, \"a\": 2 }", 10), ("{ \"a\": }", 7), ("[1,]", 3), ("", 0)] {
+            let faults = from_json(wrong).expect_err(wrong);
+            assert_eq!(faults[0].span.start, start, "{wrong}: {}", faults[0].message);
         }
     }
 }

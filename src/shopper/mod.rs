@@ -4,5 +4,6 @@
 //! in (a subset of CEL's syntax, type-checked when it is compiled); `segment` is the set of named predicates of a
 //! bundle and what it answers.
 
+mod parser;
 pub mod predicate;
 pub mod segment;

@@ -159,3 +159,262 @@ impl FailedLeaf {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::UnixMs;
+    use crate::domain::ids::MemberId;
+    use crate::domain::member::{Attribute, Ledger, Profile};
+    use crate::domain::money::Money;
+    use crate::domain::text::Lang;
+    use proptest::prelude::*;
+
+    fn day(text: &str) -> Day {
+        text.parse().expect("a day")
+    }
+
+    fn id(text: &str) -> SegmentId {
+        SegmentId::new(text).expect("an id")
+    }
+
+    fn tag(text: &str) -> Tag {
+        Tag::new(text).expect("a tag")
+    }
+
+    fn schema() -> Schema {
+        let tiers = ["silver", "gold"].map(|tier| TierId::new(tier).expect("an id")).into();
+        let kinds = [AttributeKind::Flag, AttributeKind::Number, AttributeKind::Word];
+        let attributes = ["baby", "rfm.m", "city"].map(tag).into_iter().zip(kinds).collect();
+        Schema { tiers, attributes }
+    }
+
+    fn member() -> Member {
+        let profile = Profile {
+            tier: Some(TierId::new("gold").expect("an id")),
+            tags: vec![tag("organic")],
+            birthday: Some("11-24".parse().expect("a birthday")),
+            attributes: [(tag("rfm.m"), Attribute::Number(4))].into(),
+            orders_elsewhere: 7,
+            ..Profile::default()
+        };
+        let id = MemberId::new("m").expect("an id");
+        let mut member = Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) };
+        member.ledger.visits = 3;
+        member.ledger.spend = Money(12_300);
+        member.ledger.last_visit = Some(day("2026-11-01"));
+        member.ledger.points.settled = 640;
+        member
+    }
+
+    fn segments(when: &str) -> Result<Segments, (u32, String)> {
+        let compiled = Segments::compile(&schema(), &[(id("s"), when)]);
+        compiled.map_err(|faults| (faults[0].column, faults[0].message.clone()))
+    }
+
+    fn holds(when: &str) -> bool {
+        let segments = segments(when).unwrap_or_else(|fault| panic!("{when}: {fault:?}"));
+        !segments.of(&member(), day("2026-11-21")).is_empty()
+    }
+
+    #[test]
+    fn what_can_be_said_of_a_member() {
+        for when in [
+            r#"tier in ["gold", 'silver']"#,
+            r#"tier == "gold" && "organic" in tags && !("staff" in groups)"#,
+            "points >= 640 && points < 641 && visits == 3 && spend > 12299 && orders == 10",
+            "days_since_last == 20 && birthday_in_days == 3",
+            r#"attr["rfm.m"] >= 4 && !attr.baby"#,
+            "!consent.personal && consent.programme == false",
+            "orders in [9, 10] && !(orders in [])",
+            "-1 < points",
+            "true || points > 1 && false",
+            "!(true && false) && !!true",
+        ] {
+            assert!(holds(when), "{when}");
+        }
+    }
+
+    #[test]
+    fn does_what_nobody_knows_satisfy_anything() {
+        assert!(!holds(r#"attr.city == "Shanghai" || attr.city in ["Shanghai", "unknown"]"#));
+        assert!(!holds("attr.city == attr.city"), "two unknown values are not the same");
+        assert!(holds(r#"attr.city != "Shanghai""#), "!= is exactly the denial of ==");
+        assert!(!holds("days_since_joined >= 0 || days_since_joined < 0 || attr.baby || attr.baby == false"));
+    }
+
+    #[test]
+    fn where_is_a_predicate_wrong() {
+        for (when, column, words) in [
+            ("", 1, "found the end"),
+            ("points >= ", 11, "found the end"),
+            ("points => 3", 8, "equality is written =="),
+            ("points & 3", 8, "and is written &&"),
+            ("points >= \"3\"", 11, "a whole number has no order with text"),
+            ("tier == 3", 9, "text cannot be compared with a whole number"),
+            ("tags == tags", 9, "cannot be compared"),
+            ("points in tags", 11, "cannot be looked for in"),
+            ("points", 1, "needs a relation"),
+            ("pionts > 3", 1, "no field is called pionts"),
+            ("consent.other", 1, "no field is called consent.other"),
+            ("attr.size == 3", 6, "declares no attribute size"),
+            ("attr == 3", 6, "attr.name"),
+            ("tier == \"bronze\"", 1, "no tier is called \"bronze\"; the shop has silver, gold"),
+            ("!points > 3", 1, "put parentheses"),
+            ("!tier == \"gold\"", 1, "put parentheses"),
+            ("(points > 3", 12, "expected )"),
+            ("points > 3 points", 12, "expected &&"),
+            ("points > 99999999999999999999", 10, "whole number"),
+            ("points > 3 && tier == \"gold", 23, "no closing quote"),
+            ("orders in [1, \"a\"]", 15, "only"),
+            ("\"日本\" in tags && ü", 17, "has no meaning here"),
+        ] {
+            let (at, message) = segments(when).expect_err(when);
+            assert!(at == column && message.contains(words), "{when}: {at} {message}");
+        }
+    }
+
+    #[test]
+    fn is_a_predicate_bounded() {
+        let deep = |levels: usize| "(".repeat(levels) + "true" + &")".repeat(levels);
+        assert!(segments(&deep(limits::PREDICATE_DEPTH_MAX - 1)).is_ok());
+        assert!(segments(&deep(100_000)).is_err());
+        assert!(segments(&deep(limits::PREDICATE_DEPTH_MAX)).expect_err("too deep").1.contains("deeper"));
+        assert!(segments(&"!".repeat(2_000)).expect_err("too deep").1.contains("deeper"));
+        assert!(segments(&"true||".repeat(1_000)).expect_err("too long").1.contains("bytes long"));
+        let many = vec![(id("s"), "true"); limits::BUNDLE_SEGMENTS_MAX + 5];
+        assert!(Segments::compile(&schema(), &many).is_err());
+    }
+
+    #[test]
+    fn in_which_order_are_segments_named() {
+        let sources =
+            [("c", "true"), ("a", "points > 0"), ("b", "false")].map(|(name, when)| (id(name), when));
+        let segments = Segments::compile(&schema(), &sources).expect("right");
+        assert_eq!(segments.of(&member(), day("2026-11-21")), [id("a"), id("c")]);
+        let twice = Segments::compile(&schema(), &[(id("a"), "true"), (id("a"), "pionts"), (id("b"), "x")]);
+        let faults = twice.expect_err("one twice, one wrong");
+        let named: Vec<&str> = faults.iter().map(|fault| fault.segment.as_str()).collect();
+        assert_eq!(named, ["a", "b"], "every fault at once");
+    }
+
+    #[test]
+    fn why_is_a_member_not_in_a_segment() {
+        let why = |when: &str| segments(when).expect("right").why(&id("s"), &member(), day("2026-11-21"));
+        assert_eq!(why("points > 0"), Why::Inside);
+        let when = r#"tier == "gold" && points >= 1000 && visits > 100"#;
+        let Why::Outside(leaves) = why(when) else { panic!("outside") };
+        assert_eq!((leaves.len(), leaves[0].column), (1, 19));
+        assert_eq!(leaves[0].texts().get(Lang::En), "points >= 1000 does not hold: points is 640");
+        let Why::Outside(leaves) = why(r#"!("organic" in tags || visits > 9) || attr.baby"#) else {
+            panic!("outside")
+        };
+        let texts: Vec<String> = leaves.iter().map(|leaf| leaf.texts().get(Lang::En).to_owned()).collect();
+        assert_eq!(
+            texts,
+            [
+                r#""organic" in tags holds but must not: tags is ["organic"]"#,
+                "attr.baby does not hold: attr.baby is unknown",
+            ]
+        );
+        assert_eq!(
+            segments("true").expect("right").why(&id("x"), &member(), day("2026-11-21")),
+            Why::Unknown
+        );
+    }
+
+    type Reading = fn(&Member) -> i64;
+
+    /// A predicate as text, and what it says of a member, told without any of the code above.
+    #[derive(Clone, Debug)]
+    struct Said {
+        text: String,
+        holds: Reading,
+        than: i64,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Tree {
+        Leaf(Said, &'static str),
+        Tagged(&'static str),
+        And(Box<Tree>, Box<Tree>),
+        Or(Box<Tree>, Box<Tree>),
+        Not(Box<Tree>),
+    }
+
+    impl Tree {
+        fn text(&self) -> String {
+            match self {
+                Tree::Leaf(said, relation) => format!("{}{relation}{}", said.text, said.than),
+                Tree::Tagged(tag) => format!("'{tag}' in tags"),
+                Tree::And(a, b) => format!("({}) && ({})", a.text(), b.text()),
+                Tree::Or(a, b) => format!("({} || {})", a.text(), b.text()),
+                Tree::Not(of) => format!("!({})", of.text()),
+            }
+        }
+
+        fn holds(&self, member: &Member) -> bool {
+            match self {
+                Tree::Leaf(said, relation) => {
+                    let (left, right) = ((said.holds)(member), said.than);
+                    match *relation {
+                        "==" => left == right,
+                        " != " => left != right,
+                        "<" => left < right,
+                        " <= " => left <= right,
+                        ">" => left > right,
+                        _ => left >= right,
+                    }
+                }
+                Tree::Tagged(tag) => member.profile.tags.iter().any(|held| held.as_str() == *tag),
+                Tree::And(a, b) => a.holds(member) && b.holds(member),
+                Tree::Or(a, b) => a.holds(member) || b.holds(member),
+                Tree::Not(of) => !of.holds(member),
+            }
+        }
+    }
+
+    fn trees() -> impl Strategy<Value = Tree> {
+        let fields: [(&str, Reading); 3] = [
+            ("points", |member| member.ledger.points.settled),
+            ("visits", |member| i64::from(member.ledger.visits)),
+            ("spend", |member| member.ledger.spend.0),
+        ];
+        let relation = prop::sample::select(vec!["==", " != ", "<", " <= ", ">", ">="]);
+        let leaf = (prop::sample::select(fields.to_vec()), -1_i64..4, relation).prop_map(
+            |((name, holds), than, relation)| Tree::Leaf(Said { text: name.into(), holds, than }, relation),
+        );
+        let tagged = prop::sample::select(vec!["a", "b"]).prop_map(Tree::Tagged);
+        prop_oneof![leaf, tagged].prop_recursive(4, 24, 2, |inner| {
+            let two = (inner.clone(), inner.clone());
+            prop_oneof![
+                two.clone().prop_map(|(a, b)| Tree::And(a.into(), b.into())),
+                two.prop_map(|(a, b)| Tree::Or(a.into(), b.into())),
+                inner.prop_map(|of| Tree::Not(of.into())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn does_a_predicate_mean_what_it_plainly_says(
+            tree in trees(), points in -1_i64..4, visits in 0_u32..4, spend in 0_i64..4, a: bool, b: bool,
+        ) {
+            let mut member = member();
+            member.ledger.points.settled = points;
+            member.ledger.visits = visits;
+            member.ledger.spend = Money(spend);
+            member.profile.tags = [(a, "a"), (b, "b")].iter().filter(|(on, _)| *on).map(|(_, name)| tag(name)).collect();
+            let segments = segments(&tree.text()).expect("a tree's text is a predicate");
+            let today = day("2026-11-21");
+            prop_assert_eq!(!segments.of(&member, today).is_empty(), tree.holds(&member), "{}", tree.text());
+            let inside = segments.why(&id("s"), &member, today) == Why::Inside;
+            prop_assert_eq!(inside, tree.holds(&member), "no leaf is blamed exactly where it holds");
+        }
+
+        #[test]
+        fn does_any_text_panic(text in "[-a-z0-9 .&|!=<>()\\[\\],'\"日]{0,40}") {
+            let _ = segments(&text);
+        }
+    }
+}
