@@ -251,7 +251,7 @@ fn problem_message(schema: &Value) -> Value {
             "v": VERSION, "re": "till-01-20261121-0184", "status": code.status(), "code": code,
             "title": code.title(Lang::En), "detail": code.cause(Lang::En),
         });
-        if [429, 503].contains(&code.status()) {
+        if [429, 503].contains(&code.status()) && *code != Code::Quarantined {
             payload["retry_after_ms"] = json!(1_000);
         }
         json!({ "name": code.to_string(), "summary": code.remedy(Lang::En), "payload": payload })
