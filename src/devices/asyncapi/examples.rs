@@ -271,8 +271,8 @@ pub(super) fn replies(op: Op) -> Vec<Example> {
                 json!({
                     "decision": "1-90417", "transaction": key, "member": "m-000481",
                     "units": [
-                        { "line": "1", "sku": "6901234567892", "shares": [{ "qty": 2, "net": 1125, "discounts": [{ "promotion": "save-10", "amount": 125 }], "points": 11 }] },
-                        { "line": "2", "sku": "2100017", "shares": [{ "qty": 1, "net": 1075, "discounts": [{ "promotion": "save-10", "amount": 119 }], "points": 11 }] }
+                        { "line": "1", "sku": "6901234567892", "shares": [{ "qty": 2, "net": 1125, "discounts": [{ "promotion": "save-10", "amount": 125 }], "points": 11, "points_spent": 0 }] },
+                        { "line": "2", "sku": "2100017", "shares": [{ "qty": 1, "net": 1075, "discounts": [{ "promotion": "save-10", "amount": 119 }], "points": 11, "points_spent": 0 }] }
                     ],
                     "points_ledger": [{ "reason": "earn", "points": 33 }],
                     "coupons_burned": ["SAVE-10"], "coupons_issued": [issued],
