@@ -10,7 +10,7 @@ pub const WIRE_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of a payload, counted in open containers: no request needs more than 8.
 pub const WIRE_DEPTH_MAX: usize = 16;
 /// Values (objects, lists, texts, numbers) in one payload: the largest commit with what the till charged has some 5,000.
-/// Bounds the memory of reading one message to about 2 MiB, whatever its bytes are.
+/// Bounds the memory of reading one message to about 5 MiB, whatever its bytes are.
 pub const WIRE_VALUES_MAX: usize = 16_384;
 /// Bytes first reserved for a reply: a quote of 10 lines fits.
 pub const WIRE_REPLY_BYTES_USUAL: usize = 4 * 1024;

@@ -17,13 +17,14 @@ use crate::domain::text::Lang;
 use crate::engine::reply::{Enrolled, Noted, QuoteReply, Receipt, Refund, ScanReply, WalletReply};
 use crate::limits;
 
+use super::topic::Op;
 use super::wire::reply::{Problem, Success};
 use super::wire::request::{
     CommitData, EnrollData, Envelope, EventData, FeedbackData, QuoteData, ReturnData, ScanData, VoidData,
     WalletData,
 };
 use super::wire::status::{DeviceStatus, EngineStatus, Push};
-use super::wire::{Format, OPERATIONS, VERSION};
+use super::wire::{Format, VERSION};
 use examples::Example;
 
 /// Root of all topics.
@@ -42,21 +43,22 @@ pub fn document() -> Value {
     let mut messages = Map::new();
     let mut channels = Map::new();
     let mut operations = Map::new();
-    for op in OPERATIONS {
+    for op in Op::ALL {
         let (asked, answered, about) = schemas.of_operation(op);
-        messages.insert(format!("{op}Request"), request_message(op, about, &asked));
-        messages.insert(format!("{op}Reply"), reply_message(op, &answered));
+        let level = op.as_str();
+        messages.insert(format!("{level}Request"), request_message(op, about, &asked));
+        messages.insert(format!("{level}Reply"), reply_message(op, &answered));
         channels.insert(
-            format!("{op}Request"),
+            format!("{level}Request"),
             json!({
-                "address": format!("{ROOT}/dev/{{device}}/req/{op}"),
-                "title": format!("Ask: {op}"),
+                "address": format!("{ROOT}/dev/{{device}}/req/{level}"),
+                "title": format!("Ask: {level}"),
                 "description": about,
                 "parameters": parameters(&["store", "device"]),
-                "messages": { (format!("{op}Request")): reference("messages", &format!("{op}Request")) },
+                "messages": { (format!("{level}Request")): reference("messages", &format!("{level}Request")) },
             }),
         );
-        operations.insert(op.to_owned(), operation(op, about));
+        operations.insert(level.to_owned(), operation(op, about));
     }
     messages.insert("problem".to_owned(), problem_message(&schemas.reply::<Problem>()));
     let status_messages = [
@@ -146,49 +148,49 @@ impl Schemas {
     }
 
     /// Schemas of an operation's request and reply, and what it is for.
-    fn of_operation(&mut self, op: &str) -> (Value, Value, &'static str) {
+    fn of_operation(&mut self, op: Op) -> (Value, Value, &'static str) {
         match op {
-            "scan" => (
+            Op::Scan => (
                 self.request::<Envelope<'static, ScanData<'static>>>(),
                 self.reply::<Success<ScanReply>>(),
                 "A member shows up at a kiosk or till: who is it, what is open to them, what to suggest. An unknown token is no error.",
             ),
-            "quote" => (
+            Op::Quote => (
                 self.request::<Envelope<'static, QuoteData<'static>>>(),
                 self.reply::<Success<QuoteReply>>(),
                 "What would this basket cost, why, and what would make it cheaper. Scarce things are held until the quote expires.",
             ),
-            "commit" => (
+            Op::Commit => (
                 self.request::<Envelope<'static, CommitData<'static>>>(),
                 self.reply::<Success<Receipt>>(),
                 "The sale happened. The reply is the receipt, and comes only once the sale is on disk.",
             ),
-            "void" => (
+            Op::Void => (
                 self.request::<Envelope<'static, VoidData<'static>>>(),
                 self.reply::<Success<Refund>>(),
                 "A sale of this device did not happen after all: money, points and coupons go back.",
             ),
-            "return" => (
+            Op::Return => (
                 self.request::<Envelope<'static, ReturnData<'static>>>(),
                 self.reply::<Success<Refund>>(),
                 "Goods come back, to any till of the shop, at what was paid for each unit.",
             ),
-            "feedback" => (
+            Op::Feedback => (
                 self.request::<Envelope<'static, FeedbackData<'static>>>(),
                 self.reply::<Success<Noted>>(),
                 "What the shopper thought of it.",
             ),
-            "event" => (
+            Op::Event => (
                 self.request::<Envelope<'static, EventData<'static>>>(),
                 self.reply::<Success<Noted>>(),
                 "What a sensor or kiosk saw.",
             ),
-            "enroll" => (
+            Op::Enroll => (
                 self.request::<Envelope<'static, EnrollData<'static>>>(),
                 self.reply::<Success<Enrolled>>(),
                 "A new member, known at once in this shop, with or without a line to head office.",
             ),
-            _ => (
+            Op::Wallet => (
                 self.request::<Envelope<'static, WalletData<'static>>>(),
                 self.reply::<Success<WalletReply>>(),
                 "What a member holds: coupons, points, and what runs out soon.",
@@ -216,10 +218,11 @@ fn listed(examples: Vec<Example>) -> Vec<Value> {
     examples.into_iter().map(shown).collect()
 }
 
-fn request_message(op: &str, about: &str, schema: &Value) -> Value {
+fn request_message(op: Op, about: &str, schema: &Value) -> Value {
+    let level = op.as_str();
     json!({
-        "name": format!("{op}Request"),
-        "title": format!("Request: {op}"),
+        "name": format!("{level}Request"),
+        "title": format!("Request: {level}"),
         "summary": about,
         "contentType": Format::Json.content_type(),
         "correlationId": { "location": "$message.payload#/id", "description": "Comes back as `re`." },
@@ -234,10 +237,11 @@ fn request_message(op: &str, about: &str, schema: &Value) -> Value {
     })
 }
 
-fn reply_message(op: &str, schema: &Value) -> Value {
+fn reply_message(op: Op, schema: &Value) -> Value {
+    let level = op.as_str();
     json!({
-        "name": format!("{op}Reply"),
-        "title": format!("Reply: {op}"),
+        "name": format!("{level}Reply"),
+        "title": format!("Reply: {level}"),
         "contentType": Format::Json.content_type(),
         "correlationId": { "location": "$message.payload#/re", "description": "The request's `id`." },
         "payload": schema,
@@ -251,7 +255,7 @@ fn problem_message(schema: &Value) -> Value {
             "v": VERSION, "re": "till-01-20261121-0184", "status": code.status(), "code": code,
             "title": code.title(Lang::En), "detail": code.cause(Lang::En),
         });
-        if [429, 503].contains(&code.status()) {
+        if [429, 503].contains(&code.status()) && *code != Code::Quarantined {
             payload["retry_after_ms"] = json!(1_000);
         }
         json!({ "name": code.to_string(), "summary": code.remedy(Lang::En), "payload": payload })
@@ -272,24 +276,28 @@ fn device_codes() -> impl Iterator<Item = &'static Code> {
     Code::ALL.iter().filter(|code| matches!(code.number(), 1_000..3_000 | 9_000..))
 }
 
-fn operation(op: &str, about: &str) -> Value {
-    let kind = if ["scan", "quote", "wallet"].contains(&op) {
-        "A read: it changes nothing, and its answer is given again only as long as it is in memory."
-    } else {
-        "A write: durable before the reply, and its answer is given again for weeks, across restarts."
+fn operation(op: Op, about: &str) -> Value {
+    let level = op.as_str();
+    let kind = match op {
+        Op::Scan | Op::Quote | Op::Wallet => {
+            "A read: it changes nothing, and its answer is given again only as long as it is in memory."
+        }
+        Op::Commit | Op::Void | Op::Return | Op::Feedback | Op::Event | Op::Enroll => {
+            "A write: durable before the reply, and its answer is given again for weeks, across restarts."
+        }
     };
     json!({
         "action": "receive",
-        "title": op,
+        "title": level,
         "summary": about,
         "description": kind,
-        "channel": { "$ref": format!("#/channels/{op}Request") },
-        "messages": [{ "$ref": format!("#/channels/{op}Request/messages/{op}Request") }],
+        "channel": { "$ref": format!("#/channels/{level}Request") },
+        "messages": [{ "$ref": format!("#/channels/{level}Request/messages/{level}Request") }],
         "bindings": qos(false),
         "reply": {
             "channel": { "$ref": "#/channels/reply" },
             "messages": [
-                { "$ref": format!("#/channels/reply/messages/{op}Reply") },
+                { "$ref": format!("#/channels/reply/messages/{level}Reply") },
                 { "$ref": "#/channels/reply/messages/problem" },
             ],
         },
@@ -306,7 +314,7 @@ fn other_channels() -> Map<String, Value> {
             messages.iter().map(|name| (name.clone(), reference("messages", name))).collect();
         json!({ "address": format!("{ROOT}/{address}"), "title": title, "parameters": parameters(names), "messages": messages })
     };
-    let mut replies: Vec<String> = OPERATIONS.iter().map(|op| format!("{op}Reply")).collect();
+    let mut replies: Vec<String> = Op::ALL.iter().map(|op| format!("{}Reply", op.as_str())).collect();
     replies.push("problem".to_owned());
     [
         (

@@ -40,6 +40,7 @@ use crate::engine::input::{Body, Digest, Request};
 use crate::engine::reply::Refusal;
 use crate::limits;
 
+use super::topic::Op;
 use check::{Checked, Sender};
 use document::Node;
 use fault::{At, Fault};
@@ -47,10 +48,6 @@ pub use reply::{Addressed, encode};
 
 /// Version of the contract.
 pub const VERSION: u8 = 1;
-
-/// The operations of the contract, as the last level of a request topic.
-pub const OPERATIONS: [&str; 9] =
-    ["scan", "quote", "commit", "void", "return", "feedback", "event", "enroll", "wallet"];
 
 /// In which of two notations a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,20 +190,20 @@ fn request_of(
         None => return Err(At::top("id").fault(Code::MalformedPayload, "is missing")),
     };
     let sender = Sender { device, chain, at: None };
+    let Some(op) = Op::from_level(op) else {
+        let reason = format!("the topic ends in none of {}", Op::ALL.map(Op::as_str).join(", "));
+        return Err(Fault::new(Code::UnknownOperation, reason));
+    };
     let (at, body) = match op {
-        "scan" => body::<request::ScanData<'_>>(document, sender)?,
-        "quote" => body::<request::QuoteData<'_>>(document, sender)?,
-        "commit" => body::<request::CommitData<'_>>(document, sender)?,
-        "void" => body::<request::VoidData<'_>>(document, sender)?,
-        "return" => body::<request::ReturnData<'_>>(document, sender)?,
-        "feedback" => body::<request::FeedbackData<'_>>(document, sender)?,
-        "event" => body::<request::EventData<'_>>(document, sender)?,
-        "enroll" => body::<request::EnrollData<'_>>(document, sender)?,
-        "wallet" => body::<request::WalletData<'_>>(document, sender)?,
-        _ => {
-            let reason = format!("the topic ends in none of {}", OPERATIONS.join(", "));
-            return Err(Fault::new(Code::UnknownOperation, reason));
-        }
+        Op::Scan => body::<request::ScanData<'_>>(document, sender)?,
+        Op::Quote => body::<request::QuoteData<'_>>(document, sender)?,
+        Op::Commit => body::<request::CommitData<'_>>(document, sender)?,
+        Op::Void => body::<request::VoidData<'_>>(document, sender)?,
+        Op::Return => body::<request::ReturnData<'_>>(document, sender)?,
+        Op::Feedback => body::<request::FeedbackData<'_>>(document, sender)?,
+        Op::Event => body::<request::EventData<'_>>(document, sender)?,
+        Op::Enroll => body::<request::EnrollData<'_>>(document, sender)?,
+        Op::Wallet => body::<request::WalletData<'_>>(document, sender)?,
     };
     Ok((id, at, body))
 }

@@ -11,7 +11,7 @@ use crate::domain::calendar::{MonthDay, UnixMs};
 use crate::domain::ids::{BundleRef, DeviceId, LineId, MemberId, QuoteId, RequestId, Seq, Sku, Tag, Zone};
 use crate::domain::member::{Consent, Profile, TokenHash};
 use crate::domain::text::Lang;
-use crate::pricing::model::Channel;
+pub use crate::pricing::model::Channel;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use crate::devices::topic::Op;
+
 /// An example of a message.
 pub(super) struct Example {
     pub(super) name: &'static str,
@@ -36,10 +38,10 @@ fn sale() -> Value {
 }
 
 /// Examples of the requests of an operation.
-pub(super) fn requests(op: &str) -> Vec<Example> {
+pub(super) fn requests(op: Op) -> Vec<Example> {
     let card = json!({ "kind": "card", "value": "2990000012345" });
     match op {
-        "scan" => vec![
+        Op::Scan => vec![
             example(
                 "card",
                 "a member shows a card at the entrance",
@@ -57,7 +59,7 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 ),
             ),
         ],
-        "quote" => vec![
+        Op::Quote => vec![
             example(
                 "coupon",
                 "two boxes of tea and weighed apples, for a member with a coupon",
@@ -80,7 +82,7 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 ),
             ),
         ],
-        "commit" => vec![
+        Op::Commit => vec![
             example(
                 "quoted",
                 "the quote was paid with a phone wallet",
@@ -126,12 +128,12 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 ),
             ),
         ],
-        "void" => vec![example(
+        Op::Void => vec![example(
             "void",
             "the sale just made did not happen",
             request("till-01-20261121-0191", json!({ "transaction": sale() })),
         )],
-        "return" => vec![example(
+        Op::Return => vec![example(
             "other_till",
             "one box of tea comes back, to another till than it was bought at",
             request(
@@ -142,7 +144,7 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        "feedback" => vec![example(
+        Op::Feedback => vec![example(
             "feedback",
             "a smiley at the exit, with a word",
             request(
@@ -152,7 +154,7 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        "event" => vec![
+        Op::Event => vec![
             example(
                 "shelf",
                 "a tea box was lifted from the shelf",
@@ -170,7 +172,7 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 ),
             ),
         ],
-        "enroll" => vec![example(
+        Op::Enroll => vec![example(
             "enroll",
             "a shopper joins at the till",
             request(
@@ -180,12 +182,11 @@ pub(super) fn requests(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        "wallet" => vec![example(
+        Op::Wallet => vec![example(
             "wallet",
             "what does this member hold?",
             request("kiosk-1-20261121-0008", json!({ "member": card })),
         )],
-        _ => Vec::new(),
     }
 }
 
@@ -226,11 +227,11 @@ fn with(mut to: Value, more: Value) -> Value {
 }
 
 /// Examples of the replies to an operation.
-pub(super) fn replies(op: &str) -> Vec<Example> {
+pub(super) fn replies(op: Op) -> Vec<Example> {
     let issued = json!({ "code": "NEXT-7K2M", "promotion": "next-visit", "title": "5 yuan off your next visit", "expires": "2026-12-21T15:59:59.999Z" });
     let key = json!({ "device": "till-01", "business_day": "2026-11-21", "seq": 184 });
     match op {
-        "scan" => vec![
+        Op::Scan => vec![
             example(
                 "known",
                 "a gold member, and what is open to her",
@@ -256,7 +257,7 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 ),
             ),
         ],
-        "quote" => vec![example(
+        Op::Quote => vec![example(
             "coupon",
             "10 % off, and a hint: a third box of tea would pay",
             reply(
@@ -264,14 +265,14 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 with(figures(), json!({ "quote": "q-41-17", "expires": "2026-11-21T10:36:07.000Z" })),
             ),
         )],
-        "commit" => {
+        Op::Commit => {
             let receipt = with(
                 figures(),
                 json!({
                     "decision": "1-90417", "transaction": key, "member": "m-000481",
                     "units": [
-                        { "line": "1", "sku": "6901234567892", "shares": [{ "qty": 2, "net": 1125, "discounts": [{ "promotion": "save-10", "amount": 125 }], "points": 11 }] },
-                        { "line": "2", "sku": "2100017", "shares": [{ "qty": 1, "net": 1075, "discounts": [{ "promotion": "save-10", "amount": 119 }], "points": 11 }] }
+                        { "line": "1", "sku": "6901234567892", "shares": [{ "qty": 2, "net": 1125, "discounts": [{ "promotion": "save-10", "amount": 125 }], "points": 11, "points_spent": 0 }] },
+                        { "line": "2", "sku": "2100017", "shares": [{ "qty": 1, "net": 1075, "discounts": [{ "promotion": "save-10", "amount": 119 }], "points": 11, "points_spent": 0 }] }
                     ],
                     "points_ledger": [{ "reason": "earn", "points": 33 }],
                     "coupons_burned": ["SAVE-10"], "coupons_issued": [issued],
@@ -298,7 +299,7 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 ),
             ]
         }
-        "void" => vec![example(
+        Op::Void => vec![example(
             "void",
             "everything is given back",
             reply(
@@ -311,7 +312,7 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        "return" => vec![example(
+        Op::Return => vec![example(
             "part",
             "one of two boxes, at what was paid for it",
             reply(
@@ -324,18 +325,18 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        "feedback" => {
+        Op::Feedback => {
             vec![example("noted", "kept", reply("kiosk-1-20261121-0311", json!({ "decision": "1-90431" })))]
         }
-        "event" => {
+        Op::Event => {
             vec![example("noted", "kept", reply("shelf-7-00001201", json!({ "decision": "1-90440" })))]
         }
-        "enroll" => vec![example(
+        Op::Enroll => vec![example(
             "enrolled",
             "a member from now on, with or without a line to head office",
             reply("till-01-20261121-0195", json!({ "member": "s01-1-90433", "decision": "1-90433" })),
         )],
-        "wallet" => vec![example(
+        Op::Wallet => vec![example(
             "held",
             "one coupon for the next visit",
             reply(
@@ -345,7 +346,6 @@ pub(super) fn replies(op: &str) -> Vec<Example> {
                 }),
             ),
         )],
-        _ => Vec::new(),
     }
 }
 

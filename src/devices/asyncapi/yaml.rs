@@ -60,7 +60,7 @@ fn ordered(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
 fn mapping(out: &mut String, map: &Map<String, Value>, indent: usize) {
     for (key, value) in ordered(map) {
         margin(out, indent);
-        out.push_str(&scalar(key));
+        out.push_str(&if key == "$ref" { key.clone() } else { scalar(key) });
         out.push(':');
         match value {
             Value::Object(inner) if key == "payload" && !inner.contains_key("$ref") => {

@@ -19,7 +19,7 @@ use super::{Format, VERSION};
 
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "{D}Reply")]
+#[schemars(rename = "{D}Envelope")]
 pub struct Success<D> {
     /// Version of the contract: 1.
     pub v: u8,

@@ -13,8 +13,8 @@ use crate::domain::basket::TenderKind;
 use crate::domain::calendar::{Day, MonthDay};
 use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone};
 use crate::domain::member::{Consent, TokenKind};
+use crate::engine::input::Channel;
 use crate::limits;
-use crate::pricing::model::Channel;
 
 /// An instant on the wire: RFC 3339 with an offset. Only its schema; the text becomes a `UnixMs` when it is checked.
 pub struct Instant;

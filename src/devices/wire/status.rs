@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::devices::topic::Op;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Epoch, StoreId};
@@ -16,7 +17,7 @@ use super::check::time;
 use super::document::read;
 use super::fault::{At, Fault};
 use super::request::Instant;
-use super::{Format, OPERATIONS, VERSION};
+use super::{Format, VERSION};
 
 /// How the daemon is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -92,7 +93,7 @@ impl EngineStatus {
             content_types: [Format::Json, Format::MessagePack]
                 .map(|format| format.content_type().to_owned())
                 .into(),
-            operations: OPERATIONS.map(str::to_owned).into(),
+            operations: Op::ALL.map(|op| op.as_str().to_owned()).into(),
             bundle: None,
             limits: RequestLimits {
                 payload_bytes: limits::WIRE_PAYLOAD_BYTES_MAX as u64,
