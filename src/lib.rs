@@ -1,4 +1,34 @@
-//! THE MAP.
+//! THE MAP. aisled is the daemon on the box in every shop: it decides offers and prices for the shop's kiosks and tills,
+//! remembers what was decided, and tells head office when it can.
+//!
+//! ```text
+//! kiosks, tills --MQTT--> devices::link --> devices::wire --Input--> +--------+
+//! head office  --bundle, members--> upstream --Command-------------> | daemon |--> engine.needs, engine.handle --> Entry   pure
+//! shell        --control socket------------------------------------> |one loop|
+//!                                                                    +---+----+
+//!     1. storage::store appends the group to the journal, one sync        the shop's one truth
+//!     2. devices publish the replies                                      only now
+//!     3. the sled tables follow; upstream sends the journal on            views of it
+//! ```
+//!
+//! # Where does a new thing go?
+//! - a promotion kind: a variant of `pricing::model::Benefit`, what it gives in `pricing/benefits.rs`, its faults in
+//!   `pricing/check.rs`, a text table in `tests/pricing/`
+//! - a request: its shape in `devices/wire/request.rs`, a variant of `engine::input::Body`, a file beside `engine/sale.rs`,
+//!   its reply in `engine::reply`; `config/asyncapi.yaml` is generated
+//! - a table: a variant of `engine::decision::{Key, Record}` and the next tree number in `storage::tables`
+//! - an error: a line in `domain::code`, in both languages; a bound: a line in `limits`
+//! - a verb: a file in `cli` and a line in `main.rs`
+//! - a field of the bundle: `bundle::document`; its check in `bundle/check.rs`; `config/schema/` is generated
+//!
+//! # Rooms, from pure to worldly (arrows: `tests/tidy.rs`)
+//! `domain` nouns of the shop · `limits` every bound · `pricing` promotions · `shopper` segments · `bundle` rules, signed ·
+//! `engine` decides · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
+//! `clock`, `config` · `daemon` the one loop · `cli` a file per verb
+//!
+//! # Deliberately absent
+//! No float near money. No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
+//! a promotion is data. No copy of the journal for sending or auditing. No lock around the engine: one thread owns it.
 
 pub mod bundle;
 pub mod cli;

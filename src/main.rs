@@ -117,7 +117,9 @@ fn bundle_surroundings(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::CommandFactory;
+
+    use super::Cli;
 
     #[test]
     fn are_the_arguments_well_formed() {

@@ -49,13 +49,42 @@ const ROOMS: &[Room] = &[
     Room::shell("config", &["domain", "limits"]),
     Room { is_integer: true, ..Room::pure("pricing", &["domain", "limits"]) },
     Room::pure("shopper", &["domain", "limits"]),
-    Room::pure("bundle", &["domain", "pricing::model", "shopper::model", "limits"]),
+    // A bundle that is ready to be asked holds the compiled book and segments, nothing else of those rooms.
+    Room::pure(
+        "bundle",
+        &[
+            "domain",
+            "pricing::model",
+            "pricing::Book",
+            "pricing::BookRules",
+            "pricing::CouponRule",
+            "shopper::segment",
+            "limits",
+        ],
+    ),
     Room::pure("engine", &["domain", "pricing", "shopper", "bundle", "limits"]),
     // A decision holds the input it answers.
     Room::shell("storage", &["domain", "engine::decision", "engine::input", "bundle", "limits"]),
     Room::shell("devices", &["domain", "engine::input", "engine::reply", "config", "limits"]),
-    Room::shell("upstream", &["domain", "bundle", "config", "limits", "storage::journal"]),
-    Room::shell("hub", &["domain", "bundle", "upstream::wire", "limits"]),
+    // What goes up is the engine's entry, what comes down its input: both ends read the same types. Their shells take
+    // the clock as an argument.
+    Room::shell(
+        "upstream",
+        &["domain", "bundle", "config", "limits", "clock", "engine::input", "storage::journal"],
+    ),
+    Room::shell(
+        "hub",
+        &[
+            "domain",
+            "bundle",
+            "upstream::wire",
+            "limits",
+            "clock",
+            "engine::decision",
+            "engine::input",
+            "engine::reply",
+        ],
+    ),
     Room::shell("console", &["config"]),
     Room {
         never: &["tokio"],
