@@ -219,6 +219,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         Identity { store: identity.store.clone(), epoch: identity.epoch, secret: identity.secret, started };
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
+    let waiting = shelf.take(engine.bundle().map(|bundle| &bundle.reference));
 
     let (broker, link_config) =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
@@ -242,6 +243,9 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         fed: Seq(0),
         present: Default::default(),
     };
+    if let Some(bundle) = waiting {
+        shop.command(Command::Bundle(bundle))?;
+    }
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
     }

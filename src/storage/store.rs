@@ -2,7 +2,8 @@
 //!
 //! Three threads share the work, each the only one to do it:
 //! the caller (daemon's loop) decides and loads · `commit` appends groups to the journal and syncs · `tables` follows.
-//! A group is whatever waits when the last sync returns. Reads see the overlay (decided, not yet in the tables) first,
+//! A group is whatever waits when the last sync returns. The tables follow `TABLES_FOLLOW_MS` after the first decision
+//! they lack, at once after a bundle became active or a batch has gathered. Reads see the overlay (decided, not yet in the tables) first,
 //! then the tables; a whole decision comes from the overlay while it is not durable, from the journal after.
 //!
 //! Invariants: a decision's place in the journal is the `seq` the engine gave it; `Progress::Durable` is told only after
@@ -15,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -120,11 +121,20 @@ impl Store {
         let tell: Arc<dyn Fn(Progress) + Send + Sync> = Arc::from(options.tell);
         let (to_commit, committing) = sync_channel(limits::COMMIT_QUEUE_MAX);
         let (to_tables, following) = sync_channel(limits::TABLES_BEHIND_DECISIONS_MAX);
-        let committer =
-            Committer { journal, queue: committing, to_tables, durable: durable.clone(), tell: tell.clone() };
+        let (hurry, hurried) = sync_channel(1);
+        let committer = Committer {
+            journal,
+            queue: committing,
+            to_tables,
+            hurry,
+            sent: 0,
+            durable: durable.clone(),
+            tell: tell.clone(),
+        };
         let follower = Follower {
             tables: tables.clone(),
             queue: following,
+            hurry: hurried,
             followed: followed.clone(),
             roll: options.roll,
             tell,
@@ -297,6 +307,8 @@ struct Committer {
     journal: Journal,
     queue: Receiver<Arc<Entry>>,
     to_tables: SyncSender<Arc<Entry>>,
+    hurry: SyncSender<()>,
+    sent: usize,
     durable: Arc<AtomicU64>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
 }
@@ -315,10 +327,17 @@ impl Committer {
                 (self.tell)(Progress::Failed(error.to_string()));
                 return;
             }
+            let is_urgent = group.iter().any(|entry| matches!(entry.input, Input::Activate(_)));
+            self.sent += group.len();
             for entry in group.drain(..) {
                 if self.to_tables.send(entry).is_err() {
                     return;
                 }
+            }
+            if is_urgent || self.sent >= limits::TABLES_BATCH_DECISIONS {
+                self.sent = 0;
+                // Full means that the tables were told already.
+                self.hurry.try_send(()).ok();
             }
         }
     }
@@ -343,6 +362,7 @@ impl Committer {
 struct Follower {
     tables: Tables,
     queue: Receiver<Arc<Entry>>,
+    hurry: Receiver<()>,
     followed: Arc<AtomicU64>,
     roll: Box<dyn Roll>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
@@ -353,23 +373,13 @@ struct Follower {
 impl Follower {
     fn run(mut self) {
         while let Ok(first) = self.queue.recv() {
+            // However it ends: told to hurry, waited long enough, or the commit thread is gone.
+            self.hurry.recv_timeout(Duration::from_millis(limits::TABLES_FOLLOW_MS)).ok();
             let mut pending = vec![first];
-            let closed = loop {
-                if pending.len() >= limits::TABLES_BATCH_DECISIONS {
-                    break false;
-                }
-                match self.queue.recv_timeout(Duration::from_millis(limits::TABLES_FOLLOW_MS)) {
-                    Ok(entry) => pending.push(entry),
-                    Err(RecvTimeoutError::Timeout) => break false,
-                    Err(RecvTimeoutError::Disconnected) => break true,
-                }
-            };
+            pending.extend(self.queue.try_iter().take(limits::TABLES_BEHIND_DECISIONS_MAX));
             if let Err(fault) = self.follow(&pending) {
                 tracing::error!(%fault, "the tables failed; they are rebuilt from the journal at the next start");
                 (self.tell)(Progress::Failed(fault.to_string()));
-                return;
-            }
-            if closed {
                 return;
             }
         }

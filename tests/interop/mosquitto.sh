@@ -4,8 +4,7 @@
 # usage: mosquitto.sh COMMAND [ARGUMENT...]
 #
 # Starts a Mosquitto on a free port, then COMMAND, which must answer requests of store s01 there: it finds the broker in
-# AISLED_BROKER_HOST, AISLED_BROKER_PORT, AISLED_BROKER_USER and AISLED_BROKER_PASSWORD. Then tills ask, with mosquitto_rr,
-# mosquitto_pub/_sub in both protocol versions, and with paho. Needs Debian's mosquitto and mosquitto-clients, paho-mqtt from PyPI.
+# AISLED_BROKER_HOST, AISLED_BROKER_PORT, AISLED_BROKER_USER and AISLED_BROKER_PASSWORD. Then clients.sh asks.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,7 +34,7 @@ pattern read $root/dev/%u/evt/+
 pattern read $root/svc/engine/status
 ACL
 touch "$dir/passwords"
-for user in _engine till-1 till-2; do mosquitto_passwd -b "$dir/passwords" "$user" "secret-$user"; done
+for user in _engine till-1 till-2 till-3; do mosquitto_passwd -b "$dir/passwords" "$user" "secret-$user"; done
 chmod 644 "$dir/passwords" "$dir/acl"
 chmod 755 "$dir"
 cat > "$dir/mosquitto.conf" <<CONF
@@ -60,10 +59,6 @@ until_true() { # until_true COMMAND...: asks again until it holds, at most 20 s
 }
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$port"); }
 
-client() { # client DEVICE VERSION: the options that both mosquitto clients share
-  echo -p "$port" -u "$1" -P "secret-$1" -V "$2" -q 1
-}
-
 export AISLED_BROKER_HOST=127.0.0.1 AISLED_BROKER_PORT=$port AISLED_BROKER_USER=_engine AISLED_BROKER_PASSWORD=secret-_engine
 "$@" > "$dir/command.log" 2>&1 &
 children+=($!)
@@ -75,24 +70,4 @@ fail() {
 }
 
 until_true listens || fail "Mosquitto does not listen"
-# The first answer may take until the command is up.
-request='{"v":1,"id":"interop-mosquitto-rr","data":{"token":{"kind":"card","value":"none"}}}'
-asks() {
-  # shellcheck disable=SC2046
-  mosquitto_rr $(client till-1 5) -t "$root/dev/till-1/req/scan" -e "$root/dev/till-1/rep/rr" -m "$request" -W 1 > "$dir/rr"
-}
-until_true asks || fail "mosquitto_rr was not answered"
-echo "ok mosquitto_rr: $(head -c 200 "$dir/rr")"
-
-# MQTT 3.1.1: subscribe and publish are two programs; with -d the subscriber writes a line when its SUBACK is in.
-# shellcheck disable=SC2046
-stdbuf -oL mosquitto_sub $(client till-1 311) -d -t "$root/dev/till-1/rep/v3" -C 1 -W 20 > "$dir/sub" &
-subscriber=$!
-children+=($subscriber)
-until_true grep -q Subscribed "$dir/sub" || fail "no SUBACK for MQTT 3.1.1"
-# shellcheck disable=SC2046
-mosquitto_pub $(client till-1 311) -t "$root/dev/till-1/req/scan" -m "${request/rr/v3}"
-wait "$subscriber" || fail "MQTT 3.1.1 was not answered"
-echo "ok MQTT 3.1.1: $(grep '^{' "$dir/sub" | head -c 200)"
-
-python3 "$here/paho_client.py" 127.0.0.1 "$port" s01 till-1 till-2 secret- || fail "paho"
+"$here/clients.sh" "$port" || fail "the clients"
