@@ -9,7 +9,9 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod explain;
+pub mod hub;
 pub mod journey;
+pub mod outbox;
 pub mod run;
 pub mod tills;
 

@@ -328,6 +328,48 @@ codes! {
         cause: "the journal holds an intact decision that this version cannot read", "日志中有本版本无法读取的完整决策",
         remedy: "install the newer version again; a downgrade is not supported", "重新安装较新的版本；不支持降级";
 
+    HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
+        cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",
+        remedy: "check the shop's line and head_office.url; selling goes on meanwhile", "检查门店线路与 head_office.url；期间销售不受影响";
+    HeadOfficeNoLine = 6002, 503, "no connection to head office", "无法连接总部",
+        cause: "the connection to head office's broker is refused, broken or unanswered", "与总部消息服务器的连接被拒绝、中断或无应答",
+        remedy: "check line and firewall, then whether head office's broker runs", "检查线路与防火墙，再确认总部消息服务器是否运行";
+    HeadOfficeCertificate = 6003, 503, "head office's certificate is refused", "总部证书不被接受",
+        cause: "the certificate is not signed by the configured authority, or is for another name", "证书不是由所配置的机构签发，或名称不符",
+        remedy: "compare the authority configured here with head office's certificate", "核对本机配置的签发机构与总部证书";
+    HeadOfficeClock = 6004, 503, "this clock and head office's differ", "本机时钟与总部不一致",
+        cause: "a certificate is not valid at this box's time, or the two clocks are minutes apart", "按本机时间证书无效，或两边时钟相差数分钟",
+        remedy: "set this box's clock first; if it is right, renew the certificate", "先校准本机时钟；若时钟正确则更新证书";
+    HeadOfficeRefuses = 6005, 503, "head office's broker refuses the connection", "总部消息服务器拒绝连接",
+        cause: "the broker is full, stopping, or does not speak MQTT 5", "消息服务器已满、正在停止或不支持 MQTT 5",
+        remedy: "the detail names its reason; ask whoever runs head office's broker", "detail 给出原因；联系总部消息服务器管理员";
+    HeadOfficeLogin = 6006, 503, "head office refuses this shop's login", "总部拒绝本店的登录",
+        cause: "user name or password is wrong, or the shop may not hear its own topics", "用户名或密码错误，或无权订阅本店主题",
+        remedy: "check head_office.username and its password; the user name is the store id", "检查 head_office.username 与密码；用户名即门店编号";
+    HeadOfficeSilent = 6007, 503, "head office does not answer", "总部没有应答",
+        cause: "the broker is there, and the service behind it does not acknowledge", "消息服务器在线，但其后的服务没有确认",
+        remedy: "look at head office's service; `aisled outbox status` names an entry it stumbles over", "检查总部服务；aisled outbox status 会指出卡住的记录";
+    HeadOfficeContradicts = 6008, 503, "head office contradicts itself or this shop", "总部信息矛盾",
+        cause: "it answers as an older incarnation, or has more of this journal than this box", "总部以更早的版本应答，或持有比本机更多的日志",
+        remedy: "was head office restored, or this box copied? a copied or spare box needs a new epoch", "确认总部是否恢复过备份、本机是否为复制品；复制或备用机需要新的 epoch";
+    OutboxUnreadable = 6009, 503, "the journal cannot be read for sending", "无法读取待发送的日志",
+        cause: "an entry that is due to head office does not read from this box's journal", "应发送给总部的记录无法从日志读取",
+        remedy: "see the storage error in the log; selling goes on, and so do the entries before it", "查看日志中的存储错误；销售与之前的记录不受影响";
+    HubData = 6101, 503, "head office's data cannot be used", "总部数据不可用",
+        cause: "a file of head office's data cannot be read or written, or is of another format", "总部数据文件无法读写或格式不符",
+        remedy: "the message names the file and what the system said", "按消息中的文件与系统提示处理";
+    HubRunning = 6102, 503, "head office runs already", "总部服务已在运行",
+        cause: "another head office holds this data directory", "另一总部进程占用该数据目录",
+        remedy: "stop it, or give this one a directory of its own", "停止它，或使用另一个目录";
+    HubListen = 6103, 503, "head office cannot listen", "总部服务无法监听",
+        cause: "the address is taken or not of this machine, or it is beyond loopback without a password", "地址被占用或不属于本机，或对外监听而未设密码",
+        remedy: "choose another address, or give a password file", "更换地址，或提供密码文件";
+    HubBundle = 6104, 503, "the bundle to offer cannot be read", "无法读取要发布的规则包",
+        cause: "the file is missing, empty, too large, or not a packed bundle", "文件缺失、为空、过大或不是规则包",
+        remedy: "make it with aisled bundle sign", "使用 aisled bundle sign 生成";
+    HubEnded = 6105, 503, "head office ended", "总部服务已结束",
+        cause: "its broker or its writer stopped", "其消息服务器或写入线程停止",
+        remedy: "the message says why; start it again, shops send what is missing", "按消息处理后重新启动，门店会补发";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";

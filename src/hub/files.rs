@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/hub.json                    format, incarnation, whether this directory is a backup copy
+//! <data>/backup.json                 how far the backup reaches, for people
 //! <data>/lock                        held by the running head office
 //! <data>/stores/<store>/<epoch>.log  [magic 16][base u64][epoch u64] then frames [length u32][CRC32C u32][body]
 //! <data>/stores/<store>/quarantine.log  frames of what came under a taken key
@@ -77,7 +78,13 @@ struct Meta {
     format: u32,
     incarnation: u64,
     copy: bool,
+    /// Whether durable means "in the backup" here, and not merely "on disk".
+    #[serde(default)]
+    backup: bool,
 }
+
+/// `backup.json`: through where the backup holds each line, by "<store>/<epoch>". For people; may be behind.
+type Covered = BTreeMap<String, Seq>;
 
 /// What a shop last said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +128,7 @@ pub struct Files {
     dir: PathBuf,
     /// Held as long as this lives.
     _lock: File,
+    backup_follows: bool,
     logs: BTreeMap<(StoreId, Epoch), Log>,
     quarantines: BTreeMap<StoreId, Log>,
     dirty_dirs: BTreeSet<PathBuf>,
@@ -160,8 +168,8 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<(), FilesError> {
     }
 }
 
-fn write_meta(dir: &Path, incarnation: u64, copy: bool) -> Result<(), FilesError> {
-    let meta = Meta { format: FORMAT, incarnation, copy };
+fn write_meta(dir: &Path, incarnation: u64, (copy, backup): (bool, bool)) -> Result<(), FilesError> {
+    let meta = Meta { format: FORMAT, incarnation, copy, backup };
     let text = serde_json::to_vec(&meta).expect("three plain fields");
     replace(&dir.join("hub.json"), &text, true)
 }
@@ -302,10 +310,10 @@ fn load(
                     if !loaded.ledger.replay(&store, epoch, &record) {
                         return false;
                     }
-                    if let Record::Entry { seq, bytes, .. } = &record {
-                        if !loaded.fold.entry(&store, *seq, bytes) {
-                            loaded.ledger.park(&store, epoch, *seq);
-                        }
+                    if let Record::Entry { seq, bytes, .. } = &record
+                        && !loaded.fold.entry(&store, *seq, bytes)
+                    {
+                        loaded.ledger.park(&store, epoch, *seq);
                     }
                     true
                 };
@@ -361,7 +369,18 @@ pub fn inspect(dir: &Path) -> Result<Loaded, FilesError> {
         path: dir.join("hub.json"),
         cause: io::ErrorKind::NotFound.into(),
     })?;
-    load(dir, meta.incarnation, None)
+    let mut loaded = load(dir, meta.incarnation, None)?;
+    let text = fs::read(dir.join("backup.json")).unwrap_or_default();
+    let covered: Covered = serde_json::from_slice(&text).unwrap_or_default();
+    let stores: Vec<StoreId> = loaded.ledger.stores().cloned().collect();
+    for store in stores {
+        for line in loaded.ledger.lines(&store) {
+            let through = covered.get(&format!("{store}/{}", line.epoch.0)).copied();
+            let through = if meta.backup { through.unwrap_or_default() } else { line.applied_through };
+            loaded.ledger.covered(&store, line.epoch, through);
+        }
+    }
+    Ok(loaded)
 }
 
 impl Files {
@@ -373,9 +392,14 @@ impl Files {
         let lock = lock.map_err(at("open", &lock_path))?;
         let exclusive = rustix::fs::FlockOperation::NonBlockingLockExclusive;
         rustix::fs::flock(&lock, exclusive).map_err(|_| FilesError::Locked(dir.to_owned()))?;
-        let meta = read_meta(dir)?.unwrap_or(Meta { format: FORMAT, incarnation: 1, copy: false });
+        let meta = read_meta(dir)?.unwrap_or(Meta {
+            format: FORMAT,
+            incarnation: 1,
+            copy: false,
+            backup: backup_follows,
+        });
         let incarnation = meta.incarnation + u64::from(meta.copy);
-        write_meta(dir, incarnation, false)?;
+        write_meta(dir, incarnation, (false, backup_follows))?;
         let mut logs = BTreeMap::new();
         let mut loaded = load(dir, incarnation, Some(&mut logs))?;
         if !backup_follows || meta.copy {
@@ -386,6 +410,7 @@ impl Files {
         let files = Files {
             dir: dir.to_owned(),
             _lock: lock,
+            backup_follows,
             logs,
             quarantines: BTreeMap::new(),
             dirty_dirs: BTreeSet::new(),
@@ -471,7 +496,7 @@ impl Files {
 
     /// Head office is another incarnation from now on.
     pub fn renewed(&self, incarnation: u64) -> Result<(), FilesError> {
-        write_meta(&self.dir, incarnation, false)
+        write_meta(&self.dir, incarnation, (false, self.backup_follows))
     }
 
     /// Keeps a hello for people; may be lost.
@@ -479,6 +504,17 @@ impl Files {
         let path = self.store_dir(store)?.join("seen.json");
         let text = serde_json::to_vec(seen).expect("plain fields");
         replace(&path, &text, false)
+    }
+
+    /// Keeps for people how far the backup reaches; may be lost.
+    pub fn note_backup(&self, ledger: &Ledger) -> Result<(), FilesError> {
+        let mut covered = Covered::new();
+        for store in ledger.stores() {
+            let lines = ledger.lines(store).into_iter();
+            covered.extend(lines.map(|line| (format!("{store}/{}", line.epoch.0), line.durable_through)));
+        }
+        let text = serde_json::to_vec(&covered).expect("text keys and numbers");
+        replace(&self.dir.join("backup.json"), &text, false)
     }
 
     /// Copies to `to` what it lacks of the committed logs, durably; returns the lines that it covers.
@@ -513,7 +549,7 @@ impl Files {
             }
             self.backed.insert(path, log.len);
         }
-        write_meta(to, incarnation, true)?;
+        write_meta(to, incarnation, (true, true))?;
         Ok(self.logs.keys().cloned().collect())
     }
 }

@@ -8,7 +8,7 @@
 //!   that the shop declares gone are recorded as such and counted.
 //! - The same key with another hash is a conflict for the quarantine and changes nothing.
 //! - A new epoch begins at 1 (a spare box), or where an older epoch of the same store ends (a journal that goes on).
-//! - `durable_through` rises only by `backed_up`. The incarnation never goes down, and rises when a shop knows more of
+//! - `durable_through` rises only by `covered`. The incarnation never goes down, and rises when a shop knows more of
 //!   this head office than it does itself: then it was restored from a copy and nobody told it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -341,10 +341,15 @@ impl Ledger {
         }
     }
 
-    /// Everything applied is in the backup now, for these lines.
+    /// Everything applied on this line is in the backup now.
     pub fn backed_up(&mut self, store: &StoreId, epoch: Epoch) {
+        self.covered(store, epoch, Seq(u64::MAX));
+    }
+
+    /// What is applied on this line is in the backup through here.
+    pub fn covered(&mut self, store: &StoreId, epoch: Epoch, through: Seq) {
         if let Some(line) = self.stores.get_mut(store).and_then(|lines| lines.get_mut(&epoch)) {
-            line.durable_through = Seq(line.next().0 - 1);
+            line.durable_through = line.durable_through.max(through.min(Seq(line.next().0 - 1)));
         }
     }
 }

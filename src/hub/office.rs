@@ -279,10 +279,10 @@ impl Office {
             *self.duplicates.entry(store.clone()).or_default() += outcome.duplicates;
         }
         for record in &outcome.records {
-            if let Record::Entry { seq, bytes, .. } = record {
-                if !self.fold.entry(&store, *seq, bytes) {
-                    self.ledger.park(&store, batch.epoch, *seq);
-                }
+            if let Record::Entry { seq, bytes, .. } = record
+                && !self.fold.entry(&store, *seq, bytes)
+            {
+                self.ledger.park(&store, batch.epoch, *seq);
             }
         }
         if let (false, Some(base)) = (outcome.records.is_empty(), self.ledger.base(&store, batch.epoch)) {
@@ -331,6 +331,7 @@ impl Office {
                 answers.push(self.ack(store, epoch, false));
             }
         }
+        self.files.note_backup(&self.ledger)?;
         Ok(answers)
     }
 

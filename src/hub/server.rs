@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::clock::Clock;
+use crate::domain::code::Code;
 use crate::domain::ids::{MemberId, StoreId};
 use crate::limits;
 use crate::upstream::wire::{self, Down, UpKind};
@@ -71,6 +72,19 @@ pub enum HubError {
     Ended(String),
 }
 
+impl HubError {
+    /// The stable code of the error.
+    pub fn code(&self) -> Code {
+        match self {
+            HubError::Files(FilesError::Locked(_)) => Code::HubRunning,
+            HubError::Files(_) => Code::HubData,
+            HubError::Bundle(..) => Code::HubBundle,
+            HubError::Open(_) | HubError::Bind(..) => Code::HubListen,
+            HubError::Ended(_) => Code::HubEnded,
+        }
+    }
+}
+
 impl fmt::Display for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,7 +108,7 @@ impl From<FilesError> for HubError {
 enum Job {
     Frame(StoreId, UpKind, Vec<u8>),
     Members,
-    Backup,
+    Backup(Option<oneshot::Sender<()>>),
     Snapshot(oneshot::Sender<Snapshot>),
     Balance(MemberId, oneshot::Sender<Option<i64>>),
 }
@@ -187,6 +201,12 @@ impl Running {
     pub async fn balance(&self, member: MemberId) -> Result<Option<i64>, HubError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Job::Balance(member, reply), answer).await
+    }
+
+    /// Runs the backup now; shops hear what they may forget.
+    pub async fn back_up(&self) -> Result<(), HubError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Backup(Some(reply)), answer).await
     }
 
     async fn ask<T>(&self, job: Job, answer: oneshot::Receiver<T>) -> Result<T, HubError> {
@@ -299,10 +319,10 @@ async fn ears(
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let topic = std::str::from_utf8(&publish.topic).ok().and_then(wire::parse_up);
-                if let Some((store, kind)) = topic {
-                    if jobs.send(Job::Frame(store, kind, publish.payload.into())).await.is_err() {
-                        return;
-                    }
+                if let Some((store, kind)) = topic
+                    && jobs.send(Job::Frame(store, kind, publish.payload.into())).await.is_err()
+                {
+                    return;
                 }
             }
             Ok(_) => {}
@@ -344,7 +364,7 @@ async fn reminders(jobs: mpsc::Sender<Job>, backup: bool) {
     loop {
         let job = tokio::select! {
             _ = members.tick() => Job::Members,
-            _ = backups.tick(), if backup => Job::Backup,
+            _ = backups.tick(), if backup => Job::Backup(None),
         };
         if jobs.send(job).await.is_err() {
             return;
@@ -372,7 +392,8 @@ fn write(
         let mut frames = 0;
         let mut asked = Vec::new();
         let mut balances = Vec::new();
-        let (mut members, mut backup) = (false, false);
+        let mut backups = Vec::new();
+        let mut members = false;
         while let Some(job) = next.take() {
             match job {
                 Job::Frame(store, kind, bytes) => {
@@ -380,7 +401,7 @@ fn write(
                     frames += 1;
                 }
                 Job::Members => members = true,
-                Job::Backup => backup = true,
+                Job::Backup(reply) => backups.push(reply),
                 Job::Snapshot(reply) => asked.push(reply),
                 Job::Balance(member, reply) => balances.push((member, reply)),
             }
@@ -389,14 +410,17 @@ fn write(
             }
         }
         tell(office.commit()?);
-        if backup {
+        if !backups.is_empty() {
             tell(office.back_up()?);
+            for reply in backups.into_iter().flatten() {
+                // Whoever asked may have gone.
+                let _ = reply.send(());
+            }
         }
         if members {
             tell(office.tell_members(clock.now()));
         }
         for reply in asked {
-            // Whoever asked may have gone.
             let _ = reply.send(office.snapshot());
         }
         for (member, reply) in balances {

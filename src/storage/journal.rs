@@ -245,6 +245,27 @@ impl JournalView {
     pub fn reader(&self, from: Seq) -> Reader {
         Reader::new(self.shared.clone(), from)
     }
+
+    /// A look at a journal that another process may be writing: nothing is changed, cut or set aside. It ends where
+    /// the frames stopped checking when it was made; in a damaged segment it ends before the damage.
+    pub fn look(disk: Arc<dyn Disk>, dir: &Path) -> Result<JournalView> {
+        let mut firsts: Vec<Seq> =
+            disk.list(dir)?.iter().filter_map(|name| segment::first_of_name(name)).collect();
+        firsts.sort();
+        let mut segments = Vec::new();
+        let mut durable = 0;
+        for first in firsts {
+            let path = dir.join(segment::file_name(first));
+            let scan = segment::scan(&*disk.open_read(&path)?, &path, first, None, true)?;
+            if let Some(run) = scan.runs.first() {
+                durable = run.next.0 - 1;
+                segments.push(Segment { first, end: Some(run.to), marks: run.marks.clone() });
+            }
+        }
+        let durable = AtomicU64::new(durable);
+        let segments = Mutex::new(segments);
+        Ok(JournalView { shared: Arc::new(Shared { disk, dir: dir.to_owned(), durable, segments }) })
+    }
 }
 
 /// How many of `group`'s decisions, from the first, fit into one frame. 0 only if the first is too large for any.

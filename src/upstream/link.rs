@@ -246,10 +246,10 @@ struct Reader {
 impl Reader {
     fn run(mut self, mut to_do: mpsc::Receiver<Work>, done: &mpsc::Sender<Done>) {
         while let Some(work) = to_do.blocking_recv() {
-            if let Some(result) = self.work(work) {
-                if done.blocking_send(result).is_err() {
-                    return;
-                }
+            if let Some(result) = self.work(work)
+                && done.blocking_send(result).is_err()
+            {
+                return;
             }
         }
     }

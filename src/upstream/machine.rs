@@ -22,6 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
@@ -64,6 +65,21 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The stable code that explains it.
+    pub fn code(self) -> Code {
+        match self {
+            Trouble::Dns => Code::HeadOfficeNotFound,
+            Trouble::Tcp => Code::HeadOfficeNoLine,
+            Trouble::Tls => Code::HeadOfficeCertificate,
+            Trouble::Clock => Code::HeadOfficeClock,
+            Trouble::Refused => Code::HeadOfficeRefuses,
+            Trouble::Auth => Code::HeadOfficeLogin,
+            Trouble::Silent => Code::HeadOfficeSilent,
+            Trouble::Protocol => Code::HeadOfficeContradicts,
+            Trouble::Journal => Code::OutboxUnreadable,
+        }
+    }
+
     /// Does it mend itself by head office applying something?
     fn is_over_when_heard(self) -> bool {
         !matches!(self, Trouble::Clock | Trouble::Protocol | Trouble::Journal)

@@ -245,12 +245,11 @@ impl World {
 
     /// What the shop hears, with the shop's own mistakes in between.
     fn hear(&mut self, mut frame: Down) {
-        if let (Wrong::NoRewind, Down::State(State { incarnation, standing, .. })) = (self.wrong, &mut frame)
+        let known = self.machine.remembered().applied_through;
+        if let (Wrong::NoRewind, Down::State(State { incarnation: 2.., standing, .. })) =
+            (self.wrong, &mut frame)
         {
-            if *incarnation > 1 {
-                standing.applied_through =
-                    standing.applied_through.max(self.machine.remembered().applied_through);
-            }
+            standing.applied_through = standing.applied_through.max(known);
         }
         self.machine.received(frame, self.now);
         if self.wrong == Wrong::PruneAtApplied {

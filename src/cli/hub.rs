@@ -1,0 +1,152 @@
+//! `aisled hub`: the reference head office, and what it has of each shop.
+//!
+//! Runs in the foreground until a signal; `status` reads the data directory and needs no running head office, so what it
+//! shows of a running one is what was on disk at that moment.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use crate::bundle::packed;
+use crate::clock::SystemClock;
+use crate::domain::calendar::{StoreZone, UnixMs};
+use crate::hub::files::inspect;
+use crate::hub::office::Snapshot;
+use crate::hub::server::{Hub, HubConfig, HubError};
+
+/// Arguments of `hub`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct HubArgs {
+    /// What to do instead of running it
+    #[command(subcommand)]
+    pub verb: Option<HubVerb>,
+    /// Where shops connect
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1884")]
+    pub listen: SocketAddr,
+    /// Where its data is; made if missing
+    #[arg(long, value_name = "DIR", required = true)]
+    pub data: Option<PathBuf>,
+    /// A signed bundle to offer to every shop
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Copy the logs here every few seconds; shops then forget only what was copied
+    #[arg(long, value_name = "DIR")]
+    pub backup: Option<PathBuf>,
+    /// File of the password shops prove themselves with; needed beyond loopback
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// What to do instead of running it.
+#[derive(Subcommand, Clone, Debug)]
+pub enum HubVerb {
+    /// What head office has of each shop
+    Status {
+        /// Where its data is
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs head office until SIGTERM or SIGINT, or shows what it has.
+pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
+    if let Some(HubVerb::Status { data, json }) = &args.verb {
+        let loaded = inspect(data).map_err(|error| named(&error.into()))?;
+        return show(&Snapshot::of(&loaded), *json, out);
+    }
+    let config = config(args)?;
+    // A second subscriber is the caller's: its log is as good.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::new("warn,aisled=info"))
+        .try_init();
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+        let started = Hub::start(config, Arc::new(SystemClock)).await;
+        let mut running = started.map_err(|error| named(&error))?;
+        writeln!(out, "head office listens on {}", running.addr())?;
+        out.flush()?;
+        tokio::select! {
+            error = running.ended() => return Err(named(&error)),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        running.shutdown().await;
+        Ok(Exit::Ok)
+    })
+}
+
+fn named(error: &HubError) -> anyhow::Error {
+    anyhow!("failed to {error} ({})", error.code())
+}
+
+fn config(args: &HubArgs) -> Result<HubConfig> {
+    let data = args.data.clone().context("failed to read the arguments: --data is missing")?;
+    let mut config = HubConfig::new(args.listen, data);
+    config.backup.clone_from(&args.backup);
+    if let Some(path) = &args.bundle {
+        let read = File::open(path)
+            .map_err(|error| error.to_string())
+            .and_then(|file| packed::reference(file).map_err(|error| error.to_string()));
+        let reference =
+            read.map_err(|cause| named(&HubError::Bundle(path.clone(), std::io::Error::other(cause))))?;
+        config.bundle = Some((path.clone(), reference.version));
+    }
+    if let Some(path) = &args.password_file {
+        let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+        config.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    Ok(config)
+}
+
+fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(snapshot)?)?;
+        return Ok(Exit::Ok);
+    }
+    writeln!(out, "incarnation {}, {} stores", snapshot.incarnation, snapshot.stores.len())?;
+    let mut attention = false;
+    for view in &snapshot.stores {
+        let bundle = view.bundle_reported.map_or("none".to_owned(), |version| version.to_string());
+        writeln!(
+            out,
+            "{}: epoch {}, applied {}, durable {}, sales {}, refunds {}, net {}, bundle {bundle}, last seen {}",
+            view.store,
+            view.epoch.0,
+            view.applied_through.0,
+            view.durable_through.0,
+            view.totals.sales,
+            view.totals.refunds,
+            view.net_total_minor,
+            view.last_seen.map_or("never".to_owned(), utc),
+        )?;
+        let findings = [
+            ("quarantined", view.quarantined),
+            ("parked", view.parked),
+            ("withheld", view.withheld),
+            ("lost", view.lost),
+        ];
+        for (what, count) in findings.into_iter().filter(|(_, count)| *count > 0) {
+            attention = true;
+            writeln!(out, "  {what}: {count}")?;
+        }
+    }
+    Ok(if attention { Exit::Finding } else { Exit::Ok })
+}
+
+fn utc(at: UnixMs) -> String {
+    StoreZone::new("UTC").map_or_else(|| at.0.to_string(), |zone| zone.format(at))
+}

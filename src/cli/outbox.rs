@@ -1,0 +1,350 @@
+//! `aisled outbox`: what has not reached head office, why, and what a human may do about one entry.
+//!
+//! Reads the journal and the sender's state file beside a running daemon, changing neither; `park` and `retry` write
+//! `outbox.json`, which the daemon reads within a second. Parking sends an entry's hash in its place, so that those behind
+//! it go on; its bytes stay in the shop until it is released.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Exit;
+use crate::domain::ids::Seq;
+use crate::engine::decision::Entry;
+use crate::engine::input::{Body, Input};
+use crate::limits;
+use crate::storage::disk::OsDisk;
+use crate::storage::error::StorageError;
+use crate::storage::journal::JournalView;
+use crate::upstream::files::{ParkFile, StateFile};
+
+/// Below the data directory: the sender's files.
+pub const SENDER_DIR: &str = "upstream";
+/// Below the data directory: the journal.
+pub const JOURNAL_DIR: &str = "journal";
+
+/// Arguments of `outbox`.
+#[derive(Args, Clone, Debug)]
+pub struct OutboxArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: OutboxVerb,
+}
+
+/// What to do with the outbox.
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub enum OutboxVerb {
+    /// How much waits, since when, and what is wrong with the line
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// The entries that head office does not have
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        max: usize,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// One entry, whole
+    Show {
+        /// Its number in the journal
+        seq: u64,
+    },
+    /// Send a parked entry after all
+    Retry {
+        /// Its number in the journal
+        seq: u64,
+    },
+    /// Send only an entry's hash, so that those behind it go on
+    Park {
+        /// Its number in the journal
+        seq: u64,
+    },
+}
+
+/// What head office is known to have.
+struct Line {
+    applied: Seq,
+    parked_there: BTreeSet<Seq>,
+    withheld: BTreeSet<Seq>,
+}
+
+/// Does it, on the daemon's data directory.
+pub fn run(args: &OutboxArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
+    let sender = data_dir.join(SENDER_DIR);
+    let journal = data_dir.join(JOURNAL_DIR);
+    if !journal.is_dir() {
+        bail!("failed to find a journal in {}: has the daemon ever run here?", data_dir.display());
+    }
+    let view = JournalView::look(Arc::new(OsDisk), &journal).context("failed to read the journal")?;
+    let state = StateFile::read(&sender).context("failed to read the sender's state")?;
+    let parked = ParkFile::read(&sender).context("failed to read outbox.json")?;
+    let line = Line {
+        applied: state.as_ref().map_or(Seq(0), |state| state.status.remembered.applied_through),
+        parked_there: state.iter().flat_map(|state| &state.status.parked_there).copied().collect(),
+        withheld: state.iter().flat_map(|state| &state.status.parked_here).copied().collect(),
+    };
+    match args.verb {
+        OutboxVerb::Status { json } => status(&view, state.as_ref(), &parked, json, out),
+        OutboxVerb::List { max, json } => list(&view, &line, &parked, (max, json), out),
+        OutboxVerb::Show { seq } => show(&view, Seq(seq), out),
+        OutboxVerb::Park { seq } => park(&view, &line, parked, (Seq(seq), &sender), out),
+        OutboxVerb::Retry { seq } => retry(&line, parked, (Seq(seq), &sender), out),
+    }
+}
+
+fn status(
+    view: &JournalView,
+    state: Option<&StateFile>,
+    parked: &ParkFile,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Exit> {
+    let durable = view.durable();
+    let applied = state.map_or(Seq(0), |state| state.status.remembered.applied_through);
+    let waiting = durable.0.saturating_sub(applied.0);
+    if json {
+        let report =
+            json!({ "durable": durable, "waiting": waiting, "parked": parked.parked, "sender": state });
+        writeln!(out, "{report:#}")?;
+        return Ok(Exit::Ok);
+    }
+    writeln!(
+        out,
+        "journal through {}, head office has it through {}: {waiting} waiting",
+        durable.0, applied.0
+    )?;
+    let Some(state) = state else {
+        writeln!(out, "nothing was ever sent from here")?;
+        return Ok(Exit::Ok);
+    };
+    let status = &state.status;
+    let line = if status.connected { "connected" } else { "not connected" };
+    writeln!(out, "{line}, durable there through {}", status.remembered.durable_through.0)?;
+    if let Some(age) = status.oldest_unsent_ms {
+        writeln!(out, "the oldest has waited {} s", age / 1_000)?;
+    }
+    if let Some(fault) = &status.last_error {
+        writeln!(out, "{}: {} ({})", fault.trouble, fault.detail, fault.trouble.code())?;
+    }
+    if let Some((seq, tries)) = status.stuck {
+        writeln!(out, "entry {} was sent {tries} times in vain: aisled outbox show {}", seq.0, seq.0)?;
+    }
+    for (what, seqs) in
+        [("parked at head office", &status.parked_there), ("parked here", &status.parked_here)]
+    {
+        if !seqs.is_empty() {
+            let seqs: Vec<String> = seqs.iter().map(|seq| seq.0.to_string()).collect();
+            writeln!(out, "{what}: {}", seqs.join(" "))?;
+        }
+    }
+    let well = status.last_error.is_none() && status.stuck.is_none() && status.parked_there.is_empty();
+    Ok(if well { Exit::Ok } else { Exit::Finding })
+}
+
+/// The bytes of each entry from `from` on that is not beyond the durable end, holes passed over.
+fn each(view: &JournalView, from: Seq, mut act: impl FnMut(Seq, &[u8]) -> Result<bool>) -> Result<()> {
+    let mut reader = view.reader(from.max(view.first()));
+    loop {
+        match reader.next() {
+            Ok(Some(entry)) => {
+                if !act(entry.seq, entry.payload)? {
+                    return Ok(());
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(StorageError::Gap { .. }) => {}
+            Err(error) => return Err(error).context("failed to read the journal"),
+        }
+    }
+}
+
+/// What an entry is, in a word.
+fn word(entry: &Entry) -> &'static str {
+    match &entry.input {
+        Input::Members(_) => "members",
+        Input::Activate(_) => "activate",
+        Input::Request(request) => match &request.body {
+            Body::Scan(_) => "scan",
+            Body::Quote(_) => "quote",
+            Body::Commit(_) => "commit",
+            Body::Void(_) => "void",
+            Body::Return(_) => "return",
+            Body::Feedback(_) => "feedback",
+            Body::Event(_) => "event",
+            Body::Enroll(_) => "enroll",
+            Body::Wallet(_) => "wallet",
+        },
+    }
+}
+
+fn list(
+    view: &JournalView,
+    line: &Line,
+    parked: &ParkFile,
+    (max, json): (usize, bool),
+    out: &mut dyn Write,
+) -> Result<Exit> {
+    let mut rows = Vec::new();
+    let mut row = |seq: Seq, bytes: &[u8]| {
+        let fate = match seq {
+            seq if line.parked_there.contains(&seq) => "parked at head office",
+            seq if line.withheld.contains(&seq) || parked.parked.contains(&seq) => "parked here",
+            _ => "waiting",
+        };
+        let decoded = Entry::decode(bytes);
+        let what = decoded.as_ref().map_or("unreadable", word);
+        let at = decoded.as_ref().map_or(0, |entry| entry.at.0);
+        rows.push(json!({ "seq": seq, "fate": fate, "what": what, "at_ms": at, "bytes": bytes.len() }));
+        rows.len() < max
+    };
+    // Parked ones lie behind what head office has; they come first.
+    for seq in line.parked_there.union(&line.withheld).copied() {
+        each(view, seq, |found, bytes| {
+            let _ = found == seq && row(found, bytes);
+            Ok(false)
+        })?;
+    }
+    each(view, Seq(line.applied.0 + 1), |seq, bytes| Ok(row(seq, bytes)))?;
+    if json {
+        writeln!(out, "{:#}", serde_json::Value::Array(rows))?;
+        return Ok(Exit::Ok);
+    }
+    for row in rows {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        writeln!(
+            out,
+            "{:>10}  {:<8}  {:>7} bytes  {}",
+            row["seq"],
+            text("what"),
+            row["bytes"],
+            text("fate")
+        )?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(view: &JournalView, seq: Seq, out: &mut dyn Write) -> Result<Exit> {
+    let mut found = None;
+    each(view, seq, |at, bytes| {
+        found = (at == seq).then(|| bytes.to_vec());
+        Ok(false)
+    })?;
+    let Some(bytes) = found else {
+        writeln!(out, "no entry {} is in the journal", seq.0)?;
+        return Ok(Exit::Finding);
+    };
+    match Entry::decode(&bytes) {
+        Ok(entry) => {
+            writeln!(out, "{}", serde_json::to_string_pretty(&entry)?)?;
+            Ok(Exit::Ok)
+        }
+        Err(fault) => {
+            writeln!(out, "entry {}: {} bytes, failed to {fault}", seq.0, bytes.len())?;
+            Ok(Exit::Finding)
+        }
+    }
+}
+
+fn park(
+    view: &JournalView,
+    line: &Line,
+    mut file: ParkFile,
+    (seq, sender): (Seq, &Path),
+    out: &mut dyn Write,
+) -> Result<Exit> {
+    if seq <= line.applied {
+        writeln!(out, "head office has entry {} already", seq.0)?;
+        return Ok(Exit::Finding);
+    }
+    if seq > view.durable() {
+        writeln!(out, "no entry {} is in the journal", seq.0)?;
+        return Ok(Exit::Finding);
+    }
+    file.parked.insert(seq);
+    if file.parked.len() > limits::UPSTREAM_PARKED_MAX {
+        bail!("failed to park another entry: {} are parked", limits::UPSTREAM_PARKED_MAX);
+    }
+    file.write(sender).with_context(|| format!("failed to write outbox.json in {}", sender.display()))?;
+    writeln!(out, "entry {} is parked: head office gets its hash, those behind it go on", seq.0)?;
+    Ok(Exit::Ok)
+}
+
+fn retry(line: &Line, mut file: ParkFile, (seq, sender): (Seq, &Path), out: &mut dyn Write) -> Result<Exit> {
+    if !file.parked.remove(&seq) {
+        let why = if line.parked_there.contains(&seq) {
+            "head office holds its bytes and does not understand them: it is to be mended there"
+        } else {
+            "it is not parked here"
+        };
+        writeln!(out, "entry {}: {why}", seq.0)?;
+        return Ok(Exit::Finding);
+    }
+    file.write(sender).with_context(|| format!("failed to write outbox.json in {}", sender.display()))?;
+    writeln!(out, "entry {} is released and goes with the next batch", seq.0)?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::UnixMs;
+    use crate::domain::ids::{BundleRef, Epoch};
+    use crate::engine::decision::Facts;
+    use crate::engine::reply::{Noted, Reply};
+    use crate::storage::journal::{Journal, JournalOptions};
+
+    fn entry(seq: u64) -> Vec<u8> {
+        let bundle = BundleRef { version: 1, hash: "0".repeat(16).into() };
+        Entry {
+            seq: Seq(seq),
+            epoch: Epoch(1),
+            at: UnixMs(1),
+            bundle: None,
+            input: Input::Activate(bundle),
+            facts: Facts::default(),
+            answer: Ok(Reply::Noted(Noted { decision: format!("s1/1/{seq}") })),
+            changes: Vec::new(),
+        }
+        .encode()
+    }
+
+    fn said(dir: &Path, verb: OutboxVerb) -> (String, Exit) {
+        let mut out = Vec::new();
+        let exit = run(&OutboxArgs { verb }, dir, &mut out).expect("it runs");
+        (String::from_utf8(out).expect("text"), exit)
+    }
+
+    #[test]
+    fn can_an_entry_be_found_parked_and_released_beside_the_writer() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join(SENDER_DIR)).expect("makes");
+        let options = JournalOptions::new(Epoch(1), 1);
+        let (mut journal, _) =
+            Journal::open(Arc::new(OsDisk), &dir.path().join(JOURNAL_DIR), options).expect("opens");
+        journal.append(&[entry(1), entry(2), b"?".to_vec()]).expect("appends");
+        let (text, exit) = said(dir.path(), OutboxVerb::Status { json: false });
+        assert!(text.contains("journal through 3") && text.contains("3 waiting"), "{text}");
+        assert_eq!(exit, Exit::Ok);
+        assert_eq!(said(dir.path(), OutboxVerb::Park { seq: 2 }).1, Exit::Ok);
+        assert_eq!(said(dir.path(), OutboxVerb::Park { seq: 4 }).1, Exit::Finding);
+        let (text, _) = said(dir.path(), OutboxVerb::List { max: 20, json: false });
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert!(lines[0].starts_with("1  activate") && lines[0].ends_with("waiting"), "{text}");
+        assert!(lines[1].ends_with("parked here") && lines[2].contains("unreadable"), "{text}");
+        assert!(said(dir.path(), OutboxVerb::Show { seq: 2 }).0.contains("\"activate\""));
+        assert_eq!(said(dir.path(), OutboxVerb::Retry { seq: 2 }).1, Exit::Ok);
+        assert_eq!(said(dir.path(), OutboxVerb::Retry { seq: 2 }).1, Exit::Finding);
+        journal.append(&[entry(4)]).expect("the writer goes on");
+        assert!(said(dir.path(), OutboxVerb::Status { json: false }).0.contains("4 waiting"));
+    }
+}
