@@ -455,10 +455,10 @@ impl Shop {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
             let online = crate::devices::wire::status::DeviceStatus::decode(&received.payload)
                 .is_ok_and(|status| status.state == crate::devices::wire::status::Presence::Online);
-            if let Ok(device) = DeviceId::new(device) {
-                if self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device) {
-                    self.present.insert(device, online);
-                }
+            if let Ok(device) = DeviceId::new(device)
+                && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
+            {
+                self.present.insert(device, online);
             }
             return Ok(());
         }
@@ -547,10 +547,10 @@ impl Shop {
         let (shelf, commands) = (self.shelf.clone(), commands.clone());
         let current = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
         tokio::task::spawn_blocking(move || {
-            if let Some(bundle) = shelf.take(current.as_ref()) {
-                if commands.blocking_send(Command::Bundle(bundle)).is_err() {
-                    tracing::info!("a verified bundle waits for the next start");
-                }
+            if let Some(bundle) = shelf.take(current.as_ref())
+                && commands.blocking_send(Command::Bundle(bundle)).is_err()
+            {
+                tracing::info!("a verified bundle waits for the next start");
             }
         });
     }

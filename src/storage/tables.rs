@@ -190,10 +190,10 @@ impl Tables {
         let mut last = Vec::new();
         for entry in self.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
             let (key, value) = entry?;
-            if let Ok(Record::Request(record)) = decode::<Record>(&value) {
-                if record.at < before {
-                    self.trees[REQUESTS].remove(&key)?;
-                }
+            if let Ok(Record::Request(record)) = decode::<Record>(&value)
+                && record.at < before
+            {
+                self.trees[REQUESTS].remove(&key)?;
             }
             last = key.to_vec();
             last.push(0);
