@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aisled::cli::{Exit, ask, bundle, check, completions, config, explain, run};
+use aisled::cli::{Exit, ask, bundle, check, completions, config, explain, hub, outbox, run};
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
 use aisled::domain::code::Code;
@@ -37,6 +37,10 @@ enum Verb {
     Quote(ask::QuoteArgs),
     /// Write, check, sign and install the rules a shop runs on
     Bundle(bundle::BundleArgs),
+    /// What waits for head office, and what a human parked
+    Outbox(outbox::OutboxArgs),
+    /// Run the reference head office
+    Hub(hub::HubArgs),
     /// What a code means and how to mend it, or all that is kept of a decision
     Explain(explain::ExplainArgs),
     /// Show, document and check the configuration
@@ -89,6 +93,8 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             Some(reference) => ask::decision(reference, &data_dir()?, out),
             None => Ok(explain::run(args, out)?),
         },
+        Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
+        Verb::Hub(args) => hub::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;
