@@ -150,3 +150,33 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
 fn utc(at: UnixMs) -> String {
     StoreZone::new("UTC").map_or_else(|| at.0.to_string(), |zone| zone.format(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Whole {
+        #[command(flatten)]
+        args: HubArgs,
+    }
+
+    #[test]
+    fn does_running_need_data_and_status_say_what_is_there() {
+        assert!(Whole::try_parse_from(["hub"]).is_err());
+        let run = Whole::try_parse_from(["hub", "--data", "d"]).expect("parses").args;
+        assert_eq!(run.listen.port(), 1884);
+        let data = tempfile::tempdir().expect("a directory");
+        let dir = data.path().to_str().expect("text");
+        let status = Whole::try_parse_from(["hub", "status", "--data", dir, "--json"]).expect("parses").args;
+        let mut out = Vec::new();
+        let missing = super::run(&status, &mut out).expect_err("nothing is there").to_string();
+        assert!(missing.contains("AIS-6101"), "{missing}");
+        crate::hub::files::Files::open(data.path(), false).expect("makes it");
+        assert_eq!(super::run(&status, &mut out).expect("reads"), Exit::Ok);
+        let shown: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!(shown["incarnation"], 1);
+    }
+}

@@ -73,7 +73,6 @@ pub struct Outcome {
 enum Mark {
     Entry(EntryHash),
     Withheld(EntryHash),
-    Hole,
 }
 
 /// One epoch of one store.
@@ -82,7 +81,9 @@ struct Line {
     base: Seq,
     /// The epoch this one goes on from, in the same journal.
     after: Option<Epoch>,
-    marks: Vec<Mark>,
+    next: Seq,
+    /// What is there; a number before `next` that is not here is a hole, so that declaring a huge one costs nothing.
+    marks: BTreeMap<Seq, Mark>,
     durable_through: Seq,
     withheld: BTreeSet<Seq>,
     parked: BTreeSet<Seq>,
@@ -94,7 +95,8 @@ impl Line {
         Line {
             base,
             after,
-            marks: Vec::new(),
+            next: base,
+            marks: BTreeMap::new(),
             durable_through: Seq(0),
             withheld: BTreeSet::new(),
             parked: BTreeSet::new(),
@@ -103,21 +105,19 @@ impl Line {
     }
 
     fn next(&self) -> Seq {
-        Seq(self.base.0 + self.marks.len() as u64)
-    }
-
-    fn mark(&mut self, seq: Seq) -> Option<&mut Mark> {
-        let index = usize::try_from(seq.0.checked_sub(self.base.0)?).ok()?;
-        self.marks.get_mut(index)
+        self.next
     }
 
     /// Takes one item at its place; a record if it is news.
     fn take(&mut self, seq: Seq, item: Item, outcome: &mut Outcome) {
-        let held = self.mark(seq).copied();
-        let record = match (held, item.bytes) {
+        if seq < self.base {
+            // Of the epoch before, or of nobody: not this line's to judge.
+            outcome.duplicates += 1;
+            return;
+        }
+        let record = match (self.marks.get(&seq).copied(), item.bytes) {
             (None, Some(bytes)) => Record::Entry { seq, hash: item.hash, bytes },
             (None, None) => Record::Withheld { seq, hash: item.hash },
-            (Some(Mark::Hole), Some(bytes)) => Record::Entry { seq, hash: item.hash, bytes },
             (Some(Mark::Withheld(hash)), Some(bytes)) if hash == item.hash => {
                 Record::Entry { seq, hash, bytes }
             }
@@ -142,25 +142,21 @@ impl Line {
                 if *from != self.next() || through < from {
                     return false;
                 }
-                let count = through.0 - from.0 + 1;
-                self.lost += count;
-                self.marks.extend((0..count).map(|_| Mark::Hole));
+                self.lost += through.0 - from.0 + 1;
+                self.next = Seq(through.0 + 1);
                 return true;
             }
             Record::Entry { seq, hash, .. } => (*seq, Mark::Entry(*hash)),
             Record::Withheld { seq, hash } => (*seq, Mark::Withheld(*hash)),
         };
-        if seq == self.next() {
-            self.marks.push(mark);
-        } else {
-            match self.mark(seq) {
-                Some(held @ (Mark::Hole | Mark::Withheld(_))) => {
-                    let was = std::mem::replace(held, mark);
-                    self.lost -= u64::from(was == Mark::Hole);
-                }
-                _ => return false,
-            }
+        match self.marks.get(&seq) {
+            Some(Mark::Entry(_)) => return false,
+            Some(Mark::Withheld(_)) => {}
+            None if seq == self.next => self.next = Seq(seq.0 + 1),
+            None if (self.base..self.next).contains(&seq) => self.lost -= 1,
+            None => return false,
         }
+        self.marks.insert(seq, mark);
         match mark {
             Mark::Withheld(_) => self.withheld.insert(seq),
             _ => self.withheld.remove(&seq),
@@ -412,6 +408,9 @@ mod tests {
         assert_eq!((applied(&ledger, 1), ledger.lines(&store())[0].lost), (7, 2));
         send(&mut ledger, 1, 4, &run(4..=4));
         assert_eq!(ledger.lines(&store())[0].lost, 1, "what turns up again is taken");
+        let far = 1 << 60;
+        send(&mut ledger, 1, 8, &[(far, entry(far))]);
+        assert_eq!(ledger.lines(&store())[0].lost, far - 8 + 1, "a huge hole is a number, not memory");
     }
 
     #[test]
