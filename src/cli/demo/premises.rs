@@ -160,7 +160,11 @@ impl Shop {
         let watch = Stopwatch::start(&SystemClock);
         let bound = Duration::from_millis(limits::DEMO_START_MS_MAX);
         while watch.elapsed(&SystemClock) < bound {
-            if Self::status(self.data.clone()).await.is_some_and(|status| !status["bundle"].is_null()) {
+            // The first decision is the bundle's; its members are known once the tables have followed it.
+            let knows = |status: Value| {
+                !status["bundle"].is_null() && status["journal"]["followed"].as_u64().unwrap_or_default() > 0
+            };
+            if Self::status(self.data.clone()).await.is_some_and(knows) {
                 return Ok(());
             }
             if let Daemon::Child(child) = &mut self.daemon
