@@ -381,3 +381,47 @@ pub const SIMULATED_WAIT_MS: u32 = 200;
 pub const SIMULATED_GOODBYE_MS_MAX: u64 = 2_000;
 
 const _: () = assert!(LINK_BACKOFF_MS_MIN <= SIMULATED_BACKOFF_MS_MAX);
+
+// --- demo and drive ---
+
+/// First port of the demonstration: below the range from which systems number outgoing connections, so that a port
+/// whose daemon was killed is still free when it comes back.
+pub const DEMO_PORT_FIRST: u16 = 20_000;
+/// Ports from there on.
+pub const DEMO_PORTS: u64 = 10_000;
+/// Ports tried before it is given up.
+pub const DEMO_PORT_TRIES_MAX: u32 = 100;
+/// Milliseconds the demonstration's daemon may take until it sells: a slow machine after a kill with a long journal.
+pub const DEMO_START_MS_MAX: u64 = 60_000;
+/// Milliseconds between looks at something that is awaited.
+pub const DEMO_LOOK_MS: u64 = 20;
+/// Requests a second of one simulated device: faster than it can go, because its pace is not what is shown.
+pub const DEMO_REQUESTS_PER_SECOND_MAX: u32 = 1_000;
+/// Of 1,000 sales, how many a till of the demonstration sends twice.
+pub const DEMO_REPEATS_PER_MILLE: u32 = 50;
+/// Part of the load's time after which head office goes away.
+pub const DEMO_AWAY_FROM: f64 = 0.25;
+/// Part of the load's time for which it is away: a third.
+pub const DEMO_AWAY_FOR: f64 = 1.0 / 3.0;
+/// Sales between two kills: the daemon is at work again, and its disk has something to lose.
+pub const DEMO_SALES_BETWEEN_KILLS: u64 = 5;
+/// Microseconds within which the moment of a kill is drawn.
+pub const DEMO_KILL_WITHIN_US: u64 = 150_000;
+/// Milliseconds the backlog may take to drain: the longest wait before the line is tried again, and the sending.
+pub const DEMO_DRAIN_MS_MAX: u64 = 120_000;
+/// Milliseconds of quiet after which head office has said all it had to say about members.
+pub const DEMO_QUIET_MS: u64 = HUB_MEMBERS_WAIT_MS + 700;
+/// Milliseconds between two pictures of the live view.
+pub const DEMO_FRAME_MS: u64 = 250;
+/// Pictures over which the rate is taken: two seconds.
+pub const DEMO_RATE_FRAMES: usize = 8;
+/// Pictures the backlog's curve shows.
+pub const DEMO_SPARK_FRAMES: usize = 72;
+/// Seconds between two lines where there is no terminal.
+pub const DEMO_LINE_EVERY_S: f64 = 5.0;
+/// Columns of the progress bar.
+pub const DEMO_BAR_COLUMNS: usize = 24;
+/// Columns of a terminal that does not say.
+pub const DEMO_COLUMNS: usize = 100;
+/// Promotions the live view names.
+pub const DEMO_OFFERS_SHOWN: usize = 8;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aisled::cli::{Exit, ask, bundle, check, completions, config, explain, hub, outbox, run};
+use aisled::cli::{Exit, ask, bundle, check, completions, config, demo, drive, explain, hub, outbox, run};
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
 use aisled::domain::code::Code;
@@ -27,6 +27,10 @@ struct Cli {
 enum Verb {
     /// Run the daemon in the foreground
     Run,
+    /// Show it all on this machine: a shop, its tills, a head office that goes away, and every count reconciled
+    Demo(demo::DemoArgs),
+    /// Ring up a grocer's real baskets over MQTT and reconcile every count
+    Drive(drive::DriveArgs),
     /// Is this box ready to sell, and if not, what to do about it?
     Check(check::CheckArgs),
     /// How is the running daemon?
@@ -75,6 +79,8 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
     let data_dir = || ask::data_dir(file, &environment);
     match &cli.verb {
         Verb::Run => run::run(file, &environment, out),
+        Verb::Demo(args) => demo::run(args, out),
+        Verb::Drive(args) => drive::run(args, out),
         Verb::Check(args) => {
             let around = check::Surroundings {
                 environment: &environment,

@@ -8,6 +8,8 @@ pub mod bundle;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod demo;
+pub mod drive;
 pub mod explain;
 pub mod hub;
 pub mod journey;

@@ -170,6 +170,11 @@ impl Actor {
         });
     }
 
+    fn note_refund(&self, refund: &Value) {
+        let minor = refund["refund"].as_i64().unwrap_or_default();
+        count(&self.tally().counts.refunds_minor, u64::try_from(minor).unwrap_or_default());
+    }
+
     async fn after(&mut self, visit: &Visit, sold: &Sold) {
         let transaction = json!({ "business_day": sold.business_day, "seq": sold.seq });
         match visit.after {
@@ -177,8 +182,9 @@ impl Actor {
             After::Void => {
                 let exchange =
                     self.device.request(Op::Void, json!({ "transaction": transaction }), None).await;
-                if matches!(exchange.answer, Answer::Document(_)) {
+                if let Answer::Document(refund) = &exchange.answer {
                     count(&self.tally().counts.voids, 1);
+                    self.note_refund(refund);
                 }
             }
             After::Return => {
@@ -189,8 +195,9 @@ impl Actor {
                     "lines": [{ "line": "1", "qty": 1 }],
                 });
                 let exchange = self.device.request(Op::Return, data, None).await;
-                if matches!(exchange.answer, Answer::Document(_)) {
+                if let Answer::Document(refund) = &exchange.answer {
                     count(&self.tally().counts.returns, 1);
+                    self.note_refund(refund);
                 }
             }
             After::Feedback(score) => {

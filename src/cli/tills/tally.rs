@@ -86,6 +86,8 @@ counts! {
     voids,
     /// Returns taken.
     returns,
+    /// Money given back in voids and returns, in minor units.
+    refunds_minor,
     /// Sales committed with the basket because the quote had expired.
     requoted,
     /// Members enrolled.

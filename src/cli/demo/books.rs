@@ -1,0 +1,140 @@
+//! An auditor's reading of decisions: what a shop's journal holds, and what head office's log holds, entry by entry.
+//!
+//! Both are read from disk after everything has stopped, in the order of the file, by the same fold, which is neither
+//! the engine's nor head office's own. So a sale counts as done only if its bytes are there, and as done once only
+//! if they are there once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
+use crate::cli::tills::SaleRecord as Acknowledged;
+use crate::domain::basket::TransactionKey;
+use crate::domain::ids::{DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
+use crate::engine::decision::{Entry, Key, Record};
+use crate::engine::input::{Body, Input};
+use crate::engine::reply::Reply;
+use crate::hub::files;
+use crate::storage::disk::OsDisk;
+use crate::storage::identity;
+use crate::storage::journal::{Journal, JournalOptions};
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    /// Entries.
+    pub(crate) entries: u64,
+    /// Number of the last one.
+    pub(crate) last: Seq,
+    /// Entries whose number was not one more than that of the one before.
+    pub(crate) out_of_order: u64,
+    /// Entries that are no decision.
+    pub(crate) unreadable: u64,
+    /// Each sale with what was to pay, in minor units, once for every time it was decided.
+    pub(crate) sales: BTreeMap<TransactionKey, Vec<i64>>,
+    /// Shelf value of all sales, in minor units.
+    pub(crate) gross_minor: i64,
+    /// What voids and returns gave back, in minor units.
+    pub(crate) refunds_minor: i64,
+    /// Decisions on a request that had been decided before.
+    pub(crate) requests_repeated: u64,
+    /// Points of each member whose account moved, as their last entry left them.
+    pub(crate) points: BTreeMap<MemberId, i64>,
+    /// Version of the bundle of the last entry.
+    pub(crate) bundle: u64,
+    requests: BTreeMap<(DeviceId, RequestId), u32>,
+}
+
+impl Books {
+    /// A shop's journal. Its daemon must have stopped.
+    pub(crate) fn of_shop(data: &Path, store: &StoreId) -> Result<(Books, Epoch)> {
+        let failed = |error: crate::storage::error::StorageError| anyhow!("failed to {error}");
+        let identity = identity::load_or_create(data, store).map_err(failed)?;
+        let options = JournalOptions::new(identity.epoch, 0);
+        let (journal, report) =
+            Journal::open(Arc::new(OsDisk), &data.join("journal"), options).map_err(failed)?;
+        if !report.gaps.is_empty() || !report.quarantined.is_empty() {
+            return Err(anyhow!("failed to read the journal whole: {report:?}"));
+        }
+        let mut books = Books::default();
+        let mut reader = journal.reader(Seq(1));
+        while let Some(entry) = reader.next().map_err(failed)? {
+            books.take(entry.seq, entry.payload);
+        }
+        Ok((books, identity.epoch))
+    }
+
+    /// Head office's log of a shop.
+    pub(crate) fn of_head_office(data: &Path, store: &StoreId, epoch: Epoch) -> Result<Books> {
+        let mut books = Books::default();
+        files::entries(data, store, epoch, |seq, bytes| books.take(seq, bytes))
+            .map_err(|error| anyhow!("failed to {error}"))?;
+        Ok(books)
+    }
+
+    fn take(&mut self, seq: Seq, bytes: &[u8]) {
+        self.entries += 1;
+        self.out_of_order += u64::from(seq.0 != self.last.0 + 1);
+        self.last = seq;
+        match Entry::decode(bytes) {
+            Ok(entry) => self.book(&entry),
+            Err(_) => self.unreadable += 1,
+        }
+    }
+
+    fn book(&mut self, entry: &Entry) {
+        if let Some(bundle) = &entry.bundle {
+            self.bundle = bundle.version;
+        }
+        for change in &entry.changes {
+            if let (Key::Ledger(member), Some(Record::Ledger(ledger))) = (&change.key, &change.record) {
+                self.points.insert(member.clone(), ledger.points.balance());
+            }
+        }
+        let Input::Request(request) = &entry.input else { return };
+        let times = self.requests.entry((request.device.clone(), request.id.clone())).or_default();
+        *times += 1;
+        self.requests_repeated += u64::from(*times > 1);
+        match (&request.body, &entry.answer) {
+            (Body::Commit(_), Ok(Reply::Commit(receipt))) => {
+                let of = &receipt.transaction;
+                let (device, business_day) = (of.device.clone(), of.business_day);
+                let key = TransactionKey { device, business_day, seq: of.seq };
+                self.sales.entry(key).or_default().push(receipt.figures.total.0);
+                self.gross_minor += receipt.figures.subtotal.0;
+            }
+            (Body::Void(_) | Body::Return(_), Ok(Reply::Refund(refund))) => {
+                self.refunds_minor += refund.refund.0;
+            }
+            _ => {}
+        }
+    }
+
+    /// Sales, each counted once.
+    pub(crate) fn distinct_sales(&self) -> u64 {
+        self.sales.len() as u64
+    }
+
+    /// Times a sale was done again, or a request decided again.
+    pub(crate) fn done_again(&self) -> u64 {
+        let again: usize = self.sales.values().map(|times| times.len() - 1).sum();
+        self.requests_repeated.max(again as u64)
+    }
+
+    /// What was to pay less what was given back, in minor units.
+    pub(crate) fn net_minor(&self) -> i64 {
+        self.sales.values().flatten().sum::<i64>() - self.refunds_minor
+    }
+
+    /// Acknowledged sales that are not here with the total that was acknowledged.
+    pub(crate) fn missing<'a>(&self, acknowledged: &'a [Acknowledged]) -> Vec<&'a Acknowledged> {
+        let is_here = |sale: &&Acknowledged| {
+            let (device, business_day) = (sale.device.clone(), sale.business_day);
+            let key = TransactionKey { device, business_day, seq: sale.seq };
+            self.sales.get(&key).is_some_and(|totals| totals.contains(&sale.total))
+        };
+        acknowledged.iter().filter(|sale| !is_here(sale)).collect()
+    }
+}
