@@ -48,23 +48,26 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(command: &mut Command, from_stderr: bool) -> Result<Process> {
+    /// Starts it and hears both of its outputs.
+    fn start(command: &mut Command) -> Result<Process> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("failed to start this program again")?;
-        let source: Box<dyn Read + Send> = if from_stderr {
-            Box::new(child.stderr.take().context("failed to hear the child")?)
-        } else {
-            Box::new(child.stdout.take().context("failed to hear the child")?)
-        };
         let (tell, lines) = channel();
-        std::thread::Builder::new()
-            .name("child".to_owned())
-            .spawn(move || {
-                for line in BufReader::new(source).lines().map_while(std::io::Result::ok) {
-                    // Nobody listens any more: the pipe is still drained, so that the child does not block.
-                    let _ = tell.send(line);
-                }
-            })
-            .context("failed to start a thread")?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let sources: [Option<Box<dyn Read + Send>>; 2] =
+            [out.map(|out| Box::new(out) as Box<_>), err.map(|err| Box::new(err) as Box<_>)];
+        for source in sources.into_iter().flatten() {
+            let tell = tell.clone();
+            std::thread::Builder::new()
+                .name("child".to_owned())
+                .spawn(move || {
+                    for line in BufReader::new(source).lines().map_while(std::io::Result::ok) {
+                        // Nobody listens any more: the pipe is still drained, so that the child does not block.
+                        let _ = tell.send(line);
+                    }
+                })
+                .context("failed to start a thread")?;
+        }
         Ok(Process { child, lines })
     }
 
@@ -106,9 +109,10 @@ impl Daemon {
         std::fs::create_dir_all(&inbox).with_context(|| format!("failed to make {}", inbox.display()))?;
         std::fs::write(inbox.join("1.aisb"), packed).context("failed to write the bundle")?;
         let config = format!(
-            "[store]\nid = \"{}\"\ndata_dir = \"data\"\n[broker]\nlisten = \"127.0.0.1:0\"\n[bundle]\n\
+            "[store]\nid = \"{}\"\ndata_dir = '{}'\n[broker]\nlisten = \"127.0.0.1:0\"\n[bundle]\n\
              trusted_keys = [\"{}\"]\n[log]\nformat = \"journald\"\n[devices]\nrequests_per_second_max = 100000\n",
             store(),
+            dir.join("data").display(),
             shop::key().public()
         );
         std::fs::write(dir.join("aisled.toml"), config).context("failed to write the configuration")
@@ -119,12 +123,12 @@ impl Daemon {
         let program = std::env::current_exe().context("failed to find this program")?;
         let mut command = Command::new(program);
         command.arg("--config").arg(dir.join("aisled.toml")).arg("run");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
         for name in ["AISLED_CONFIG", "AISLED_DATA_DIR", "AISLED_LOG", "NOTIFY_SOCKET"] {
             command.env_remove(name);
         }
         let watch = Stopwatch::start(&SystemClock);
-        let process = Process::start(&mut command, true)?;
+        let process = Process::start(&mut command)?;
         let line = process.line("ready: devices may connect")?;
         let ready_us = watch.elapsed_us(&SystemClock);
         let addr = line
@@ -185,8 +189,8 @@ impl Echo {
         let program = std::env::current_exe().context("failed to find this program")?;
         let mut command = Command::new(program);
         command.args(["bench", "--serve-echo"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let process = Process::start(&mut command, false)?;
+        command.stdin(Stdio::piped());
+        let process = Process::start(&mut command)?;
         let line = process.line("echo ")?;
         let addr = line.strip_prefix("echo ").and_then(|addr| addr.parse().ok());
         Ok(Echo {

@@ -203,7 +203,7 @@ impl Roll for MadeRoll {
             let known = Known { profile: member.profile, points: member.points, as_of: at };
             take(Key::Member(member.id), Record::Member(Box::new(known)));
         };
-        self.shop.members.iter().cloned().for_each(&mut add);
+        self.shop.members.iter().take(self.members).cloned().for_each(&mut add);
         (0..self.members.saturating_sub(self.shop.members.len()))
             .for_each(|number| add(self.shop.member(number)));
         Ok(())
