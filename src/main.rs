@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aisled::cli::{Exit, ask, bundle, check, completions, config, demo, drive, explain, hub, outbox, run};
+use aisled::cli::{
+    Exit, ask, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, run,
+};
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
 use aisled::domain::code::Code;
@@ -45,6 +47,8 @@ enum Verb {
     Outbox(outbox::OutboxArgs),
     /// Run the reference head office
     Hub(hub::HubArgs),
+    /// Measure this machine: quotes against an echo, commits against the raw disk, growth, memory
+    Bench(bench::BenchArgs),
     /// What a code means and how to mend it, or all that is kept of a decision
     Explain(explain::ExplainArgs),
     /// Show, document and check the configuration
@@ -93,6 +97,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Status(args) => ask::status(args, &data_dir()?, out),
         Verb::Scan(args) => ask::scan(args, &data_dir()?, out),
         Verb::Quote(args) => ask::quote(args, &data_dir()?, out),
+        Verb::Bench(args) => bench::run(args, out),
         Verb::Bundle(args) => bundle::run(args, &bundle_surroundings(file, &environment)?, out),
         Verb::Explain(args) => match args.subject.as_deref().filter(|subject| Code::parse(subject).is_none())
         {
