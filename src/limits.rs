@@ -109,7 +109,7 @@ pub const NOT_APPLIED_MAX: usize = 64;
 /// Smallest additions that would pay, reported with one basket.
 pub const NEAR_MAX: usize = 3;
 /// Additions checked by pricing the whole basket again, so that a quote's work stays bounded.
-pub const NEAR_TRIES_MAX: usize = 4;
+pub const NEAR_TRIES_MAX: usize = 3;
 /// Tiers of one spend-and-save.
 pub const SPEND_TIERS_MAX: usize = 32;
 /// Nesting of conditions, audiences and excluded sets of one promotion.

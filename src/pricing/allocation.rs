@@ -34,18 +34,69 @@ fn split(a: i64, b: i64, c: i64) -> (i64, i64) {
     }
 }
 
-/// Splits `total` over `(weight, room)` pairs. The shares sum to the smaller of `total` and all room together.
-/// With all weights zero the rooms are the weights.
-pub(super) fn share_out(total: i64, parts: &[(i64, i64)], leftover: Leftover) -> Vec<i64> {
+/// Parts of a split that needs no memory of its own: most goods stand in few runs.
+const FEW: usize = 8;
+
+/// Splits `total` over `(weight, room)` pairs into `shares`, one for each. The shares sum to the smaller of `total` and
+/// all room together. With all weights zero the rooms are the weights.
+pub(super) fn share_out(total: i64, parts: &[(i64, i64)], leftover: Leftover, shares: &mut [i64]) {
     let room: i64 = parts.iter().map(|part| part.1).sum();
-    let mut shares = vec![0; parts.len()];
-    let mut left = total.min(room);
-    if left <= 0 {
-        return shares;
+    let all: i64 = parts.iter().map(|part| part.0).sum();
+    if total >= room {
+        shares.iter_mut().zip(parts).for_each(|(share, part)| *share = part.1);
+        return;
     }
-    if left == room {
-        return parts.iter().map(|part| part.1).collect();
+    shares.fill(0);
+    if total <= 0 {
+        return;
     }
+    if parts.len() > FEW {
+        let mut remainders = vec![(0, 0); parts.len()];
+        if !share_roomy(total, all, parts, leftover, (shares, &mut remainders)) {
+            share_tight(total, parts, leftover, shares);
+        }
+    } else if !share_roomy(total, all, parts, leftover, (shares, &mut [(0, 0); FEW][..parts.len()])) {
+        share_tight(total, parts, leftover, shares);
+    }
+}
+
+/// The usual case: every part has room for its share. Otherwise says so and leaves the shares to be worked out again.
+fn share_roomy(
+    total: i64,
+    all: i64,
+    parts: &[(i64, i64)],
+    leftover: Leftover,
+    (shares, remainders): (&mut [i64], &mut [(i64, u32)]),
+) -> bool {
+    if all == 0 {
+        return false;
+    }
+    let mut left = total;
+    for (index, (weight, room)) in parts.iter().enumerate() {
+        let (share, rest) = split(total, *weight, all);
+        if share >= *room && *weight > 0 {
+            return false;
+        }
+        shares[index] = share;
+        remainders[index] = (rest, index as u32);
+        left -= share;
+    }
+    if leftover == Leftover::LargestRemainder && (1..remainders.len() as i64).contains(&left) {
+        remainders.select_nth_unstable_by(left as usize, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    }
+    for (_, index) in remainders {
+        if left > 0 && parts[*index as usize].0 > 0 {
+            shares[*index as usize] += 1;
+            left -= 1;
+        }
+    }
+    left == 0
+}
+
+/// Some part has less room than its share: it gets its room, the others share the rest again.
+fn share_tight(total: i64, parts: &[(i64, i64)], leftover: Leftover, shares: &mut [i64]) {
+    shares.fill(0);
+    let mut left = total;
     let weightless = parts.iter().all(|part| part.0 == 0);
     let weight = |part: &(i64, i64)| if weightless { part.1 } else { part.0 };
     let mut open: Vec<usize> =
@@ -89,11 +140,10 @@ pub(super) fn share_out(total: i64, parts: &[(i64, i64)], leftover: Leftover) ->
         shares[index] += more;
         left -= more;
     }
-    shares
 }
 
-/// Splits `total` over units as marks in the order of `parts` (which stand in the order of runs). `per_good` bounds
-/// what one good gets.
+/// Splits `total` over units as marks in the order of `parts` (which stand in the order of runs), without a mark for
+/// goods that get nothing. `per_good` bounds what one good gets.
 pub(super) fn spread(total: Money, parts: &[Part], per_good: Option<Money>, leftover: Leftover) -> Vec<Mark> {
     let mut marks = Vec::with_capacity(parts.len() + parts.len() / 2);
     let good_ends = || parts.chunk_by(|a, b| a.good == b.good);
@@ -107,14 +157,26 @@ pub(super) fn spread(total: Money, parts: &[Part], per_good: Option<Money>, left
             (weight, per_good.map_or(room, |most| room.min(most.0)))
         })
         .collect();
-    for (of, amount) in good_ends().zip(share_out(total.0, &goods, leftover)) {
-        if let [part] = of {
-            spread_units(part, amount, &mut marks);
+    let mut shares = vec![0; goods.len()];
+    share_out(total.0, &goods, leftover, &mut shares);
+    for (of, amount) in good_ends().zip(shares) {
+        if amount == 0 {
             continue;
         }
-        let runs: Vec<(i64, i64)> = of.iter().map(whole).collect();
-        for (part, amount) in of.iter().zip(share_out(amount, &runs, leftover)) {
-            spread_units(part, amount, &mut marks);
+        match of {
+            [part] => spread_units(part, amount, &mut marks),
+            few if few.len() <= FEW => {
+                let (mut runs, mut shares) = ([(0, 0); FEW], [0; FEW]);
+                runs.iter_mut().zip(few).for_each(|(run, part)| *run = whole(part));
+                share_out(amount, &runs[..few.len()], leftover, &mut shares[..few.len()]);
+                few.iter().zip(shares).for_each(|(part, amount)| spread_units(part, amount, &mut marks));
+            }
+            many => {
+                let runs: Vec<(i64, i64)> = many.iter().map(whole).collect();
+                let mut shares = vec![0; runs.len()];
+                share_out(amount, &runs, leftover, &mut shares);
+                many.iter().zip(shares).for_each(|(part, amount)| spread_units(part, amount, &mut marks));
+            }
         }
     }
     marks
@@ -144,31 +206,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn shared(total: i64, parts: &[(i64, i64)], leftover: Leftover) -> Vec<i64> {
+        let mut shares = vec![0; parts.len()];
+        share_out(total, parts, leftover, &mut shares);
+        shares
+    }
+
     #[test]
     fn who_gets_the_leftover_cents() {
         let three = [(1, 100), (1, 100), (1, 100)];
-        assert_eq!(share_out(100, &three, Leftover::LargestRemainder), [34, 33, 33]);
+        assert_eq!(shared(100, &three, Leftover::LargestRemainder), [34, 33, 33]);
         let uneven = [(299, 999), (101, 999), (200, 999)];
-        assert_eq!(share_out(100, &uneven, Leftover::LargestRemainder), [50, 17, 33]);
-        assert_eq!(share_out(101, &uneven, Leftover::First), [51, 17, 33]);
+        assert_eq!(shared(100, &uneven, Leftover::LargestRemainder), [50, 17, 33]);
+        assert_eq!(shared(101, &uneven, Leftover::First), [51, 17, 33]);
     }
 
     #[test]
     fn where_does_a_share_go_that_finds_no_room() {
-        assert_eq!(share_out(90, &[(1, 10), (1, 100), (1, 100)], Leftover::LargestRemainder), [10, 40, 40]);
-        assert_eq!(share_out(90, &[(1, 10), (1, 20)], Leftover::First), [10, 20]);
-        assert_eq!(share_out(5, &[(0, 3), (0, 9)], Leftover::LargestRemainder), [1, 4]);
+        assert_eq!(shared(90, &[(1, 10), (1, 100), (1, 100)], Leftover::LargestRemainder), [10, 40, 40]);
+        assert_eq!(shared(90, &[(1, 10), (1, 20)], Leftover::First), [10, 20]);
+        assert_eq!(shared(5, &[(0, 3), (0, 9)], Leftover::LargestRemainder), [1, 4]);
     }
 
     proptest! {
         #[test]
         fn do_parts_sum_to_the_whole_within_their_rooms(
             total in 0_i64..1_000_000,
-            parts in prop::collection::vec((0_i64..100_000, 0_i64..100_000), 1..30),
+            parts in prop::collection::vec((0_i64..100_000, 0_i64..300_000), 1..30),
             first: bool,
         ) {
             let leftover = if first { Leftover::First } else { Leftover::LargestRemainder };
-            let shares = share_out(total, &parts, leftover);
+            let shares = shared(total, &parts, leftover);
             let room: i64 = parts.iter().map(|p| p.1).sum();
             prop_assert_eq!(shares.iter().sum::<i64>(), total.min(room));
             for (share, part) in shares.iter().zip(&parts) {

@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::limits;
 
-use super::book::Book;
+use super::book::{Book, Phase};
 use super::explain::{self, Why};
 use super::model::{Benefit, ResolutionMode};
 use super::near::near;
@@ -23,7 +23,7 @@ use super::{PriceFault, Sale};
 /// Prices a sale.
 pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> {
     let sitting = Sitting::new(book, sale)?;
-    let resolved = sequence(&sitting);
+    let resolved = sequence(&sitting, Phase::Earn);
     let lines = lines(&sitting, &resolved);
     let subtotal: Money = lines.iter().map(|line| line.gross).sum();
     let discount_total = resolved.discount();

@@ -5,6 +5,8 @@
 //! its floor, and the caps), and spread by `allocation`. On a weighed unit a fixed price and a floor are per kilogram;
 //! an amount off is for the unit.
 
+use std::borrow::Cow;
+
 use crate::domain::ids::Sku;
 use crate::domain::money::{Money, Percent};
 use crate::limits;
@@ -237,8 +239,11 @@ impl<'a> Turn<'_, 'a> {
     }
 
     /// The units that receive where caps or limits bind on units.
-    fn receiving(&self, takes: &[Take]) -> Vec<Take> {
+    fn receiving<'t>(&self, takes: &'t [Take]) -> Cow<'t, [Take]> {
         let caps = &self.rule.promotion.caps;
+        if caps.units_per_line.is_none() && self.units_max().is_none() {
+            return Cow::Borrowed(takes);
+        }
         let mut takes = takes.to_vec();
         if let Some(most) = caps.units_per_line {
             let by_good = takes.chunk_by_mut(|a, b| a.good == b.good);
@@ -249,7 +254,7 @@ impl<'a> Turn<'_, 'a> {
         }
         takes.retain(|take| take.qty > 0);
         takes.sort_unstable_by_key(|take| take.run);
-        takes
+        Cow::Owned(takes)
     }
 
     fn base(&self) -> Base {
@@ -599,7 +604,9 @@ pub(super) fn spread_points(
         .map(|take| (take.net.0 * i64::from(take.qty), if take.net.is_positive() { points } else { 0 }))
         .collect();
     let mut marks = Vec::with_capacity(takes.len());
-    for (take, share) in takes.iter().zip(share_out(points, &weights, leftover)) {
+    let mut shares = vec![0; takes.len()];
+    share_out(points, &weights, leftover, &mut shares);
+    for (take, share) in takes.iter().zip(shares) {
         let (each, more) = (share / i64::from(take.qty), (share % i64::from(take.qty)) as u32);
         for (qty, points) in [(more, each + 1), (take.qty - more, each)] {
             if qty > 0 {

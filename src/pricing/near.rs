@@ -18,11 +18,20 @@ use super::resolution::{Resolved, Sitting, sequence};
 use super::sets::{Set, UNKNOWN};
 use super::units::{self, Good};
 
+#[derive(Clone)]
 struct Step<'a> {
     candidate: usize,
     good: Good<'a>,
     add: Addition,
     cost: Money,
+}
+
+impl Step<'_> {
+    fn adds_the_same(&self, other: &Step<'_>) -> bool {
+        self.add == other.add
+            && self.good.price == other.good.price
+            && self.good.only_in == other.good.only_in
+    }
 }
 
 /// The additions worth telling, best gain first (then: by promotion id).
@@ -38,23 +47,36 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
         asked.filter_map(|(candidate, why)| step(sitting, candidate, why)).collect();
     let id = |candidate: usize| &sitting.candidates[candidate].rule.promotion.id;
     steps.sort_by(|a, b| a.cost.cmp(&b.cost).then_with(|| id(a.candidate).cmp(id(b.candidate))));
-    steps.truncate(limits::NEAR_TRIES_MAX);
     let (before, mut near) = (worth(sitting, resolved), Vec::new());
+    // Promotions that miss the same are told by pricing the same basket.
+    let mut tried: Vec<(Step<'_>, Sitting<'_>, Resolved<'_>)> = Vec::with_capacity(limits::NEAR_TRIES_MAX);
     for step in steps {
-        let with = sitting.with(step.good);
-        let after = sequence(&with);
+        if near.len() == limits::NEAR_MAX {
+            break;
+        }
+        let same = tried.iter().position(|(other, ..)| step.adds_the_same(other));
+        if same.is_none() && tried.len() == limits::NEAR_TRIES_MAX {
+            continue;
+        }
+        let at = same.unwrap_or_else(|| {
+            let with = sitting.with(step.good.clone());
+            // Points come after everything that is weighed here.
+            let after = sequence(&with, Phase::Redeem);
+            tried.push((step.clone(), with, after));
+            tried.len() - 1
+        });
+        let (_, with, after) = &tried[at];
         let number = sitting.candidates[step.candidate].number;
         let given = |of: &Resolved<'_>, sitting: &Sitting<'_>| {
             let done = of.applied.iter().find(|done| sitting.candidates[done.candidate].number == number);
             done.map(|done| (done.proposal.amount, done.proposal.points, done.proposal.times))
         };
-        let gain = worth(&with, &after) - before;
-        if given(&after, &with) > given(resolved, sitting) && gain.is_positive() {
+        let gain = worth(with, after) - before;
+        if given(after, with) > given(resolved, sitting) && gain.is_positive() {
             near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
         }
     }
     near.sort_by(|a, b| b.gain.cmp(&a.gain).then_with(|| a.promotion.cmp(&b.promotion)));
-    near.truncate(limits::NEAR_MAX);
     near
 }
 
@@ -108,7 +130,8 @@ fn made_up<'a>(sku: &'a crate::domain::ids::Sku, price: Money, set: &Set) -> Goo
         floor: Money::ZERO,
         member_price: None,
         lines: Vec::new(),
-        only_in: Some(set.number),
+        // A unit for everything is the same unit whichever of these sets asks for it.
+        only_in: Some(if set.everything { UNKNOWN } else { set.number }),
     }
 }
 

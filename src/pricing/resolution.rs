@@ -162,11 +162,11 @@ fn candidate<'a>(book: &'a Book, sale: &'a Sale<'a>, moment: &Moment, number: u3
     Candidate { number, rule, code, claim, closed }
 }
 
-/// Resolves in declared order.
-pub(super) fn sequence<'a>(sitting: &Sitting<'a>) -> Resolved<'a> {
+/// Resolves in declared order, through phase `last`.
+pub(super) fn sequence<'a>(sitting: &Sitting<'a>, last: Phase) -> Resolved<'a> {
     let mut barred = Vec::new();
     loop {
-        let mut course = Course::new(sitting, &barred);
+        let mut course = Course::new(sitting, &barred, last);
         course.run();
         match course.failed_winner {
             // Each round bars one more candidate of a group, so there are no more rounds than candidates.
@@ -187,6 +187,7 @@ enum Verdict {
 struct Course<'s, 'a> {
     sitting: &'s Sitting<'a>,
     barred: &'s [(usize, Why<'a>)],
+    last: Phase,
     verdicts: BTreeMap<(&'a Tag, Option<Phase>), Verdict>,
     lost_by: BTreeMap<usize, Money>,
     /// Why an exclusive promotion does not stand alone; it never stands beside others.
@@ -197,7 +198,7 @@ struct Course<'s, 'a> {
 }
 
 impl<'s, 'a> Course<'s, 'a> {
-    fn new(sitting: &'s Sitting<'a>, barred: &'s [(usize, Why<'a>)]) -> Course<'s, 'a> {
+    fn new(sitting: &'s Sitting<'a>, barred: &'s [(usize, Why<'a>)], last: Phase) -> Course<'s, 'a> {
         let done = Resolved {
             state: State::new(&sitting.goods),
             applied: Vec::new(),
@@ -207,6 +208,7 @@ impl<'s, 'a> Course<'s, 'a> {
         Course {
             sitting,
             barred,
+            last,
             verdicts: BTreeMap::new(),
             lost_by: BTreeMap::new(),
             not_alone: BTreeMap::new(),
@@ -221,6 +223,9 @@ impl<'s, 'a> Course<'s, 'a> {
         let (mut wished, mut earned) = (false, false);
         for position in 0..self.sitting.candidates.len() {
             let candidate = &self.sitting.candidates[position];
+            if candidate.rule.phase > self.last {
+                return;
+            }
             if candidate.rule.phase == Phase::Earn && !wished {
                 wished = true;
                 self.grant_wish();
@@ -239,10 +244,10 @@ impl<'s, 'a> Course<'s, 'a> {
                 Err(why) => self.done.missed.push((position, why)),
             }
         }
-        if !wished {
+        if self.last == Phase::Earn && !wished {
             self.grant_wish();
         }
-        if !earned {
+        if self.last == Phase::Earn && !earned {
             self.earn_programme();
         }
     }

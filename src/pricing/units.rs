@@ -164,6 +164,25 @@ pub(super) struct Run {
     pub(super) taken: bool,
 }
 
+impl Run {
+    /// The units of this run that a mark reaches, as it leaves them.
+    fn marked(&self, mark: &Mark, promotion: u32, history: &mut Vec<Step>, flags: (bool, bool)) -> Run {
+        assert!(mark.amount <= self.net, "no unit goes below zero");
+        let mut part = *self;
+        part.qty = mark.qty;
+        part.net -= mark.amount;
+        part.earned += mark.points;
+        part.spent += mark.spent;
+        part.stopped |= flags.0;
+        part.taken |= flags.1;
+        if mark.amount.is_positive() {
+            part.history = history.len() as u32;
+            history.push(Step { before: self.history, promotion, amount: mark.amount });
+        }
+        part
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Step {
     before: u32,
@@ -211,26 +230,23 @@ impl State {
     /// Does to the units what the marks say. `stop` and `take` are set on every marked unit.
     pub(super) fn apply(&mut self, promotion: u32, marks: &[Mark], stop: bool, take: bool) {
         debug_assert!(marks.is_sorted_by_key(|mark| mark.run), "marks stand in the order of runs");
+        self.history.reserve(marks.len());
+        let whole = marks.iter().all(|mark| mark.qty == self.runs[mark.run as usize].qty);
+        if whole {
+            for mark in marks {
+                let run = &mut self.runs[mark.run as usize];
+                *run = run.marked(mark, promotion, &mut self.history, (stop, take));
+            }
+            return;
+        }
         let mut next = Vec::with_capacity(self.runs.len() + marks.len());
         let mut marks = marks.iter().peekable();
         for (index, run) in self.runs.iter().enumerate() {
             let mut left = run.qty;
             while let Some(mark) = marks.next_if(|mark| mark.run as usize == index) {
                 assert!(mark.qty <= left, "a promotion reaches no more units than there are");
-                assert!(mark.amount <= run.net, "no unit goes below zero");
                 left -= mark.qty;
-                let mut part = *run;
-                part.qty = mark.qty;
-                part.net -= mark.amount;
-                part.earned += mark.points;
-                part.spent += mark.spent;
-                part.stopped |= stop;
-                part.taken |= take;
-                if mark.amount.is_positive() {
-                    part.history = self.history.len() as u32;
-                    self.history.push(Step { before: run.history, promotion, amount: mark.amount });
-                }
-                next.push(part);
+                next.push(run.marked(mark, promotion, &mut self.history, (stop, take)));
             }
             if left > 0 {
                 next.push(Run { qty: left, ..*run });
