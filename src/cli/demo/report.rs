@@ -33,13 +33,21 @@ pub(crate) struct Check {
 
 impl Check {
     /// All witnesses must say the same.
-    pub(crate) fn same(name: &'static str, title: &'static str, witnesses: Vec<(&'static str, i64)>) -> Check {
+    pub(crate) fn same(
+        name: &'static str,
+        title: &'static str,
+        witnesses: Vec<(&'static str, i64)>,
+    ) -> Check {
         let holds = witnesses.windows(2).all(|pair| pair[0].1 == pair[1].1);
         Check { name, holds, witnesses, title }
     }
 
     /// All must say 0.
-    pub(crate) fn none(name: &'static str, title: &'static str, witnesses: Vec<(&'static str, i64)>) -> Check {
+    pub(crate) fn none(
+        name: &'static str,
+        title: &'static str,
+        witnesses: Vec<(&'static str, i64)>,
+    ) -> Check {
         let holds = witnesses.iter().all(|(_, count)| *count == 0);
         Check { name, holds, witnesses, title }
     }
