@@ -425,3 +425,9 @@ pub const DEMO_BAR_COLUMNS: usize = 24;
 pub const DEMO_COLUMNS: usize = 100;
 /// Promotions the live view names.
 pub const DEMO_OFFERS_SHOWN: usize = 8;
+/// Baskets handed to the tills before they are wanted: the reader never holds a till back, and never runs far ahead.
+pub const DRIVE_VISITS_AHEAD: usize = 64;
+/// Milliseconds after which a till of the drive gives a request up: a daemon that is driven may be restarted meanwhile.
+pub const DRIVE_PATIENCE_MS: u32 = 300_000;
+/// Milliseconds between two lines of progress where there is no terminal.
+pub const DRIVE_LINE_EVERY_MS: u64 = 5_000;
