@@ -33,6 +33,9 @@ use super::journal::{Journal, JournalOptions, JournalView, OpenReport, Reader, p
 use super::lock::DirLock;
 use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
 
+/// Beside the tables: they are to be set aside and rebuilt at the next start.
+const SUSPECT: &str = "tables.suspect";
+
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
     /// Hands over each record of a bundle that became active `at`.
@@ -84,6 +87,7 @@ pub struct Recovered {
 
 /// The open store.
 pub struct Store {
+    dir: PathBuf,
     identity: BoxIdentity,
     tables: Tables,
     view: JournalView,
@@ -146,6 +150,7 @@ impl Store {
         let recovered = Recovered { journal: report, tables_set_aside: set_aside, applied: caught_up };
         let reader = view.reader(Seq(1));
         let store = Store {
+            dir: dir.clone(),
             identity,
             tables,
             view,
@@ -212,7 +217,7 @@ impl Store {
         }
         match self.overlay.records.get(key) {
             Some((_, record)) => Ok(record.clone()),
-            None => self.tables.get(key).map_err(tables_error),
+            None => self.tables.get(key).map_err(|fault| suspect(&self.dir, fault)),
         }
     }
 
@@ -494,7 +499,11 @@ fn prepare(dir: &Path) -> Result<()> {
 fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)> {
     use super::disk::DiskOp;
     let path = dir.join("tables");
+    let suspected = dir.join(SUSPECT);
     let opened = Tables::open(&path, cache_bytes).and_then(|tables| {
+        if suspected.exists() {
+            return Err(TablesFault::Record("a record did not check in an earlier run".to_owned()));
+        }
         tables.applied()?;
         tables.active()?;
         Ok(tables)
@@ -506,9 +515,21 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
             let aside = aside.expect("numbers do not run out");
             tracing::error!(%fault, aside = %aside.display(), "the tables are set aside and rebuilt from the journal");
             fs::rename(&path, &aside).map_err(|e| StorageError::disk(DiskOp::Rename, &path, e))?;
-            Ok((Tables::open(&path, cache_bytes).map_err(tables_error)?, Some(aside)))
+            let tables = Tables::open(&path, cache_bytes).map_err(tables_error)?;
+            if suspected.exists() {
+                fs::remove_file(&suspected).map_err(|e| StorageError::disk(DiskOp::Remove, &suspected, e))?;
+            }
+            Ok((tables, Some(aside)))
         }
     }
+}
+
+/// Names a file that makes the next start rebuild the tables, so that a damaged record never becomes a crash loop.
+fn suspect(dir: &Path, fault: TablesFault) -> StorageError {
+    if let Err(error) = fs::write(dir.join(SUSPECT), fault.to_string()) {
+        tracing::error!(%error, "the tables cannot be marked for rebuilding; remove the folder `tables` by hand");
+    }
+    tables_error(fault)
 }
 
 fn tables_error(fault: TablesFault) -> StorageError {
