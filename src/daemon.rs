@@ -35,7 +35,7 @@ use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{DeviceId, Seq};
+use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::engine::input::Input;
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -54,8 +54,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
-    /// A bundle was verified, compiled and kept.
-    Bundle(Arc<Bundle>),
+    /// The inbox was looked through; what is new in it was verified, compiled and kept.
+    Looked(Option<Arc<Bundle>>),
 }
 
 /// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
@@ -230,6 +230,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?;
     let mut line = sender.as_ref().map(|sender| sender.upstream.status());
 
+    let newest = store.active_bundle().map(|active| active.reference.clone());
     let per_second = config.devices.requests_per_second_max;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second);
     let mut shop = Shop {
@@ -239,6 +240,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         started,
         sender,
         looking: false,
+        newest,
         fed: Seq(0),
         present: Default::default(),
     };
@@ -442,6 +444,8 @@ struct Shop {
     started: UnixMs,
     sender: Option<Sender>,
     looking: bool,
+    /// The bundle the journal last made active, though its file may not be readable: no older one is ever taken.
+    newest: Option<BundleRef>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
 }
@@ -507,12 +511,14 @@ impl Shop {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
             }
-            Command::Bundle(bundle) => {
+            Command::Looked(None) => self.looking = false,
+            Command::Looked(Some(bundle)) => {
                 self.looking = false;
                 let reference = bundle.reference.clone();
                 let entry = self.desk.engine.activate(bundle, self.clock.now());
                 self.desk.commit(entry).map_err(storage_failed)?;
                 self.shelf.mark_active(&reference)?;
+                self.newest = Some(reference.clone());
                 tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
                 if let Some(sender) = &self.sender {
                     sender.upstream.bundle_active(reference.version);
@@ -541,12 +547,11 @@ impl Shop {
         }
         self.looking = true;
         let (shelf, commands) = (self.shelf.clone(), commands.clone());
-        let current = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        let (newest, in_force) = (self.newest.clone(), self.desk.engine.bundle().is_some());
         tokio::task::spawn_blocking(move || {
-            if let Some(bundle) = shelf.take(current.as_ref()) {
-                if commands.blocking_send(Command::Bundle(bundle)).is_err() {
-                    tracing::info!("a verified bundle waits for the next start");
-                }
+            let taken = shelf.take(newest.as_ref(), in_force);
+            if commands.blocking_send(Command::Looked(taken)).is_err() {
+                tracing::info!("what waits in the inbox waits for the next start");
             }
         });
     }

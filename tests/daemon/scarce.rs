@@ -175,6 +175,33 @@ async fn are_the_limits_of_a_member_and_of_a_till_kept_over_open_quotes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_a_limit_per_day_kept_though_a_till_lives_in_the_future() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let points = |id: &str| json!({ "basket": { "lines": [line(id, CIGARETTES, 1), line("m", MILK, 1)] }, "member": card("2008") });
+    let first = quote(&mut till, points("1")).await;
+    assert!(applied(&first, "fifty-points-a-day"), "{first}");
+    till.ask("commit", paying(1, &first)).await.data();
+    let mut ahead = points("2");
+    ahead["at"] = json!("2027-06-01T12:00:00+08:00");
+    let ahead = quote(&mut till, ahead).await;
+    till.ask("commit", paying(2, &ahead)).await.data();
+    assert!(!applied(&quote(&mut till, points("3")).await, "fifty-points-a-day"), "today's was used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_a_superseded_quote_good_for_what_another_one_holds() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let points = json!({ "basket": { "lines": [line("1", MILK, 1)] }, "member": card("2009") });
+    let first = quote(&mut till, points.clone()).await;
+    let second = quote(&mut till, points).await;
+    assert!(applied(&first, "fifty-points-a-day") && applied(&second, "fifty-points-a-day"));
+    assert_eq!(till.ask("commit", paying(1, &first)).await.refusal(), (410, "AIS-2004"));
+    assert_eq!(till.ask("commit", paying(2, &second)).await.data()["points"], second["points"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn are_points_held_while_a_quote_wants_to_spend_them() {
     let shop = Shop::open().await;
     let (mut a, mut b) = (shop.till("till-a").await, shop.till("till-b").await);
@@ -185,8 +212,11 @@ async fn are_points_held_while_a_quote_wants_to_spend_them() {
     });
     let first = quote(&mut a, asked.clone()).await;
     assert_eq!(first["points"]["spend"], 800);
-    let second = quote(&mut b, asked.clone()).await;
-    assert_eq!(second["points"]["spend"], 200, "of 1,000, 800 are held: {second}");
+    assert_eq!(quote(&mut b, asked.clone()).await["points"]["spend"], 0, "of 1,000, 800 are held");
+    let mut rest = asked;
+    rest["points"]["spend"] = json!("max");
+    let second = quote(&mut b, rest).await;
+    assert_eq!(second["points"]["spend"], 200, "{second}");
     let done = [a.ask("commit", paying(1, &first)).await, b.ask("commit", paying(1, &second)).await];
     let spent: i64 = done.iter().map(|reply| reply.data()["points"]["spend"].as_i64().expect("a number")).sum();
     assert_eq!(spent, 1_000);
