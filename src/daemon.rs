@@ -241,6 +241,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         sender,
         looking: false,
         newest,
+        coming: None,
         fed: Seq(0),
         present: Default::default(),
     };
@@ -436,6 +437,13 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
+/// A bundle that is decided but not in force yet.
+struct Coming {
+    bundle: Arc<Bundle>,
+    since: UnixMs,
+    seq: Seq,
+}
+
 /// The loop's state.
 struct Shop {
     desk: Desk,
@@ -446,6 +454,7 @@ struct Shop {
     looking: bool,
     /// The bundle the journal last made active, though its file may not be readable: no older one is ever taken.
     newest: Option<BundleRef>,
+    coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
 }
@@ -465,7 +474,24 @@ impl Shop {
         self.desk.message(received).map_err(storage_failed)
     }
 
+    /// A bundle is in force once its members and codes are in the tables: before, they would be taken for strangers.
+    fn bundle_arrived(&mut self) {
+        let followed = self.desk.store.followed();
+        let Some(Coming { bundle, since, .. }) = self.coming.take_if(|coming| coming.seq <= followed) else {
+            return;
+        };
+        self.looking = false;
+        let reference = bundle.reference.clone();
+        self.desk.engine.resume_bundle(bundle, since);
+        tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
+        if let Some(sender) = &self.sender {
+            sender.upstream.bundle_active(reference.version);
+        }
+        self.announce(EngineState::Ready);
+    }
+
     fn durable(&mut self, durable: Seq) {
+        self.bundle_arrived();
         self.desk.durable(durable);
         if let Some(sender) = &self.sender {
             sender.upstream.durable(Seq(durable.0 + 1));
@@ -513,17 +539,13 @@ impl Shop {
             }
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
-                self.looking = false;
-                let reference = bundle.reference.clone();
-                let entry = self.desk.engine.activate(bundle, self.clock.now());
+                let since = self.clock.now();
+                let entry = self.desk.engine.decide_activation(&bundle, since);
+                let seq = entry.seq;
                 self.desk.commit(entry).map_err(storage_failed)?;
-                self.shelf.mark_active(&reference)?;
-                self.newest = Some(reference.clone());
-                tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
-                if let Some(sender) = &self.sender {
-                    sender.upstream.bundle_active(reference.version);
-                }
-                self.announce(EngineState::Ready);
+                self.shelf.mark_active(&bundle.reference)?;
+                self.newest = Some(bundle.reference.clone());
+                self.coming = Some(Coming { bundle, since, seq });
             }
         }
         Ok(())

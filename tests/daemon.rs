@@ -3,6 +3,8 @@
 
 #[path = "daemon/bad_input.rs"]
 mod bad_input;
+#[path = "support/child.rs"]
+mod child;
 #[path = "daemon/disk.rs"]
 mod disk;
 #[path = "daemon/once.rs"]
@@ -15,6 +17,8 @@ mod rules;
 mod scarce;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "support/signed.rs"]
+mod signed;
 #[path = "support/till.rs"]
 mod till;
 #[path = "daemon/updates.rs"]

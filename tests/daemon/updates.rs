@@ -5,7 +5,8 @@ use aisled::bundle::packed;
 use serde_json::{Value, json};
 
 use crate::rules;
-use crate::shop::{Shop, cash, key, line, packed_with, sale, until};
+use crate::shop::{Shop, cash, line, sale, until};
+use crate::signed::{key, packed_with};
 
 const CIGARETTES: &str = "6901234000109";
 
@@ -94,6 +95,7 @@ async fn does_the_version_go_down_when_the_active_file_is_damaged() {
     let mut shop = Shop::open().await;
     shop.put("5.aisb", &packed_with(5, &key()));
     shop.follows(5).await;
+    until("the inbox to be empty", || !shop.data().join("bundles/inbox/5.aisb").exists()).await;
     let hash = shop.status()["bundle"]["hash"].as_str().expect("a hash").to_owned();
     shop.stop().await;
     let kept = shop.data().join(format!("bundles/5-{hash}.aisb"));
@@ -110,6 +112,15 @@ async fn does_the_version_go_down_when_the_active_file_is_damaged() {
     shop.put("5.aisb", &packed_with(5, &key()));
     shop.follows(5).await;
     assert_eq!(till.ask("quote", basket()).await.data()["total"], 2_300, "installed again, it is mended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_a_bundle_lost_when_the_daemon_stops_before_it_is_known() {
+    let mut shop = Shop::open().await;
+    shop.put("2.aisb", &dearer(2, 2_500));
+    shop.restart().await;
+    shop.follows(2).await;
+    until("the inbox to be empty", || !shop.data().join("bundles/inbox/2.aisb").exists()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -87,10 +87,10 @@ schedule = { from = "2026-01-01", to = "2026-01-31" }
 "#;
 
 /// Single-use codes ONCE-01 to ONCE-20 that anybody may use.
-pub(crate) const CODES: u32 = 20;
+const CODES: u32 = 20;
 
 /// Members m-2001 to m-2010 show cards 2001 to 2010 and begin with 1,000 points.
-pub(crate) const MEMBERS: u32 = 10;
+const MEMBERS: u32 = 10;
 
 /// The whole folder, read and checked.
 pub(crate) fn authored() -> Authored {

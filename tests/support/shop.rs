@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aisled::bundle::keys::SecretKey;
-use aisled::bundle::packed;
 use aisled::clock::ManualClock;
 use aisled::config::{Broker, Config, TrustedKey};
 use aisled::daemon;
@@ -15,22 +13,11 @@ use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::StoreId;
 use serde_json::{Value, json};
 
-use crate::rules;
+use crate::signed::{key, packed_with};
 use crate::till::{DEADLINE, Dialect, Till, soon};
 
 /// Wednesday 2026-11-18, noon in Shanghai: no window of the example bundle is open.
 pub(crate) const NOON: UnixMs = UnixMs(1_794_974_400_000);
-
-/// The key the shop trusts.
-pub(crate) fn key() -> SecretKey {
-    SecretKey::from_seed(&[7; 32])
-}
-
-/// The test's rules as `version`, signed with `key`.
-pub(crate) fn packed_with(version: u64, key: &SecretKey) -> Vec<u8> {
-    let authored = rules::authored();
-    packed::pack(version, &authored.rules, &authored.members, &authored.codes, key).expect("it packs")
-}
 
 /// A configuration of shop `s01` over `dir`, on any free port. The clock of the tests stands still, so pacing is off.
 pub(crate) fn config(dir: &Path) -> Config {
