@@ -51,6 +51,13 @@ impl Mount {
         }
     }
 
+    /// Gives so many bytes back.
+    fn leave(&self, bytes: u64) {
+        let file = std::fs::File::options().write(true).open(self.0.join("filler")).expect("it is there");
+        let length = file.metadata().expect("it has a length").len();
+        file.set_len(length - bytes).expect("it gets shorter");
+    }
+
     fn free(&self) {
         std::fs::remove_file(self.0.join("filler")).expect("it is there");
     }
@@ -108,7 +115,8 @@ async fn is_anything_lost_when_the_disk_is_full() {
     assert_eq!(ended.code, Some(1), "the supervisor is to start it again: {}", ended.said);
     assert!(ended.said.contains("AIS-5002"), "{}", ended.said);
 
-    for _ in 0..2 {
+    for more in [0, 4 * 1024, 60 * 1024, 300 * 1024] {
+        disk.leave(more);
         let refused = Daemon::start(&config).err().expect("there is no room to start");
         assert_eq!(refused.code, Some(2), "{}", refused.said);
         assert!(refused.said.contains("AIS-5002"), "{}", refused.said);
