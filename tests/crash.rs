@@ -63,8 +63,12 @@ struct Book {
 impl Book {
     fn keep(&mut self, receipt: &Reply) {
         let receipt = receipt.data().clone();
-        let moved: i64 = receipt["points_ledger"].as_array().expect("a list").iter()
-            .map(|line| line["points"].as_i64().expect("a number")).sum();
+        let moved: i64 = receipt["points_ledger"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|line| line["points"].as_i64().expect("a number"))
+            .sum();
         let balance = receipt["points"]["balance_after"].as_i64().expect("a balance");
         if let Some(before) = self.balance {
             assert_eq!(balance, before + moved, "a sale counts once: {receipt}");
@@ -76,7 +80,8 @@ impl Book {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn is_every_acknowledged_sale_there_once_however_often_the_daemon_is_killed() {
-    let cycles: u64 = std::env::var("AISLED_KILL_CYCLES").ok().map_or(5, |text| text.parse().expect("a number"));
+    let cycles: u64 =
+        std::env::var("AISLED_KILL_CYCLES").ok().map_or(5, |text| text.parse().expect("a number"));
     let dir = tempfile::tempdir().expect("a directory for the test");
     let data = dir.path().join("data");
     let config = prepare(dir.path(), &data);
@@ -92,12 +97,15 @@ async fn is_every_acknowledged_sale_there_once_however_often_the_daemon_is_kille
             let known = book.receipts.len() as u64;
             let from = if cycle == cycles { 0 } else { known.saturating_sub(20) };
             for seq in from..known {
-                let again = till.ask_as("commit", &format!("till-{number}.sale.{seq}"), &commit(number, seq)).await;
+                let again =
+                    till.ask_as("commit", &format!("till-{number}.sale.{seq}"), &commit(number, seq)).await;
                 assert!(again.replayed(), "till {number} sale {seq} of {known}: {}", again.0);
                 assert_eq!(*again.data(), book.receipts[usize::try_from(seq).expect("small")]);
             }
             if cycle > 0 {
-                let open = till.ask_as("commit", &format!("till-{number}.sale.{known}"), &commit(number, known)).await;
+                let open = till
+                    .ask_as("commit", &format!("till-{number}.sale.{known}"), &commit(number, known))
+                    .await;
                 book.keep(&open);
             }
         }
@@ -107,22 +115,24 @@ async fn is_every_acknowledged_sale_there_once_however_often_the_daemon_is_kille
         // The signal to kill comes from the work itself: so many answers in all, another number each time.
         let enough = 20 + cycle * 7 % 60;
         let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
-        let work = (0..).zip(tills.into_iter().zip(std::mem::take(&mut books))).map(|(number, (mut till, mut book))| {
-            let told = told.clone();
-            tokio::spawn(async move {
-                loop {
-                    let seq = book.receipts.len() as u64;
-                    let id = format!("till-{number}.sale.{seq}");
-                    let payload = till.envelope(&id, &commit(number, seq));
-                    match till.try_send("commit", &id, &payload).await {
-                        Some(reply) => book.keep(&reply),
-                        None => return book,
+        let work = (0..).zip(tills.into_iter().zip(std::mem::take(&mut books))).map(
+            |(number, (mut till, mut book))| {
+                let told = told.clone();
+                tokio::spawn(async move {
+                    loop {
+                        let seq = book.receipts.len() as u64;
+                        let id = format!("till-{number}.sale.{seq}");
+                        let payload = till.envelope(&id, &commit(number, seq));
+                        match till.try_send("commit", &id, &payload).await {
+                            Some(reply) => book.keep(&reply),
+                            None => return book,
+                        }
+                        // Nobody counts any more once the daemon is killed.
+                        let _ = told.send(());
                     }
-                    // Nobody counts any more once the daemon is killed.
-                    let _ = told.send(());
-                }
-            })
-        });
+                })
+            },
+        );
         let work: Vec<_> = work.collect();
         for _ in 0..enough {
             soon("an answer", answers.recv()).await.expect("the tills work");
@@ -138,11 +148,15 @@ async fn is_every_acknowledged_sale_there_once_however_often_the_daemon_is_kille
     assert!(sold as u64 >= cycles * 20, "{sold} sales in {cycles} cycles");
     for (number, book) in (0..).zip(&books) {
         let mut till = connect(&daemon, number, "end").await;
-        let wallet = till.ask("wallet", json!({ "member": commit(number, 0)["member"] })).await.data().clone();
+        let wallet =
+            till.ask("wallet", json!({ "member": commit(number, 0)["member"] })).await.data().clone();
         assert_eq!(wallet["member"]["points"]["balance"], json!(book.balance), "till {number}");
         let other = json!({ "transaction": sale(0), "basket": commit(number, 1)["basket"], "tenders": [] });
         assert_eq!(till.ask("commit", other).await.refusal(), (409, "AIS-2003"), "its number is taken");
-        till.send("wallet", till.envelope("till.last-words", &json!({ "member": commit(number, 0)["member"] })));
+        till.send(
+            "wallet",
+            till.envelope("till.last-words", &json!({ "member": commit(number, 0)["member"] })),
+        );
         let heard = till.hear().await.expect("the connection holds");
         let is_five = number % 2 == 0;
         assert_eq!((heard.correlation.is_some(), heard.content_type.is_some()), (is_five, is_five));

@@ -72,8 +72,13 @@ fn asked() -> impl Strategy<Value = Asked> {
     let member = prop::option::weighted(0.7, 0..3_u8);
     let code = prop::option::weighted(0.4, 0..CODES.len());
     let points = prop::option::weighted(0.3, prop_oneof![Just(0), 100..900_i64]);
-    (0..3_u8, member, lines, code, points)
-        .prop_map(|(till, member, lines, code, points)| Asked { till, member, lines, code, points })
+    (0..3_u8, member, lines, code, points).prop_map(|(till, member, lines, code, points)| Asked {
+        till,
+        member,
+        lines,
+        code,
+        points,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -232,7 +237,8 @@ impl World {
 
     /// How many sales that still stand applied a promotion.
     fn standing(&self, promotion: &str, of: impl Fn(&Sold) -> bool) -> u32 {
-        let applied = |sold: &&Sold| sold.receipt.figures.applied.iter().any(|one| one.promotion.as_str() == promotion);
+        let applied =
+            |sold: &&Sold| sold.receipt.figures.applied.iter().any(|one| one.promotion.as_str() == promotion);
         let count = self.sales.iter().filter(|sold| !sold.over && of(sold)).filter(applied).count();
         u32::try_from(count).expect("a short day")
     }
@@ -242,11 +248,18 @@ impl World {
             let balance = match self.records.get(&Key::Ledger(member.clone())) {
                 Some(Record::Ledger(ledger)) => {
                     let usage = |promotion: &str| {
-                        ledger.usage.get(&PromotionId::new(promotion).expect("an id")).copied().unwrap_or_default()
+                        ledger
+                            .usage
+                            .get(&PromotionId::new(promotion).expect("an id"))
+                            .copied()
+                            .unwrap_or_default()
                     };
                     let spinach = usage("spinach-twice").uses;
                     assert!(spinach <= 2, "{member}: {spinach}");
-                    assert_eq!(spinach, self.standing("spinach-twice", |sold| sold.receipt.member.as_ref() == Some(member)));
+                    assert_eq!(
+                        spinach,
+                        self.standing("spinach-twice", |sold| sold.receipt.member.as_ref() == Some(member))
+                    );
                     assert!(usage("fifty-points-a-day").uses_on_day <= 1, "{member}");
                     ledger.points.balance()
                 }
@@ -265,7 +278,8 @@ impl World {
         let flyer = aisled::domain::ids::CouponCode::new("FLYER3").expect("a code");
         assert!(self.uses(UsageOf::Code(flyer), "flyer-three").0 <= 3);
         let mut burned = BTreeMap::new();
-        for code in self.sales.iter().filter(|sold| !sold.over).flat_map(|sold| &sold.receipt.coupons_burned) {
+        for code in self.sales.iter().filter(|sold| !sold.over).flat_map(|sold| &sold.receipt.coupons_burned)
+        {
             *burned.entry(code.as_str()).or_insert(0) += 1;
         }
         assert!(burned.values().all(|times| *times == 1), "{burned:?}");
@@ -302,12 +316,22 @@ impl World {
                 *left.get_mut(line.line.as_str()).expect("a line of the sale") -= line.qty;
             }
             let rest: Vec<(String, u32)> = left.into_iter().filter(|(_, qty)| *qty > 0).collect();
-            assert!(self.return_some(nth, &rest), "the rest of sale {} comes back: {rest:?}", self.sales[nth].seq);
+            assert!(
+                self.return_some(nth, &rest),
+                "the rest of sale {} comes back: {rest:?}",
+                self.sales[nth].seq
+            );
         }
         self.check();
         assert!(self.sales.iter().all(|sold| sold.over));
         for (member, points) in &self.points {
-            let began = if member.as_str() == "m-1001" { 2_350 } else if member.as_str() == "m-1002" { 120 } else { 1_000 };
+            let began = if member.as_str() == "m-1001" {
+                2_350
+            } else if member.as_str() == "m-1002" {
+                120
+            } else {
+                1_000
+            };
             assert_eq!(*points, began, "{member}: buying and returning gains nothing");
         }
         for key in self.records.keys() {

@@ -102,8 +102,11 @@ impl Memory {
 
     /// Every record under a key that the decisions changed.
     fn everything(&mut self) -> Vec<(Key, Option<Record>)> {
-        let mut keys: Vec<Key> =
-            self.sent.iter().flat_map(|entry| entry.changes.iter().map(|change| change.key.clone())).collect();
+        let mut keys: Vec<Key> = self
+            .sent
+            .iter()
+            .flat_map(|entry| entry.changes.iter().map(|change| change.key.clone()))
+            .collect();
         keys.sort();
         keys.dedup();
         keys.into_iter().map(|key| (key.clone(), self.store.load(&key).expect("it can be read"))).collect()
@@ -134,7 +137,11 @@ fn work(shop: &mut Memory, from: u64, sales: u64) {
         if seq % 7 == 0 {
             shop.decide("till-1", "void", &json!({ "transaction": sale(seq + 1_000_000) }));
             let token = json!({ "kind": "card", "value": format!("new{seq}") });
-            shop.decide("kiosk-1", "enroll", &json!({ "token": token, "consent": { "programme": true, "personal": true } }));
+            shop.decide(
+                "kiosk-1",
+                "enroll",
+                &json!({ "token": token, "consent": { "programme": true, "personal": true } }),
+            );
         }
     }
 }
@@ -175,7 +182,10 @@ fn does_durable_only_ever_rise_to_the_last_decision() {
                 durable = *seq;
             }
             Progress::Followed(seq) => {
-                assert!(*seq > followed && *seq <= durable, "{seq:?} after {followed:?}, durable {durable:?}");
+                assert!(
+                    *seq > followed && *seq <= durable,
+                    "{seq:?} after {followed:?}, durable {durable:?}"
+                );
                 followed = *seq;
             }
             Progress::Failed(why) => panic!("{why}"),
@@ -253,12 +263,16 @@ fn does_a_crash_between_journal_and_tables_lose_anything() {
     let sent = shop.sent.clone();
     shop.store.close();
     for name in ["identity.json", "journal"] {
-        let done = std::process::Command::new("cp").arg("-r").arg(dir.path().join(name)).arg(copy.path()).status();
+        let done =
+            std::process::Command::new("cp").arg("-r").arg(dir.path().join(name)).arg(copy.path()).status();
         assert!(done.expect("cp runs").success());
     }
     let mut again = Memory::open(copy.path());
     again.sent = sent;
-    assert_eq!(again.everything(), { expected.sort_by(|a, b| a.0.cmp(&b.0)); expected });
+    assert_eq!(again.everything(), {
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        expected
+    });
 }
 
 #[test]

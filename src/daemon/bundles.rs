@@ -83,8 +83,8 @@ impl Shelf {
             let in_force = in_force || taken.is_some();
             // A file that breaks a rule of our own is refused like any other, and never tried again.
             let admitted = catch_unwind(AssertUnwindSafe(|| self.admit(&path, newest, in_force)));
-            let admitted = admitted
-                .unwrap_or_else(|_| Err(anyhow!("failed to admit {}: it panicked", path.display())));
+            let admitted =
+                admitted.unwrap_or_else(|_| Err(anyhow!("failed to admit {}: it panicked", path.display())));
             match admitted {
                 Ok(Some(bundle)) => taken = Some(bundle),
                 Ok(None) => self.discard(&path),

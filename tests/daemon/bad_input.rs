@@ -88,17 +88,37 @@ async fn what_json_is_refused_with() {
         ("no data", br#"{"v":1,"id":"till-bad.json"}"#.to_vec(), is(400, "AIS-1001")),
         ("data is a list", envelope("[]"), is(400, "AIS-1001")),
         ("lines is text", envelope(r#"{"basket":{"lines":"6901234000109"}}"#), is(400, "AIS-1001")),
-        ("qty is text", envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":"1"}]}}"#), is(400, "AIS-1001")),
-        ("qty has a fraction", envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":1.5}]}}"#), is(400, "AIS-1001")),
-        ("unknown field", envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":1,"price":1}]}}"#), is(400, "AIS-1002")),
-        ("unknown field of the envelope", [&br#"{"x":1,"v":1,"id":"till-bad.json","data":"#[..], quote.as_bytes(), b"}"].concat(), is(400, "AIS-1002")),
+        (
+            "qty is text",
+            envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":"1"}]}}"#),
+            is(400, "AIS-1001"),
+        ),
+        (
+            "qty has a fraction",
+            envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":1.5}]}}"#),
+            is(400, "AIS-1001"),
+        ),
+        (
+            "unknown field",
+            envelope(r#"{"basket":{"lines":[{"line":"1","sku":"a","qty":1,"price":1}]}}"#),
+            is(400, "AIS-1002"),
+        ),
+        (
+            "unknown field of the envelope",
+            [&br#"{"x":1,"v":1,"id":"till-bad.json","data":"#[..], quote.as_bytes(), b"}"].concat(),
+            is(400, "AIS-1002"),
+        ),
         ("another version", br#"{"v":2,"id":"till-bad.json","data":{}}"#.to_vec(), is(400, "AIS-1003")),
         ("64 KiB and one byte", long, is(413, "AIS-1008")),
         ("10,000 deep", deep, is(400, "AIS-1006")),
         ("10,000 objects deep", deep_objects, is(400, "AIS-1006")),
         ("bad UTF-8", bad_utf8, is(400, "AIS-1007")),
         ("an id too short", br#"{"v":1,"id":"x","data":{}}"#.to_vec(), is(400, "AIS-1004")),
-        ("an id with a null byte", br#"{"v":1,"id":"till-bad\u0000json","data":{}}"#.to_vec(), is(400, "AIS-1004")),
+        (
+            "an id with a null byte",
+            br#"{"v":1,"id":"till-bad\u0000json","data":{}}"#.to_vec(),
+            is(400, "AIS-1004"),
+        ),
         ("an id of two lines", br#"{"v":1,"id":"till-bad\njson","data":{}}"#.to_vec(), is(400, "AIS-1004")),
     ] {
         assert_eq!(siege.refusal(name, "quote", payload).await, code, "{name}");
@@ -111,13 +131,15 @@ async fn what_json_is_refused_with() {
 async fn what_messagepack_is_refused_with() {
     let mut siege = Siege::begin(Format::MessagePack).await;
     let whole = write(Format::MessagePack, &json!({ "v": 1, "id": "till-bad.pack", "data": good() }));
-    let unknown = write(Format::MessagePack, &json!({ "v": 1, "id": "till-bad.pack", "data": { "bskt": 1 } }));
+    let unknown =
+        write(Format::MessagePack, &json!({ "v": 1, "id": "till-bad.pack", "data": { "bskt": 1 } }));
     let mut bad_utf8 = whole.clone();
     let place = bad_utf8.windows(4).position(|four| four == b"6901").expect("the article");
     bad_utf8[place] = 0xff;
     let deep = [&[0x83, 0xa1, b'v', 1, 0xa4][..], b"data", &[0x91; 10_000], &[1]].concat();
     // An object of four thousand million entries, an array as long, a text of 4 GiB: announced, not sent.
-    let announced = |marker: u8| [&[0x83, 0xa1, b'v', 1, 0xa4][..], b"data", &[marker, 0xff, 0xff, 0xff, 0xff]].concat();
+    let announced =
+        |marker: u8| [&[0x83, 0xa1, b'v', 1, 0xa4][..], b"data", &[marker, 0xff, 0xff, 0xff, 0xff]].concat();
     for (name, payload, code) in [
         ("cut short", whole[..whole.len() - 3].to_vec(), is(400, "AIS-1001")),
         ("bytes behind it", [&whole[..], &[0xc0]].concat(), is(400, "AIS-1001")),
@@ -139,10 +161,15 @@ async fn what_messagepack_is_refused_with() {
 async fn what_values_are_refused_with() {
     let mut siege = Siege::begin(Format::Json).await;
     let one = |line: Value| json!({ "basket": { "lines": [line] } });
-    let priced = |qty: i64, unit_price: i64| one(json!({ "line": "1", "sku": "x", "qty": qty, "unit_price": unit_price }));
+    let priced = |qty: i64, unit_price: i64| {
+        one(json!({ "line": "1", "sku": "x", "qty": qty, "unit_price": unit_price }))
+    };
     let many: Vec<Value> = (0..501).map(|n| line(&n.to_string(), MILK, 1)).collect();
-    let dear: Vec<Value> =
-        (0..2).map(|n| json!({ "line": n.to_string(), "sku": "x", "qty": 2_000, "unit_price": 100_000_000_000_i64 })).collect();
+    let dear: Vec<Value> = (0..2)
+        .map(
+            |n| json!({ "line": n.to_string(), "sku": "x", "qty": 2_000, "unit_price": 100_000_000_000_i64 }),
+        )
+        .collect();
     for (op, data, code) in [
         ("quote", one(line("1", "no-such-article", 1)), is(404, "AIS-2001")),
         ("quote", one(line("1", MILK, 0)), is(400, "AIS-1005")),
@@ -158,28 +185,73 @@ async fn what_values_are_refused_with() {
         ("quote", priced(1, 100_000_000_001), is(400, "AIS-1005")),
         ("quote", json!({ "basket": { "lines": many } }), is(400, "AIS-1005")),
         ("quote", json!({ "basket": { "lines": [] } }), is(400, "AIS-1005")),
-        ("quote", json!({ "basket": { "lines": [line("1", MILK, 1), line("1", MILK, 1)] } }), is(400, "AIS-1014")),
+        (
+            "quote",
+            json!({ "basket": { "lines": [line("1", MILK, 1), line("1", MILK, 1)] } }),
+            is(400, "AIS-1014"),
+        ),
         ("quote", one(json!({ "line": "a/+/#", "sku": MILK, "qty": 1 })), is(400, "AIS-1004")),
-        ("quote", one(json!({ "line": "1", "sku": "'; drop table sales; --", "qty": 1 })), is(400, "AIS-1004")),
+        (
+            "quote",
+            one(json!({ "line": "1", "sku": "'; drop table sales; --", "qty": 1 })),
+            is(400, "AIS-1004"),
+        ),
         ("quote", one(json!({ "line": "1", "sku": "x".repeat(65), "qty": 1 })), is(400, "AIS-1004")),
         ("scan", json!({ "token": { "kind": "card", "value": "" } }), is(400, "AIS-1005")),
         ("scan", json!({ "token": { "kind": "card", "value": "9".repeat(129) } }), is(400, "AIS-1005")),
         ("scan", json!({ "token": { "kind": "tattoo", "value": "1" } }), is(400, "AIS-1001")),
         ("feedback", json!({ "score": 11 }), is(400, "AIS-1005")),
-        ("enroll", json!({ "token": card("77"), "consent": { "programme": true, "personal": true }, "birthday": "02-30" }), is(400, "AIS-1013")),
-        ("commit", json!({ "transaction": { "business_day": "2026-02-30", "seq": 1 }, "basket": good()["basket"], "tenders": [] }), is(400, "AIS-1013")),
-        ("commit", json!({ "transaction": { "business_day": "2026-11-18", "seq": -1 }, "basket": good()["basket"], "tenders": [] }), is(400, "AIS-1005")),
+        (
+            "enroll",
+            json!({ "token": card("77"), "consent": { "programme": true, "personal": true }, "birthday": "02-30" }),
+            is(400, "AIS-1013"),
+        ),
+        (
+            "commit",
+            json!({ "transaction": { "business_day": "2026-02-30", "seq": 1 }, "basket": good()["basket"], "tenders": [] }),
+            is(400, "AIS-1013"),
+        ),
+        (
+            "commit",
+            json!({ "transaction": { "business_day": "2026-11-18", "seq": -1 }, "basket": good()["basket"], "tenders": [] }),
+            is(400, "AIS-1005"),
+        ),
         ("commit", json!({ "transaction": sale(5), "tenders": [] }), is(400, "AIS-1001")),
-        ("commit", json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": cash(2_299) }), is(422, "AIS-2010")),
-        ("commit", json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": cash(-1) }), is(400, "AIS-1005")),
-        ("commit", json!({ "transaction": sale(5), "quote": "q0-0", "tenders": cash(2_300) }), is(410, "AIS-2004")),
-        ("commit", json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": [], "charged": { "total": 1, "at": "yesterday" } }), is(400, "AIS-1013")),
+        (
+            "commit",
+            json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": cash(2_299) }),
+            is(422, "AIS-2010"),
+        ),
+        (
+            "commit",
+            json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": cash(-1) }),
+            is(400, "AIS-1005"),
+        ),
+        (
+            "commit",
+            json!({ "transaction": sale(5), "quote": "q0-0", "tenders": cash(2_300) }),
+            is(410, "AIS-2004"),
+        ),
+        (
+            "commit",
+            json!({ "transaction": sale(5), "basket": good()["basket"], "tenders": [], "charged": { "total": 1, "at": "yesterday" } }),
+            is(400, "AIS-1013"),
+        ),
         ("void", json!({ "transaction": sale(77) }), is(404, "AIS-2002")),
     ] {
-        assert_eq!(siege.refused(op, data.clone()).await, code, "{op} {}", &data.to_string()[..data.to_string().len().min(200)]);
+        assert_eq!(
+            siege.refused(op, data.clone()).await,
+            code,
+            "{op} {}",
+            &data.to_string()[..data.to_string().len().min(200)]
+        );
     }
     let overflow = siege.hostile.ask("quote", json!({ "basket": { "lines": dear } })).await;
-    assert_eq!(overflow.data()["subtotal"], 400_000_000_000_000_i64, "the dearest goods add up without overflow");
+    assert_eq!(
+        overflow.data()["subtotal"],
+        400_000_000_000_000_i64,
+        "the dearest goods add up without overflow"
+    );
     siege.end().await;
 }
 
@@ -192,7 +264,8 @@ async fn is_an_unknown_member_somebody_and_an_expired_coupon_no_error() {
     asked["points"] = json!({ "spend": 1_000_000 });
     let quote = siege.hostile.ask("quote", asked).await.data().clone();
     assert_eq!(quote["total"], 2_300);
-    let reasons: Vec<&Value> = quote["coupons"].as_array().expect("a list").iter().map(|one| &one["reason"]).collect();
+    let reasons: Vec<&Value> =
+        quote["coupons"].as_array().expect("a list").iter().map(|one| &one["reason"]).collect();
     assert_eq!(reasons, ["expired", "code_unknown"]);
     assert_eq!(quote["points"]["spend"], 0);
     let wallet = siege.hostile.ask("wallet", json!({ "member": card("nobody") })).await.data().clone();
@@ -216,7 +289,12 @@ async fn where_a_device_may_not_be_answered() {
         "aisle/1/s01/dev/till-bad-2/rep/x",
         "elsewhere",
     ] {
-        siege.hostile.send_with("quote", payload.clone(), Some(topic.to_owned()), Some("application/json".to_owned()));
+        siege.hostile.send_with(
+            "quote",
+            payload.clone(),
+            Some(topic.to_owned()),
+            Some("application/json".to_owned()),
+        );
         let heard = siege.hostile.hear().await.expect("the connection holds");
         assert_eq!(heard.topic, "aisle/1/s01/dev/till-bad/rep/v3", "{topic}");
         assert_eq!(Reply::read(&heard.payload).refusal(), (403, "AIS-1010"), "{topic}");
@@ -282,7 +360,11 @@ async fn is_a_device_that_is_too_fast_told_so_and_nobody_else() {
         let reply = fast.ask("scan", scan.clone()).await;
         if reply.status() != 200 {
             assert_eq!(reply.refusal(), (429, "AIS-2902"));
-            assert!(reply.0["retry_after_ms"].as_u64().is_some_and(|ms| (1..=100).contains(&ms)), "{}", reply.0);
+            assert!(
+                reply.0["retry_after_ms"].as_u64().is_some_and(|ms| (1..=100).contains(&ms)),
+                "{}",
+                reply.0
+            );
             slowed += 1;
         }
     }

@@ -29,8 +29,14 @@ fn all() -> Vec<(&'static str, Value)> {
         ("feedback", json!({ "score": 3 })),
         ("event", json!({ "kind": "door" })),
         ("enroll", json!({ "token": card("9001"), "consent": { "programme": true, "personal": true } })),
-        ("return", json!({ "original": sale(1), "transaction": sale(2), "lines": [{ "line": "1", "qty": 1 }] })),
-        ("commit", json!({ "transaction": sale(3), "basket": { "lines": [line("1", CIGARETTES, 1)] }, "tenders": cash(2_300) })),
+        (
+            "return",
+            json!({ "original": sale(1), "transaction": sale(2), "lines": [{ "line": "1", "qty": 1 }] }),
+        ),
+        (
+            "commit",
+            json!({ "transaction": sale(3), "basket": { "lines": [line("1", CIGARETTES, 1)] }, "tenders": cash(2_300) }),
+        ),
         ("void", json!({ "transaction": sale(3) })),
         ("void", json!({ "transaction": sale(99) })),
     ]
@@ -95,9 +101,17 @@ async fn does_a_restart_forget_what_was_answered() {
             .map(|line| line["points"].as_i64().expect("a number"))
             .sum();
         assert_eq!(wallet["member"]["points"]["balance"], 1_000 + moved);
-        assert_eq!(till.ask("scan", json!({ "token": card("9001") })).await.data()["member"]["id"], first[6].3.data()["member"]);
-        let left = json!({ "original": sale(1), "transaction": sale(7), "lines": [{ "line": "1", "qty": 2 }] });
-        assert_eq!(till.ask("return", left).await.refusal(), (422, "AIS-2007"), "one of two came back before");
+        assert_eq!(
+            till.ask("scan", json!({ "token": card("9001") })).await.data()["member"]["id"],
+            first[6].3.data()["member"]
+        );
+        let left =
+            json!({ "original": sale(1), "transaction": sale(7), "lines": [{ "line": "1", "qty": 2 }] });
+        assert_eq!(
+            till.ask("return", left).await.refusal(),
+            (422, "AIS-2007"),
+            "one of two came back before"
+        );
     }
 }
 
@@ -138,7 +152,9 @@ async fn is_an_id_good_for_one_body_only() {
 async fn is_a_sale_made_once_under_whatever_request_id() {
     let mut shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    let quote = till.ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] }, "member": card("2001") })).await;
+    let quote = till
+        .ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] }, "member": card("2001") }))
+        .await;
     let asked = json!({ "transaction": sale(1), "quote": quote.data()["quote"], "tenders": cash(20_000) });
     let first = till.ask("commit", asked.clone()).await;
     let again = till.ask("commit", asked.clone()).await;
@@ -159,7 +175,9 @@ async fn are_many_requests_at_once_all_answered_and_counted_once() {
     let shop = Shop::open().await;
     let before = shop.status()["journal"]["next"].as_u64().expect("a number");
     let mut tills = Vec::new();
-    for (number, dialect) in [Dialect::Five, Dialect::Three, Dialect::Five, Dialect::Three].into_iter().enumerate() {
+    for (number, dialect) in
+        [Dialect::Five, Dialect::Three, Dialect::Five, Dialect::Three].into_iter().enumerate()
+    {
         tills.push(shop.till_of(&format!("till-{number}"), dialect, Format::Json).await);
     }
     let work = tills.into_iter().map(|mut till| {

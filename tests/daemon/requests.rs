@@ -40,8 +40,7 @@ fn total(document: &Value) -> i64 {
 /// Quotes and commits; gives the receipt.
 async fn sell(till: &mut Till, seq: u64, basket: Value) -> Value {
     let quote = till.ask("quote", basket).await.data().clone();
-    let asked =
-        json!({ "transaction": sale(seq), "quote": quote["quote"], "tenders": cash(total(&quote)) });
+    let asked = json!({ "transaction": sale(seq), "quote": quote["quote"], "tenders": cash(total(&quote)) });
     till.ask("commit", asked).await.data().clone()
 }
 
@@ -68,7 +67,10 @@ async fn nine_requests(dialect: Dialect, format: Format) {
     });
     let quote = till.ask("quote", basket.clone()).await.data().clone();
     assert_eq!(quote["subtotal"], 3 * 350 + 12_990 + 2 * 3_990);
-    assert_eq!(total(&quote), quote["subtotal"].as_i64().expect("a number") - sum(&quote["applied"], "amount"));
+    assert_eq!(
+        total(&quote),
+        quote["subtotal"].as_i64().expect("a number") - sum(&quote["applied"], "amount")
+    );
     assert_eq!(sum(&quote["lines"], "net"), total(&quote), "{quote}");
     assert_eq!(quote["bundle"]["version"], 1);
     let asked = json!({ "transaction": sale(1), "quote": quote["quote"], "tenders": cash(total(&quote)) });
@@ -77,9 +79,13 @@ async fn nine_requests(dialect: Dialect, format: Format) {
     assert_eq!(figures(&receipt), figures(&quote));
     assert_eq!(receipt["member"], "m-1001");
     assert!(receipt["decision"].as_str().is_some_and(|text| text.starts_with("s01/1/")), "{receipt}");
-    let units: i64 = receipt["units"].as_array().expect("units").iter().flat_map(|line| {
-        line["shares"].as_array().expect("shares").iter()
-    }).map(|share| share["qty"].as_i64().expect("a number") * share["net"].as_i64().expect("a number")).sum();
+    let units: i64 = receipt["units"]
+        .as_array()
+        .expect("units")
+        .iter()
+        .flat_map(|line| line["shares"].as_array().expect("shares").iter())
+        .map(|share| share["qty"].as_i64().expect("a number") * share["net"].as_i64().expect("a number"))
+        .sum();
     assert_eq!(units, total(&receipt), "what is frozen adds up to what was paid: {receipt}");
 
     let other = json!({
@@ -180,7 +186,8 @@ async fn is_the_daemon_discoverable_and_does_it_say_when_it_goes() {
     assert_eq!(document["limits"]["replay_days"], 35);
     shop.stop().await;
     // The broker goes with the daemon: a till hears the farewell, or that its line is cut.
-    let gone = presence.wait_for(|document| matches!(document["state"].as_str(), Some("stopping" | "offline")));
+    let gone =
+        presence.wait_for(|document| matches!(document["state"].as_str(), Some("stopping" | "offline")));
     drop(soon("the farewell or the end of the line", gone).await);
 }
 
@@ -188,7 +195,8 @@ async fn is_the_daemon_discoverable_and_does_it_say_when_it_goes() {
 async fn does_a_sale_without_a_quote_get_the_figures_of_one_with() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    let basket = json!({ "basket": { "lines": [line("a", MILK, 2), line("b", SHAMPOO, 3)] }, "member": card("2001") });
+    let basket =
+        json!({ "basket": { "lines": [line("a", MILK, 2), line("b", SHAMPOO, 3)] }, "member": card("2001") });
     let receipt = sell(&mut till, 1, basket.clone()).await;
     till.ask("void", json!({ "transaction": sale(1) })).await.data();
     let mut direct = basket;
@@ -202,7 +210,8 @@ async fn does_a_sale_without_a_quote_get_the_figures_of_one_with() {
 async fn does_every_unit_come_back_for_what_was_paid_for_it() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    let basket = json!({ "basket": { "lines": [line("1", MILK, 3), line("2", OIL, 2)] }, "member": card("2001") });
+    let basket =
+        json!({ "basket": { "lines": [line("1", MILK, 3), line("2", OIL, 2)] }, "member": card("2001") });
     let receipt = sell(&mut till, 1, basket).await;
     let mut back = Vec::new();
     for (seq, name) in [(2, "1"), (3, "1"), (4, "1"), (5, "2"), (6, "2")] {
@@ -226,9 +235,7 @@ async fn what_cannot_come_back() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
     sell(&mut till, 1, json!({ "basket": { "lines": [line("1", CIGARETTES, 2)] } })).await;
-    let back = |original: u64, seq: u64, name: &str, qty: i64| {
-        json!({ "original": sale(original), "transaction": sale(seq), "lines": [{ "line": name, "qty": qty }] })
-    };
+    let back = |original: u64, seq: u64, name: &str, qty: i64| json!({ "original": sale(original), "transaction": sale(seq), "lines": [{ "line": name, "qty": qty }] });
     for (asked, code) in [
         (back(1, 2, "1", 3), (422, "AIS-2007")),
         (back(1, 2, "9", 1), (404, "AIS-2008")),
@@ -252,7 +259,9 @@ async fn what_cannot_come_back() {
 async fn are_points_of_one_sale_spent_in_the_next() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    let first = sell(&mut till, 1, json!({ "basket": { "lines": [line("1", SHAMPOO, 1)] }, "member": card("2002") })).await;
+    let first =
+        sell(&mut till, 1, json!({ "basket": { "lines": [line("1", SHAMPOO, 1)] }, "member": card("2002") }))
+            .await;
     assert_eq!(first["points"], json!({ "earn": 39 + 50, "spend": 0, "balance_after": 1_089 }));
     let spending = |spend: Value| {
         json!({
@@ -290,7 +299,9 @@ async fn does_training_count_for_nothing() {
     });
     let receipt = till.ask("commit", basket.clone()).await.data().clone();
     assert_eq!(receipt["training"], true);
-    assert!(receipt["applied"].as_array().is_some_and(|list| list.iter().any(|one| one["coupon"] == "ONCE-01")));
+    assert!(
+        receipt["applied"].as_array().is_some_and(|list| list.iter().any(|one| one["coupon"] == "ONCE-01"))
+    );
     assert_eq!(receipt["coupons_issued"], json!([]));
     let wallet = till.ask("wallet", json!({ "member": card("2003") })).await.data().clone();
     assert_eq!(wallet["member"]["points"]["balance"], 1_000);

@@ -40,7 +40,10 @@ async fn is_a_single_use_code_used_once_and_given_back_by_a_void() {
     shop.restart().await;
     let mut till = shop.till("till-1").await;
     let second = quote(&mut till, with_code(CIGARETTES, "ONCE-01")).await;
-    assert_eq!(second["coupons"][0], json!({ "code": "ONCE-01", "outcome": "refused", "reason": "code_used" }));
+    assert_eq!(
+        second["coupons"][0],
+        json!({ "code": "ONCE-01", "outcome": "refused", "reason": "code_used" })
+    );
     assert_eq!(second["total"], 2_300);
     let voided = till.ask("void", json!({ "transaction": sale(1) })).await.data().clone();
     assert_eq!(voided["coupons_returned"], json!(["ONCE-01"]));
@@ -55,9 +58,18 @@ async fn is_a_single_use_code_used_once_and_given_back_by_a_void() {
 async fn what_is_said_of_codes_that_are_no_right() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    for (code, reason) in [("OLD10", "expired"), ("NO-SUCH", "code_unknown"), ("CB-7Q2M-0002", "code_not_yours"), ("CB-7Q2M-0001", "code_not_yours")] {
+    for (code, reason) in [
+        ("OLD10", "expired"),
+        ("NO-SUCH", "code_unknown"),
+        ("CB-7Q2M-0002", "code_not_yours"),
+        ("CB-7Q2M-0001", "code_not_yours"),
+    ] {
         let asked = quote(&mut till, with_code(OIL, code)).await;
-        assert_eq!(asked["coupons"], json!([{ "code": code, "outcome": "refused", "reason": reason }]), "{code}");
+        assert_eq!(
+            asked["coupons"],
+            json!([{ "code": code, "outcome": "refused", "reason": reason }]),
+            "{code}"
+        );
     }
     let mut theirs = with_code(OIL, "CB-7Q2M-0001");
     theirs["member"] = card("88001001");
@@ -86,7 +98,10 @@ async fn is_a_code_of_many_uses_good_for_so_many() {
     let held = quote(&mut other, with_code(CIGARETTES, "FLYER3")).await;
     assert!(applied(&held, "flyer-three"));
     let mut third = shop.till("till-3").await;
-    assert!(!applied(&quote(&mut third, with_code(CIGARETTES, "FLYER3")).await, "flyer-three"), "the last one is held");
+    assert!(
+        !applied(&quote(&mut third, with_code(CIGARETTES, "FLYER3")).await, "flyer-three"),
+        "the last one is held"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +118,11 @@ async fn is_a_code_held_by_an_open_quote_and_free_when_it_ends() {
         "tenders": cash(2_300),
     });
     let beside = b.ask("commit", direct).await.data().clone();
-    assert_eq!((&beside["total"], &beside["coupons_burned"]), (&json!(2_300), &json!([])), "a sale beside it");
+    assert_eq!(
+        (&beside["total"], &beside["coupons_burned"]),
+        (&json!(2_300), &json!([])),
+        "a sale beside it"
+    );
 
     let changed = json!({ "basket": { "lines": [line("1", CIGARETTES, 1), line("2", MILK, 1)] }, "coupons": ["ONCE-02"] });
     let again = quote(&mut a, changed).await;
@@ -112,7 +131,11 @@ async fn is_a_code_held_by_an_open_quote_and_free_when_it_ends() {
 
     let elsewhere = quote(&mut a, json!({ "basket": { "lines": [line("9", OIL, 1)] } })).await;
     a.ask("commit", paying(2, &elsewhere)).await.data();
-    assert_eq!(quote(&mut b, with_code(CIGARETTES, "ONCE-02")).await["coupons"], refused, "another sale frees nothing");
+    assert_eq!(
+        quote(&mut b, with_code(CIGARETTES, "ONCE-02")).await["coupons"],
+        refused,
+        "another sale frees nothing"
+    );
 
     shop.clock.advance_ms(300_000);
     let other = quote(&mut b, with_code(OIL, "ONCE-02")).await;
@@ -218,7 +241,8 @@ async fn are_points_held_while_a_quote_wants_to_spend_them() {
     let second = quote(&mut b, rest).await;
     assert_eq!(second["points"]["spend"], 200, "{second}");
     let done = [a.ask("commit", paying(1, &first)).await, b.ask("commit", paying(1, &second)).await];
-    let spent: i64 = done.iter().map(|reply| reply.data()["points"]["spend"].as_i64().expect("a number")).sum();
+    let spent: i64 =
+        done.iter().map(|reply| reply.data()["points"]["spend"].as_i64().expect("a number")).sum();
     assert_eq!(spent, 1_000);
 }
 

@@ -81,7 +81,10 @@ async fn is_a_bundle_that_is_not_right_refused_while_the_shop_sells_on() {
         assert_eq!((&quote["total"], &quote["bundle"]["version"]), (&json!(2_300), &json!(5)), "{name}");
     }
     shop.put("same.aisb", &packed_with(5, &key()));
-    until("the bundle already active to be put away", || !shop.data().join("bundles/inbox/same.aisb").exists()).await;
+    until("the bundle already active to be put away", || {
+        !shop.data().join("bundles/inbox/same.aisb").exists()
+    })
+    .await;
     shop.restart().await;
     assert_eq!(shop.status()["bundle"]["version"], 5);
     shop.put("6.aisb", &good);
@@ -108,7 +111,11 @@ async fn does_the_version_go_down_when_the_active_file_is_damaged() {
     shop.put_refused("4.aisb", &packed_with(4, &key())).await;
     let mut till = shop.till("till-1").await;
     let asked = json!({ "transaction": sale(1), "basket": { "lines": [line("1", CIGARETTES, 1)] }, "tenders": cash(2_300) });
-    assert_eq!(till.ask("commit", asked).await.refusal(), (503, "AIS-2903"), "no rules are better than wrong ones");
+    assert_eq!(
+        till.ask("commit", asked).await.refusal(),
+        (503, "AIS-2903"),
+        "no rules are better than wrong ones"
+    );
     shop.put("5.aisb", &packed_with(5, &key()));
     shop.follows(5).await;
     assert_eq!(till.ask("quote", basket()).await.data()["total"], 2_300, "installed again, it is mended");
@@ -131,7 +138,11 @@ async fn what_a_shop_without_rules_says() {
     shop.config.store.data_dir = dir.path().to_owned();
     shop.start().await;
     let mut till = shop.till("till-1").await;
-    for (op, data) in [("quote", basket()), ("scan", json!({ "token": { "kind": "card", "value": "1" } })), ("void", json!({ "transaction": sale(1) }))] {
+    for (op, data) in [
+        ("quote", basket()),
+        ("scan", json!({ "token": { "kind": "card", "value": "1" } })),
+        ("void", json!({ "transaction": sale(1) })),
+    ] {
         assert_eq!(till.ask(op, data).await.refusal(), (503, "AIS-2903"), "{op}");
     }
     shop.put("1.aisb", &packed_with(1, &key()));

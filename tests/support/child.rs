@@ -41,7 +41,9 @@ pub(crate) fn prepare(dir: &Path, data: &Path) -> PathBuf {
 
 pub(crate) fn aisled() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aisled"));
-    for variable in ["AISLED_CONFIG", "AISLED_DATA_DIR", "AISLED_LOG", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"] {
+    for variable in
+        ["AISLED_CONFIG", "AISLED_DATA_DIR", "AISLED_LOG", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"]
+    {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());

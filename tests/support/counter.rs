@@ -51,8 +51,12 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
         records.push((Key::Member(member.id.clone()), Record::Member(Box::new(known))));
     }
     for code in &authored.codes {
-        let issued =
-            IssuedCode { coupon: code.coupon.clone(), member: code.member.clone(), home: code.home.clone(), expires: None };
+        let issued = IssuedCode {
+            coupon: code.coupon.clone(),
+            member: code.member.clone(),
+            home: code.home.clone(),
+            expires: None,
+        };
         records.push((Key::Code(code.code.clone()), Record::Code(issued)));
     }
     records

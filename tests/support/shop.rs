@@ -59,8 +59,7 @@ impl Shop {
     pub(crate) async fn open() -> Shop {
         let dir = tempfile::tempdir().expect("a directory for the test");
         let config = config(dir.path());
-        let mut shop =
-            Shop { clock: ManualClock::new(NOON), config, running: None, starts: 0, _dir: dir };
+        let mut shop = Shop { clock: ManualClock::new(NOON), config, running: None, starts: 0, _dir: dir };
         shop.put("1.aisb", &packed_with(1, &key()));
         shop.start().await;
         shop.follows(1).await;

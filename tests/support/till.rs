@@ -100,7 +100,9 @@ impl Drop for Till {
 pub(crate) fn write(format: Format, document: &Value) -> Vec<u8> {
     match format {
         Format::Json => document.to_string().into_bytes(),
-        Format::MessagePack => rmp_serde::to_vec_named(document).expect("a JSON value has a MessagePack form"),
+        Format::MessagePack => {
+            rmp_serde::to_vec_named(document).expect("a JSON value has a MessagePack form")
+        }
     }
 }
 
@@ -123,7 +125,13 @@ impl Ears {
 impl Till {
     /// Connects to shop `s01` and hears replies and the daemon's presence. `run` sets its request ids apart from those
     /// of other connections of the device.
-    pub(crate) async fn connect(addr: SocketAddr, device: &str, dialect: Dialect, format: Format, run: &str) -> Till {
+    pub(crate) async fn connect(
+        addr: SocketAddr,
+        device: &str,
+        dialect: Dialect,
+        format: Format,
+        run: &str,
+    ) -> Till {
         let root = "aisle/1/s01".to_owned();
         let filters = [format!("{root}/dev/{device}/rep/+"), format!("{root}/svc/engine/status")];
         let (to, heard) = mpsc::unbounded_channel();
@@ -269,11 +277,7 @@ async fn serve_five(mut events: v5::EventLoop, ears: Ears, ready: tokio::sync::o
     }
 }
 
-async fn serve_three(
-    mut events: rumqttc::EventLoop,
-    ears: Ears,
-    ready: tokio::sync::oneshot::Sender<()>,
-) {
+async fn serve_three(mut events: rumqttc::EventLoop, ears: Ears, ready: tokio::sync::oneshot::Sender<()>) {
     use rumqttc::{Event, Packet};
     let (mut ready, mut acks) = (Some(ready), 0);
     while let Ok(event) = events.poll().await {
