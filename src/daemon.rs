@@ -35,7 +35,7 @@ use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{DeviceId, Seq};
+use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::engine::input::Input;
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -54,8 +54,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
-    /// A bundle was verified, compiled and kept.
-    Bundle(Arc<Bundle>),
+    /// The inbox was looked through; what is new in it was verified, compiled and kept.
+    Looked(Option<Arc<Bundle>>),
 }
 
 /// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
@@ -219,7 +219,6 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         Identity { store: identity.store.clone(), epoch: identity.epoch, secret: identity.secret, started };
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
-    let waiting = shelf.take(engine.bundle().map(|bundle| &bundle.reference));
 
     let (broker, link_config) =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
@@ -231,6 +230,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?;
     let mut line = sender.as_ref().map(|sender| sender.upstream.status());
 
+    let newest = store.active_bundle().map(|active| active.reference.clone());
+    let waiting = shelf.take(newest.as_ref(), engine.bundle().is_some());
     let per_second = config.devices.requests_per_second_max;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second);
     let mut shop = Shop {
@@ -240,20 +241,25 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         started,
         sender,
         looking: false,
+        newest,
+        coming: None,
         fed: Seq(0),
         present: Default::default(),
     };
-    if let Some(bundle) = waiting {
-        shop.command(Command::Bundle(bundle))?;
-    }
+    shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
     }
     let mut tick = tokio::time::interval(Duration::from_millis(limits::TICK_MS));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut announced = false;
+    let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
     loop {
+        if up && !announced && shop.coming.is_none() {
+            announced = true;
+            ready.send(addr).context("failed to say that the daemon is ready")?;
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
         tokio::select! {
             biased;
             changed = progressed.changed() => {
@@ -267,12 +273,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
             happening = inbox.next() => match happening {
                 Some(Happening::Message(received)) => shop.received(received)?,
                 Some(Happening::Up) => {
+                    up = true;
                     shop.announce(EngineState::Ready);
-                    if !announced {
-                        announced = true;
-                        ready.send(addr).context("failed to say that the daemon is ready")?;
-                        notify(&[sd_notify::NotifyState::Ready]);
-                    }
                 }
                 Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
                 None => bail!("failed to keep the link to the broker"),
@@ -289,10 +291,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
     control.abort();
     let Shop { desk, sender, .. } = shop;
     if let Some(sender) = sender {
-        sender.forward.abort();
-        if let Ok(Some(inbox)) = sender.forward.await {
-            inbox.shutdown().await;
-        }
+        drop(sender.stop);
+        sender.forward.await.context("failed to stop the sender")?.shutdown().await;
     }
     inbox.close().await;
     if let Some(broker) = broker {
@@ -389,7 +389,8 @@ fn secret(login: &Login, credentials_dir: Option<&std::path::Path>) -> Result<(S
 
 struct Sender {
     upstream: head_office::Upstream,
-    forward: tokio::task::JoinHandle<Option<head_office::Inbox>>,
+    stop: oneshot::Sender<()>,
+    forward: tokio::task::JoinHandle<head_office::Inbox>,
 }
 
 async fn start_upstream(
@@ -421,21 +422,34 @@ async fn start_upstream(
     let (upstream, mut inbox) =
         started.await.context("failed to start the sender")?.map_err(|error| anyhow!("failed to {error}"))?;
     let commands = commands.clone();
+    let (stop, mut stopped) = oneshot::channel::<()>();
     let forward = around.spawn(async move {
-        while let Some(happening) = inbox.next().await {
+        loop {
+            let happening = tokio::select! {
+                _ = &mut stopped => break,
+                happening = inbox.next() => happening,
+            };
+            let Some(happening) = happening else { break };
             if commands.send(Command::HeadOffice(happening)).await.is_err() {
                 break;
             }
         }
-        Some(inbox)
+        inbox
     });
-    Ok(Some(Sender { upstream, forward }))
+    Ok(Some(Sender { upstream, stop, forward }))
 }
 
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the supervisor is not told");
     }
+}
+
+/// A bundle that is decided but not in force yet.
+struct Coming {
+    bundle: Arc<Bundle>,
+    since: UnixMs,
+    seq: Seq,
 }
 
 /// The loop's state.
@@ -446,6 +460,9 @@ struct Shop {
     started: UnixMs,
     sender: Option<Sender>,
     looking: bool,
+    /// The bundle the journal last made active, though its file may not be readable: no older one is ever taken.
+    newest: Option<BundleRef>,
+    coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
 }
@@ -465,7 +482,24 @@ impl Shop {
         self.desk.message(received).map_err(storage_failed)
     }
 
+    /// A bundle is in force once its members and codes are in the tables: before, they would be taken for strangers.
+    fn bundle_arrived(&mut self) {
+        let followed = self.desk.store.followed();
+        let Some(Coming { bundle, since, .. }) = self.coming.take_if(|coming| coming.seq <= followed) else {
+            return;
+        };
+        self.looking = false;
+        let reference = bundle.reference.clone();
+        self.desk.engine.resume_bundle(bundle, since);
+        tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
+        if let Some(sender) = &self.sender {
+            sender.upstream.bundle_active(reference.version);
+        }
+        self.announce(EngineState::Ready);
+    }
+
     fn durable(&mut self, durable: Seq) {
+        self.bundle_arrived();
         self.desk.durable(durable);
         if let Some(sender) = &self.sender {
             sender.upstream.durable(Seq(durable.0 + 1));
@@ -511,17 +545,15 @@ impl Shop {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
             }
-            Command::Bundle(bundle) => {
-                self.looking = false;
-                let reference = bundle.reference.clone();
-                let entry = self.desk.engine.activate(bundle, self.clock.now());
+            Command::Looked(None) => self.looking = false,
+            Command::Looked(Some(bundle)) => {
+                let since = self.clock.now();
+                let entry = self.desk.engine.decide_activation(&bundle, since);
+                let seq = entry.seq;
                 self.desk.commit(entry).map_err(storage_failed)?;
-                self.shelf.mark_active(&reference)?;
-                tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
-                if let Some(sender) = &self.sender {
-                    sender.upstream.bundle_active(reference.version);
-                }
-                self.announce(EngineState::Ready);
+                self.shelf.mark_active(&bundle.reference)?;
+                self.newest = Some(bundle.reference.clone());
+                self.coming = Some(Coming { bundle, since, seq });
             }
         }
         Ok(())
@@ -545,12 +577,11 @@ impl Shop {
         }
         self.looking = true;
         let (shelf, commands) = (self.shelf.clone(), commands.clone());
-        let current = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        let (newest, in_force) = (self.newest.clone(), self.desk.engine.bundle().is_some());
         tokio::task::spawn_blocking(move || {
-            if let Some(bundle) = shelf.take(current.as_ref())
-                && commands.blocking_send(Command::Bundle(bundle)).is_err()
-            {
-                tracing::info!("a verified bundle waits for the next start");
+            let taken = shelf.take(newest.as_ref(), in_force);
+            if commands.blocking_send(Command::Looked(taken)).is_err() {
+                tracing::info!("what waits in the inbox waits for the next start");
             }
         });
     }

@@ -150,6 +150,9 @@ pub const SCAN_WINDOW_BYTES: usize = 4 * FRAME_PAYLOAD_BYTES_MAX;
 /// Sequence numbers skipped when a damaged end hides how many were given out. Every decision takes at least its 4-byte
 /// length, so no segment can hold more than this.
 pub const SEQ_SKIP: u64 = SEGMENT_BYTES_MAX / 4;
+/// Bytes that must be free to start: what journal and tables take at once when they are opened, twice over. With less, sled
+/// fails half-way and looks damaged.
+pub const START_ROOM_BYTES: usize = 2 * 1024 * 1024;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 

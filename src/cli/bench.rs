@@ -210,5 +210,5 @@ fn progress(what: &str) {
 /// Does the directory lie in a file system without a disk?
 fn is_in_memory(dir: &std::path::Path) -> bool {
     const TMPFS_MAGIC: i64 = 0x0102_1994;
-    rustix::fs::statfs(dir).is_ok_and(|of| i64::try_from(of.f_type) == Ok(TMPFS_MAGIC))
+    rustix::fs::statfs(dir).is_ok_and(|of| of.f_type == TMPFS_MAGIC)
 }

@@ -1,12 +1,13 @@
 //! Bundles on this box: from the inbox to the shelf to the active one.
 //!
-//! Layout below `<data>/bundles`: `inbox/<version>.aisb` waits (put there whole by `aisled bundle install` or by
+//! Layout below `<data>/bundles`: `inbox/*.aisb` waits (put there whole by `aisled bundle install` or by
 //! `upstream`), `<version>-<hash>.aisb` is kept (decisions name it), `active.aisb` is a second name of the active one.
 //! A file is verified and compiled before it is kept, and kept before it becomes active; what is refused is moved to
 //! `refused/` with its code in the log. The version never goes down.
 
 use std::fs::{self, File};
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,8 +68,9 @@ impl Shelf {
     }
 
     /// The newest file of the inbox that is to become active: verified, compiled and kept. Everything else in the inbox
-    /// is moved away and named in the log.
-    pub(super) fn take(&self, current: Option<&BundleRef>) -> Option<Arc<Bundle>> {
+    /// is moved away and named in the log. `in_force` is false where the current one could not be read at the start:
+    /// then it is taken once more.
+    pub(super) fn take(&self, current: Option<&BundleRef>, in_force: bool) -> Option<Arc<Bundle>> {
         let entries = fs::read_dir(self.inbox()).ok()?;
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -78,7 +80,12 @@ impl Shelf {
         let mut taken: Option<Bundle> = None;
         for path in files {
             let newest = taken.as_ref().map(|bundle| &bundle.reference).or(current);
-            match self.admit(&path, newest) {
+            let in_force = in_force || taken.is_some();
+            // A file that breaks a rule of our own is refused like any other, and never tried again.
+            let admitted = catch_unwind(AssertUnwindSafe(|| self.admit(&path, newest, in_force)));
+            let admitted =
+                admitted.unwrap_or_else(|_| Err(anyhow!("failed to admit {}: it panicked", path.display())));
+            match admitted {
                 Ok(Some(bundle)) => taken = Some(bundle),
                 Ok(None) => self.discard(&path),
                 Err(error) => {
@@ -93,11 +100,13 @@ impl Shelf {
         taken.map(Arc::new)
     }
 
-    fn admit(&self, path: &Path, current: Option<&BundleRef>) -> Result<Option<Bundle>> {
+    /// A file that is kept stays in the inbox too, until a later look finds that it is active: a crash before its
+    /// activation is durable loses nothing.
+    fn admit(&self, path: &Path, current: Option<&BundleRef>, in_force: bool) -> Result<Option<Bundle>> {
         let opened = self.open(path, current.map_or(0, |current| current.version))?;
         match plan(current, &opened.reference) {
-            Plan::Same => return Ok(None),
-            Plan::Activate => {}
+            Plan::Same if in_force => return Ok(None),
+            Plan::Same | Plan::Activate => {}
             refused @ (Plan::Older | Plan::Clash) => {
                 let code = refused.code().map(|code| code.to_string()).unwrap_or_default();
                 return Err(anyhow!(
@@ -109,19 +118,30 @@ impl Shelf {
         let bundle = Bundle::compile(opened.reference, opened.rules)
             .map_err(|error| anyhow!("failed to compile {}: {error} ({})", path.display(), error.code()))?;
         let kept = self.kept(&bundle.reference);
-        fs::rename(path, &kept).with_context(|| format!("failed to keep {}", kept.display()))?;
+        self.name_also(path, &kept)?;
         File::open(&self.dir).and_then(|dir| dir.sync_all()).context("failed to sync the bundles")?;
         Ok(Some(bundle))
     }
 
     /// Gives the active bundle its second name.
     pub(super) fn mark_active(&self, reference: &BundleRef) -> Result<()> {
-        let draft = self.dir.join("active.draft");
+        self.name_also(&self.kept(reference), &self.dir.join("active.aisb"))
+    }
+
+    /// Gives a file one more name, at once and whole, whatever had that name before.
+    fn name_also(&self, file: &Path, name: &Path) -> Result<()> {
+        let draft = self.dir.join("name.draft");
+        let failed = || format!("failed to name {} also {}", file.display(), name.display());
         if draft.exists() {
-            fs::remove_file(&draft).context("failed to clear active.draft")?;
+            fs::remove_file(&draft).with_context(failed)?;
         }
-        fs::hard_link(self.kept(reference), &draft).context("failed to name the active bundle")?;
-        fs::rename(&draft, self.dir.join("active.aisb")).context("failed to name the active bundle")
+        fs::hard_link(file, &draft).with_context(failed)?;
+        fs::rename(&draft, name).with_context(failed)?;
+        // Two names of one file are not renamed to each other: the draft may be left.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(failed),
+            _ => Ok(()),
+        }
     }
 
     fn discard(&self, path: &Path) {

@@ -200,7 +200,7 @@ pub struct Quote {
     pub device: DeviceId,
     /// When it was priced.
     pub made_at: UnixMs,
-    /// The store's civil day at that moment: the day its uses count on.
+    /// The store's civil day at that moment, or when it was asked for if that is earlier: the day its uses count on.
     pub day: Day,
     /// Until when its commit is honoured.
     pub expires: UnixMs,

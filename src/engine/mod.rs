@@ -169,17 +169,27 @@ impl Engine {
         self.quotes.len()
     }
 
-    /// Takes a verified bundle that the journal already says is active (at start). Open quotes keep theirs.
+    /// Takes a verified bundle that the journal already says is active. Open quotes keep theirs.
     pub fn resume_bundle(&mut self, bundle: Arc<Bundle>, since: UnixMs) {
         self.bundle = Some(Active { bundle, since });
     }
 
     /// Decides that a verified bundle is the active one from now on. Open quotes keep theirs.
     pub fn activate(&mut self, bundle: Arc<Bundle>, now: UnixMs) -> Box<Entry> {
+        let entry = self.decide_activation(&bundle, now);
+        self.resume_bundle(bundle, now);
+        entry
+    }
+
+    /// Decides that a verified bundle becomes the active one. It is in force once `resume_bundle` hands it over: when
+    /// its members and codes can be looked up. Until then the present one stays.
+    pub fn decide_activation(&mut self, bundle: &Bundle, now: UnixMs) -> Box<Entry> {
         let reference = bundle.reference.clone();
-        self.bundle = Some(Active { bundle, since: now });
         let noted = Reply::Noted(Noted { decision: self.turn_reference() });
-        self.entry(Input::Activate(reference), Facts::default(), Ok(noted), Vec::new(), now)
+        let input = Input::Activate(reference.clone());
+        let mut entry = self.entry(input, Facts::default(), Ok(noted), Vec::new(), now);
+        entry.bundle = Some(reference);
+        entry
     }
 
     /// The records that must be loaded before `handle`, as far as `facts` lets us know; empty when nothing is missing.

@@ -43,6 +43,7 @@ struct Holds {
     codes: BTreeMap<CouponCode, u32>,
     usage: BTreeMap<PromotionId, Usage>,
     points: BTreeMap<MemberId, i64>,
+    device_usage: BTreeMap<DeviceId, BTreeMap<PromotionId, Usage>>,
     member_usage: BTreeMap<MemberId, BTreeMap<PromotionId, Usage>>,
 }
 
@@ -108,9 +109,13 @@ impl OpenQuotes {
         if let Some(id) = pushed_out {
             self.close(&id);
         }
-        while self.by_age.len() > limits::OPEN_QUOTES_MAX {
-            let (_, id) = self.by_age.pop_front().expect("longer than its bound");
+        while self.by_id.len() > limits::OPEN_QUOTES_MAX {
+            let (_, id) = self.by_age.pop_front().expect("every open quote has its age");
             self.close(&id);
+        }
+        // Closed quotes leave their age behind; they count for nothing and are cleared now and then.
+        if self.by_age.len() > 2 * limits::OPEN_QUOTES_MAX {
+            self.by_age.retain(|(_, id)| self.by_id.contains_key(id));
         }
     }
 
@@ -150,6 +155,11 @@ impl OpenQuotes {
         self.held.usage.get(promotion)
     }
 
+    /// What open quotes of a device hold of a promotion.
+    pub fn held_on_device(&self, device: &DeviceId, promotion: &PromotionId) -> Option<&Usage> {
+        self.held.device_usage.get(device).and_then(|held| held.get(promotion))
+    }
+
     /// What open quotes hold of a member's points.
     pub fn held_points(&self, member: &MemberId) -> i64 {
         self.held.points.get(member).copied().unwrap_or_default()
@@ -166,8 +176,10 @@ impl Holds {
         for code in codes(quote) {
             *self.codes.entry(code.clone()).or_default() += 1;
         }
+        let on_device = self.device_usage.entry(quote.device.clone()).or_default();
         for (promotion, used) in uses(quote) {
             self.usage.entry(promotion.clone()).or_default().count(quote.day.number(), used);
+            on_device.entry(promotion.clone()).or_default().count(quote.day.number(), used);
         }
         if let Some(member) = &quote.member {
             if quote.priced.points.spend > 0 {
@@ -192,6 +204,7 @@ impl Holds {
         for (promotion, used) in uses(quote) {
             release_usage(&mut self.usage, promotion, quote.day.number(), used);
         }
+        release_all(&mut self.device_usage, &quote.device, quote);
         if let Some(member) = &quote.member {
             if let Some(points) = self.points.get_mut(&member.id) {
                 *points -= quote.priced.points.spend;
@@ -199,15 +212,19 @@ impl Holds {
                     self.points.remove(&member.id);
                 }
             }
-            if let Some(of_member) = self.member_usage.get_mut(&member.id) {
-                for (promotion, used) in uses(quote) {
-                    release_usage(of_member, promotion, quote.day.number(), used);
-                }
-                if of_member.is_empty() {
-                    self.member_usage.remove(&member.id);
-                }
-            }
+            release_all(&mut self.member_usage, &member.id, quote);
         }
+    }
+}
+
+/// Releases what a quote holds of its member's or its device's own limits.
+fn release_all<K: Ord>(held: &mut BTreeMap<K, BTreeMap<PromotionId, Usage>>, of: &K, quote: &Quote) {
+    let Some(usage) = held.get_mut(of) else { return };
+    for (promotion, used) in uses(quote) {
+        release_usage(usage, promotion, quote.day.number(), used);
+    }
+    if usage.is_empty() {
+        held.remove(of);
     }
 }
 

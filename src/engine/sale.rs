@@ -122,7 +122,10 @@ fn price(
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     for promotion in bundle.book.limited(&asked.basket) {
         if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
-            let on_device = turn.facts.usage(UsageOf::Device(device.clone()), &promotion);
+            let mut on_device = turn.facts.usage(UsageOf::Device(device.clone()), &promotion);
+            if let Some(held) = quotes.held_on_device(device, &promotion) {
+                add_usage(&mut on_device, held);
+            }
             device_usage.insert(promotion.clone(), on_device);
         }
         let mut used = turn.facts.usage(UsageOf::Shop, &promotion);
@@ -131,7 +134,8 @@ fn price(
         }
         usage.insert(promotion, used);
     }
-    let day = bundle.shop.time_zone.civil(at).day;
+    // Uses count on no day to come: it would hide those of today from every limit per day.
+    let day = bundle.shop.time_zone.civil(at.min(turn.now)).day;
     let mut quote = Quote {
         id: crate::domain::ids::QuoteId::new("unnamed").expect("a constant id is valid"),
         device: device.clone(),
@@ -393,7 +397,12 @@ fn settled_quote(
             }
             let (again, _) =
                 price(turn, &open.bundle, quotes, device, &open.quote.asked, open.quote.made_at)?;
-            if again.priced.total != open.quote.priced.total {
+            let scarce = |priced: &Priced| {
+                let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
+                (used.collect::<Vec<_>>(), priced.points.spend)
+            };
+            let same_use = scarce(&again.priced) == scarce(&open.quote.priced);
+            if !same_use || again.priced.total != open.quote.priced.total {
                 let detail = format!("quote {id} was superseded and what it needed has been used since");
                 return Err(Refusal::new(Code::QuoteExpired, detail));
             }

@@ -486,7 +486,11 @@ fn prepare(dir: &Path) -> Result<()> {
     use super::disk::{Disk, DiskOp};
     OsDisk.create_dir_all(dir)?;
     let probe = dir.join("writable");
-    fs::write(&probe, b"?").map_err(|e| StorageError::disk(DiskOp::Write, &probe, e))?;
+    if let Err(error) = fs::write(&probe, vec![b'?'; limits::START_ROOM_BYTES]) {
+        // What it took before it failed is given back; the failure itself is what is told.
+        drop(fs::remove_file(&probe));
+        return Err(StorageError::disk(DiskOp::Write, &probe, error));
+    }
     fs::remove_file(&probe).map_err(|e| StorageError::disk(DiskOp::Remove, &probe, e))?;
     OsDisk.sync_dir(dir)?;
     match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -495,7 +499,7 @@ fn prepare(dir: &Path) -> Result<()> {
     }
 }
 
-/// Opens the tables; what does not open or check is set aside by name and made anew.
+/// Opens the tables; what does not open or check is set aside by name and made anew. A full disk is no damage.
 fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)> {
     use super::disk::DiskOp;
     let path = dir.join("tables");
@@ -510,6 +514,7 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
     });
     match opened {
         Ok(tables) => Ok((tables, None)),
+        Err(TablesFault::Disk(error)) => Err(StorageError::disk(DiskOp::Open, &path, error)),
         Err(fault) => {
             let aside = (1..).map(|n| dir.join(format!("tables.damaged-{n}"))).find(|path| !path.exists());
             let aside = aside.expect("numbers do not run out");
@@ -533,7 +538,11 @@ fn suspect(dir: &Path, fault: TablesFault) -> StorageError {
 }
 
 fn tables_error(fault: TablesFault) -> StorageError {
-    StorageError::Tables { why: fault.to_string() }
+    use super::disk::DiskOp;
+    match fault {
+        TablesFault::Disk(error) => StorageError::disk(DiskOp::Write, Path::new("tables"), error),
+        fault => StorageError::Tables { why: fault.to_string() },
+    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

@@ -36,6 +36,8 @@ const ACTIVE: &[u8] = b"active";
 /// The tables could not do something. They are set aside and rebuilt; the journal has everything.
 #[derive(Debug)]
 pub enum TablesFault {
+    /// The disk is full or read-only: nothing is wrong with the tables.
+    Disk(std::io::Error),
     /// sled said no, or panicked.
     Sled(String),
     /// A record does not check: bytes were flipped, or a newer version wrote it.
@@ -45,6 +47,7 @@ pub enum TablesFault {
 impl fmt::Display for TablesFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            TablesFault::Disk(error) => write!(f, "use the tables: {error}"),
             TablesFault::Sled(why) => write!(f, "use the tables: {why}"),
             TablesFault::Record(why) => write!(f, "read a record of the tables: {why}"),
         }
@@ -55,7 +58,15 @@ impl std::error::Error for TablesFault {}
 
 impl From<sled::Error> for TablesFault {
     fn from(error: sled::Error) -> TablesFault {
-        TablesFault::Sled(error.to_string())
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match error {
+            sled::Error::Io(error)
+                if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) =>
+            {
+                TablesFault::Disk(error)
+            }
+            error => TablesFault::Sled(error.to_string()),
+        }
     }
 }
 

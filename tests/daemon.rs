@@ -1,0 +1,25 @@
+//! Does the daemon keep the contract through its own door: real MQTT clients of both versions, over TCP, against the
+//! whole program with its disk. Every wait is for an event, with a deadline that only a failure reaches.
+
+#[path = "daemon/bad_input.rs"]
+mod bad_input;
+#[path = "support/child.rs"]
+mod child;
+#[path = "daemon/disk.rs"]
+mod disk;
+#[path = "daemon/once.rs"]
+mod once;
+#[path = "daemon/requests.rs"]
+mod requests;
+#[path = "support/rules.rs"]
+mod rules;
+#[path = "daemon/scarce.rs"]
+mod scarce;
+#[path = "support/shop.rs"]
+mod shop;
+#[path = "support/signed.rs"]
+mod signed;
+#[path = "support/till.rs"]
+mod till;
+#[path = "daemon/updates.rs"]
+mod updates;

@@ -1,0 +1,370 @@
+//! Does the shop's arithmetic hold whatever tills do: random days of quotes, sales, voids and returns, judged by sums.
+
+#[path = "support/counter.rs"]
+mod counter;
+#[path = "support/rules.rs"]
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aisled::bundle::Bundle;
+use aisled::domain::ids::{MemberId, PromotionId, Seq};
+use aisled::engine::decision::{Entry, Key, Record, UsageOf};
+use aisled::engine::replay::replay;
+use aisled::engine::reply::{Answer, Receipt, Refund, Reply};
+use counter::{Counter, Done, NOON};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use serde_json::{Value, json};
+
+const SKUS: [&str; 6] =
+    ["6901234000017", "6901234000048", "6901234000062", "6901234000079", "6901234000086", "6901234000093"];
+const CODES: [&str; 5] = ["ONCE-01", "ONCE-02", "FLYER3", "OLD10", "CB-7Q2M-0002"];
+
+/// What a till does next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Prices a basket.
+    Quote(Asked),
+    /// Sells the n-th open quote of those known, old or new.
+    Settle(usize),
+    /// Sells a basket at once.
+    Sell(Asked),
+    /// Voids the n-th sale.
+    Void(usize),
+    /// Returns units of a line of the n-th sale.
+    Return(usize, usize, u32),
+    /// Time passes, in seconds.
+    Wait(u32),
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    till: u8,
+    member: Option<u8>,
+    lines: Vec<(usize, u32)>,
+    code: Option<usize>,
+    points: Option<i64>,
+}
+
+impl Asked {
+    fn data(&self) -> Value {
+        let lines: Vec<Value> = (self.lines.iter().enumerate())
+            .map(|(n, (sku, qty))| json!({ "line": n.to_string(), "sku": SKUS[*sku], "qty": qty }))
+            .collect();
+        let mut data = json!({ "basket": { "lines": lines } });
+        if let Some(member) = self.member {
+            data["member"] = json!({ "kind": "card", "value": (2001 + u32::from(member)).to_string() });
+        }
+        if let Some(code) = self.code {
+            data["coupons"] = json!([CODES[code]]);
+        }
+        if let (Some(points), Some(_)) = (self.points, self.member) {
+            data["points"] = if points == 0 { json!({ "spend": "max" }) } else { json!({ "spend": points }) };
+        }
+        data
+    }
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let lines = prop::collection::vec((0..SKUS.len(), 1..5_u32), 1..4);
+    let member = prop::option::weighted(0.7, 0..3_u8);
+    let code = prop::option::weighted(0.4, 0..CODES.len());
+    let points = prop::option::weighted(0.3, prop_oneof![Just(0), 100..900_i64]);
+    (0..3_u8, member, lines, code, points).prop_map(|(till, member, lines, code, points)| Asked {
+        till,
+        member,
+        lines,
+        code,
+        points,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => asked().prop_map(Step::Quote),
+        4 => (0..12_usize).prop_map(Step::Settle),
+        3 => asked().prop_map(Step::Sell),
+        2 => (0..20_usize).prop_map(Step::Void),
+        3 => (0..20_usize, 0..3_usize, 1..4_u32).prop_map(|(sale, line, qty)| Step::Return(sale, line, qty)),
+        1 => (1..90_000_u32).prop_map(Step::Wait),
+    ]
+}
+
+/// A sale and what has come back of it.
+struct Sold {
+    till: u8,
+    seq: u64,
+    receipt: Receipt,
+    back: Vec<Refund>,
+    over: bool,
+}
+
+/// The shop's memory as plain maps, and what a bookkeeper would note beside it.
+struct World {
+    bundle: Arc<Bundle>,
+    counter: Counter,
+    records: BTreeMap<Key, Record>,
+    entries: BTreeMap<Seq, Entry>,
+    quotes: Vec<(u8, String)>,
+    sales: Vec<Sold>,
+    numbers: u64,
+    points: BTreeMap<MemberId, i64>,
+}
+
+impl World {
+    fn new() -> World {
+        let authored = rules::authored();
+        let bundle = counter::bundle(&authored);
+        World {
+            counter: Counter::new(bundle.clone(), Seq(1)),
+            bundle,
+            records: counter::records(&authored, NOON).into_iter().collect(),
+            entries: BTreeMap::new(),
+            quotes: Vec::new(),
+            sales: Vec::new(),
+            numbers: 0,
+            points: authored.members.iter().map(|member| (member.id.clone(), member.points)).collect(),
+        }
+    }
+
+    fn ask(&mut self, till: u8, op: &str, data: &Value) -> Answer {
+        let (records, entries) = (&self.records, &self.entries);
+        let mut load = |key: &Key| match key {
+            Key::Decision(seq) => entries.get(seq).map(|entry| Record::Decision(Box::new(entry.clone()))),
+            key => records.get(key).cloned(),
+        };
+        match self.counter.ask(&mut load, &format!("till-{till}"), op, data) {
+            Done::Answered(answer) => answer,
+            Done::Decided(entry) => {
+                let entry = Entry::decode(&entry.encode()).expect("it reads what it writes");
+                for change in &entry.changes {
+                    match &change.record {
+                        Some(record) => self.records.insert(change.key.clone(), record.clone()),
+                        None => self.records.remove(&change.key),
+                    };
+                }
+                if let Some(replayed) = replay(&self.bundle, &entry) {
+                    assert!(replayed.expect("it prices").same, "a sale replays to the same bytes: {entry:?}");
+                }
+                let answer = entry.answer.clone();
+                self.entries.insert(entry.seq, entry);
+                answer
+            }
+        }
+    }
+
+    fn number(&mut self) -> Value {
+        self.numbers += 1;
+        json!({ "business_day": "2026-11-18", "seq": self.numbers })
+    }
+
+    fn sell(&mut self, till: u8, mut data: Value) {
+        data["transaction"] = self.number();
+        data["tenders"] = json!([{ "kind": "cash", "amount": 10_000_000 }]);
+        let seq = self.numbers;
+        if let Ok(Reply::Commit(receipt)) = self.ask(till, "commit", &data) {
+            if let Some(member) = &receipt.member {
+                let moved: i64 = receipt.points_ledger.iter().map(|line| line.points).sum();
+                *self.points.get_mut(member).expect("a member of the test") += moved;
+            }
+            self.sales.push(Sold { till, seq, receipt: *receipt, back: Vec::new(), over: false });
+        }
+    }
+
+    fn give_back(&mut self, nth: usize, refund: Refund) {
+        let sold = &mut self.sales[nth];
+        if let Some(member) = &sold.receipt.member {
+            let moved: i64 = refund.points_ledger.iter().map(|line| line.points).sum();
+            *self.points.get_mut(member).expect("a member of the test") += moved;
+        }
+        sold.over |= refund.whole;
+        sold.back.push(refund);
+    }
+
+    fn void(&mut self, nth: usize) {
+        let Some(sold) = self.sales.get(nth) else { return };
+        let data = json!({ "transaction": { "business_day": "2026-11-18", "seq": sold.seq } });
+        if let Ok(Reply::Refund(refund)) = self.ask(sold.till, "void", &data) {
+            assert!(refund.whole);
+            self.give_back(nth, *refund);
+        }
+    }
+
+    fn return_some(&mut self, nth: usize, lines: &[(String, u32)]) -> bool {
+        let Some(sold) = self.sales.get(nth) else { return false };
+        let (till, seq) = (sold.till, sold.seq);
+        let lines: Vec<Value> = lines.iter().map(|(line, qty)| json!({ "line": line, "qty": qty })).collect();
+        let data = json!({
+            "original": { "business_day": "2026-11-18", "seq": seq },
+            "transaction": self.number(),
+            "lines": lines,
+        });
+        let Ok(Reply::Refund(refund)) = self.ask(till, "return", &data) else { return false };
+        self.give_back(nth, *refund);
+        true
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Quote(asked) => {
+                if let Ok(Reply::Quote(quote)) = self.ask(asked.till, "quote", &asked.data()) {
+                    self.quotes.push((asked.till, quote.quote.as_str().to_owned()));
+                }
+            }
+            Step::Settle(nth) => {
+                if let Some((till, quote)) = self.quotes.iter().rev().nth(*nth).cloned() {
+                    self.sell(till, json!({ "quote": quote }));
+                }
+            }
+            Step::Sell(asked) => self.sell(asked.till, asked.data()),
+            Step::Void(nth) => self.void(*nth),
+            Step::Return(nth, line, qty) => {
+                self.return_some(*nth, &[(line.to_string(), *qty)]);
+            }
+            Step::Wait(seconds) => self.counter.now = self.counter.now.plus_ms(i64::from(*seconds) * 1_000),
+        }
+    }
+
+    fn uses(&self, of: UsageOf, promotion: &str) -> (u32, u32) {
+        let key = Key::Usage(of, PromotionId::new(promotion).expect("an id"));
+        match self.records.get(&key) {
+            Some(Record::Usage(usage)) => (usage.uses, usage.uses_on_day),
+            _ => (0, 0),
+        }
+    }
+
+    /// How many sales that still stand applied a promotion.
+    fn standing(&self, promotion: &str, of: impl Fn(&Sold) -> bool) -> u32 {
+        let applied =
+            |sold: &&Sold| sold.receipt.figures.applied.iter().any(|one| one.promotion.as_str() == promotion);
+        let count = self.sales.iter().filter(|sold| !sold.over && of(sold)).filter(applied).count();
+        u32::try_from(count).expect("a short day")
+    }
+
+    fn check(&self) {
+        for (member, points) in &self.points {
+            let balance = match self.records.get(&Key::Ledger(member.clone())) {
+                Some(Record::Ledger(ledger)) => {
+                    let usage = |promotion: &str| {
+                        ledger
+                            .usage
+                            .get(&PromotionId::new(promotion).expect("an id"))
+                            .copied()
+                            .unwrap_or_default()
+                    };
+                    let spinach = usage("spinach-twice").uses;
+                    assert!(spinach <= 2, "{member}: {spinach}");
+                    assert_eq!(
+                        spinach,
+                        self.standing("spinach-twice", |sold| sold.receipt.member.as_ref() == Some(member))
+                    );
+                    assert!(usage("fifty-points-a-day").uses_on_day <= 1, "{member}");
+                    ledger.points.balance()
+                }
+                _ => continue,
+            };
+            assert_eq!(balance, *points, "{member}: the ledger is the sum of its lines");
+        }
+        let (five, _) = self.uses(UsageOf::Shop, "first-five");
+        assert!(five <= 5, "{five}");
+        assert_eq!(five, self.standing("first-five", |_| true));
+        for till in 0..3 {
+            let device = aisled::domain::ids::DeviceId::new(&format!("till-{till}")).expect("an id");
+            let (_, today) = self.uses(UsageOf::Device(device), "cake-per-till");
+            assert!(today <= 2, "till-{till}: {today}");
+        }
+        let flyer = aisled::domain::ids::CouponCode::new("FLYER3").expect("a code");
+        assert!(self.uses(UsageOf::Code(flyer), "flyer-three").0 <= 3);
+        let mut burned = BTreeMap::new();
+        for code in self.sales.iter().filter(|sold| !sold.over).flat_map(|sold| &sold.receipt.coupons_burned)
+        {
+            *burned.entry(code.as_str()).or_insert(0) += 1;
+        }
+        assert!(burned.values().all(|times| *times == 1), "{burned:?}");
+        for sold in &self.sales {
+            let back: i64 = sold.back.iter().map(|refund| refund.refund.0).sum();
+            let paid = sold.receipt.figures.total.0;
+            assert!((0..=paid).contains(&back), "sale {}: {back} of {paid}", sold.seq);
+            if sold.over {
+                assert_eq!(back, paid, "sale {} came back whole", sold.seq);
+            }
+            let units: i64 = (sold.receipt.units.iter().flat_map(|line| &line.shares))
+                .map(|share| i64::from(share.qty) * share.net.0)
+                .sum();
+            assert_eq!(units, paid, "frozen shares add up");
+        }
+    }
+
+    /// Everything comes back: as if nothing had been bought.
+    fn undo_everything(&mut self) {
+        for nth in 0..self.sales.len() {
+            if self.sales[nth].over {
+                continue;
+            }
+            self.void(nth);
+            if self.sales[nth].over {
+                continue;
+            }
+            let mut left: BTreeMap<String, u32> = BTreeMap::new();
+            for line in &self.sales[nth].receipt.units {
+                let units: u32 = line.shares.iter().map(|share| share.qty).sum();
+                left.insert(line.line.as_str().to_owned(), units);
+            }
+            for line in self.sales[nth].back.iter().flat_map(|refund| &refund.lines) {
+                *left.get_mut(line.line.as_str()).expect("a line of the sale") -= line.qty;
+            }
+            let rest: Vec<(String, u32)> = left.into_iter().filter(|(_, qty)| *qty > 0).collect();
+            assert!(
+                self.return_some(nth, &rest),
+                "the rest of sale {} comes back: {rest:?}",
+                self.sales[nth].seq
+            );
+        }
+        self.check();
+        assert!(self.sales.iter().all(|sold| sold.over));
+        for (member, points) in &self.points {
+            let began = if member.as_str() == "m-1001" {
+                2_350
+            } else if member.as_str() == "m-1002" {
+                120
+            } else {
+                1_000
+            };
+            assert_eq!(*points, began, "{member}: buying and returning gains nothing");
+        }
+        for key in self.records.keys() {
+            assert!(!matches!(key, Key::Redeemed(_)), "{key:?} is good again");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn do_points_limits_codes_and_money_add_up(steps in prop::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+            world.check();
+        }
+        world.undo_everything();
+    }
+}
+
+#[test]
+fn does_a_random_day_sell_anything() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut sales, mut back, mut coupons) = (0, 0, 0);
+    for _ in 0..20 {
+        let steps = prop::collection::vec(step(), 60).new_tree(&mut runner).expect("a day").current();
+        let mut world = World::new();
+        steps.iter().for_each(|step| world.step(step));
+        sales += world.sales.len();
+        back += world.sales.iter().map(|sold| sold.back.len()).sum::<usize>();
+        coupons += world.sales.iter().map(|sold| sold.receipt.coupons_burned.len()).sum::<usize>();
+    }
+    assert!(sales > 200 && back > 50 && coupons > 10, "{sales} sales, {back} returns, {coupons} codes");
+}

@@ -1,0 +1,128 @@
+//! The rules of the shop that the tests run: the example bundle, and one offer for each kind of scarce thing.
+
+use std::path::Path;
+
+use aisled::bundle::authoring::{self, Authored};
+
+/// Offers that run out, each over another scope.
+const SCARCE: &str = r#"
+[[promotion]]
+id = "once-five"
+titles = { zh-CN = "一次性券减5", en = "5 off, one code once" }
+trigger = "code"
+benefit = { order_amount = 500 }
+
+[[promotion]]
+id = "flyer-three"
+titles = { zh-CN = "传单码减3", en = "3 off, the same code for three" }
+trigger = "code"
+benefit = { order_amount = 300 }
+limits = [{ scope = "code", measure = "uses", max = 3 }]
+
+[[promotion]]
+id = "long-gone"
+titles = { zh-CN = "过期券", en = "A coupon of last winter" }
+trigger = "code"
+benefit = { order_amount = 1000 }
+
+[[promotion]]
+id = "first-five"
+titles = { zh-CN = "抽纸前五名减1", en = "Tissues 1 off, the first five" }
+qualifier = { items = { skus = ["6901234000086"] } }
+benefit = { line_amount = { amount = 100 } }
+limits = [{ scope = "store", measure = "uses", max = 5 }]
+
+[[promotion]]
+id = "spinach-twice"
+titles = { zh-CN = "菠菜每人两次减1", en = "Spinach 1 off, twice for each member" }
+audience = "member"
+qualifier = { items = { skus = ["6901234000062"] } }
+benefit = { line_amount = { amount = 100 } }
+limits = [{ scope = "member", measure = "uses", max = 2 }]
+
+[[promotion]]
+id = "cake-per-till"
+titles = { zh-CN = "蛋糕每台两次减1", en = "Cake 1 off, twice at each till" }
+qualifier = { items = { skus = ["6901234000093"] } }
+benefit = { line_amount = { amount = 100 } }
+limits = [{ scope = "device", measure = "uses", max = 2 }]
+
+[[promotion]]
+id = "fifty-points-a-day"
+titles = { zh-CN = "每日赠50积分", en = "50 points, once a day" }
+audience = "member"
+benefit = { points_fixed = 50 }
+limits = [{ scope = "member_day", measure = "uses", max = 1 }]
+returns = "claw_back"
+
+[[promotion]]
+id = "next-time-five"
+titles = { zh-CN = "满200送下次5元券", en = "From 200: 5 off next time" }
+audience = "member"
+qualifier = { amount_min = 20000 }
+benefit = { issue_coupon = { coupon = "next-five", valid_days = 14 } }
+returns = "claw_back"
+"#;
+
+const COUPONS: &str = r#"
+[[coupon]]
+id = "once-five"
+promotion = "once-five"
+
+[[coupon]]
+id = "next-five"
+promotion = "once-five"
+personal = true
+
+[[coupon]]
+id = "flyer-three"
+promotion = "flyer-three"
+code = "FLYER3"
+
+[[coupon]]
+id = "long-gone"
+promotion = "long-gone"
+code = "OLD10"
+schedule = { from = "2026-01-01", to = "2026-01-31" }
+"#;
+
+/// Single-use codes ONCE-01 to ONCE-20 that anybody may use.
+const CODES: u32 = 20;
+
+/// Members m-2001 to m-2010 show cards 2001 to 2010 and begin with 1,000 points.
+const MEMBERS: u32 = 10;
+
+/// The whole folder, read and checked.
+pub(crate) fn authored() -> Authored {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/bundle-example");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("the example bundle") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let mut bytes = std::fs::read(&path).expect("a file");
+        if name == "coupons.toml" {
+            bytes.extend(COUPONS.as_bytes());
+        }
+        files.push((name, bytes));
+    }
+    files.push(("promotions/scarce.toml".to_owned(), SCARCE.as_bytes().to_vec()));
+    let mut authored = authoring::read(files).unwrap_or_else(|findings| {
+        panic!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    });
+    for n in 1..=MEMBERS {
+        authored.members.push(
+            serde_json::from_value(serde_json::json!({
+                "id": format!("m-{}", 2000 + n),
+                "tokens": [{ "kind": "card", "value": format!("{}", 2000 + n) }],
+                "points": 1_000,
+                "profile": { "name": format!("Member {n}"), "consent": { "programme": true, "personal": true } },
+            }))
+            .expect("a member"),
+        );
+    }
+    for n in 1..=CODES {
+        let code = serde_json::json!({ "code": format!("ONCE-{n:02}"), "coupon": "once-five" });
+        authored.codes.push(serde_json::from_value(code).expect("a code"));
+    }
+    authored
+}
