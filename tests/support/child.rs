@@ -52,6 +52,10 @@ pub(crate) fn aisled() -> Command {
 
 impl Daemon {
     /// Starts a daemon and waits until it is ready, or tells how it ended before.
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it is waited for here where it ended, else in `kill` and `ended`"
+    )]
     pub(crate) fn start(config: &Path) -> Result<Daemon, Ended> {
         let mut process = aisled()
             .args(["run", "--config"])
