@@ -488,7 +488,6 @@ impl Shop {
         let Some(Coming { bundle, since, .. }) = self.coming.take_if(|coming| coming.seq <= followed) else {
             return;
         };
-        self.looking = false;
         let reference = bundle.reference.clone();
         self.desk.engine.resume_bundle(bundle, since);
         tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
@@ -547,6 +546,7 @@ impl Shop {
             }
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
+                self.looking = false;
                 let since = self.clock.now();
                 let entry = self.desk.engine.decide_activation(&bundle, since);
                 let seq = entry.seq;
@@ -572,7 +572,7 @@ impl Shop {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
         self.fed = durable;
-        if self.looking || !bundles::waits(&self.shelf) {
+        if self.looking || self.coming.is_some() || !bundles::waits(&self.shelf) {
             return;
         }
         self.looking = true;

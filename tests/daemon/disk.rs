@@ -45,8 +45,8 @@ impl Mount {
         let mut block = vec![1; 64 * 1024];
         while !block.is_empty() {
             match file.write(&block) {
-                Ok(_) => {}
-                Err(_) => block.truncate(block.len() / 2),
+                Ok(written) if written > 0 => {}
+                Ok(_) | Err(_) => block.truncate(block.len() / 2),
             }
         }
     }

@@ -7,10 +7,21 @@ use std::process::{Child, Command, Stdio};
 
 use crate::signed::{key, packed_with};
 
+/// A process of the test: none outlives it.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where it has ended and was waited for.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// A running daemon. It is killed when this is dropped.
 pub(crate) struct Daemon {
     pub(crate) addr: SocketAddr,
-    process: Child,
+    process: Process,
     log: std::thread::JoinHandle<String>,
 }
 
@@ -52,25 +63,17 @@ pub(crate) fn aisled() -> Command {
 
 impl Daemon {
     /// Starts a daemon and waits until it is ready, or tells how it ended before.
-    #[expect(
-        clippy::zombie_processes,
-        reason = "it is waited for here where it ended, else in `kill` and `ended`"
-    )]
     pub(crate) fn start(config: &Path) -> Result<Daemon, Ended> {
-        let mut process = aisled()
-            .args(["run", "--config"])
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
+        let mut command = aisled();
+        command.args(["run", "--config"]).arg(config).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Process(command.spawn().expect("the program starts"));
+        let mut log = BufReader::new(process.0.stderr.take().expect("it is piped"));
         let mut said = String::new();
         loop {
             let mut line = String::new();
             if log.read_line(&mut line).expect("the log is text") == 0 {
-                process.stdout.take().expect("it is piped").read_to_string(&mut said).expect("text");
-                let code = process.wait().expect("it has ended").code();
+                process.0.stdout.take().expect("it is piped").read_to_string(&mut said).expect("text");
+                let code = process.0.wait().expect("it has ended").code();
                 return Err(Ended { code, said });
             }
             said.push_str(&line);
@@ -89,21 +92,21 @@ impl Daemon {
 
     /// SIGKILL, without a word before.
     pub(crate) fn kill(mut self) {
-        self.process.kill().expect("it can be killed");
-        self.process.wait().expect("it has ended");
+        self.process.0.kill().expect("it can be killed");
+        self.process.0.wait().expect("it has ended");
         self.log.join().expect("the log is read");
     }
 
     /// SIGTERM: an ordered stop.
     pub(crate) fn stop(self) -> Ended {
-        let pid = rustix::process::Pid::from_child(&self.process);
+        let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         self.ended()
     }
 
     /// Waits until it ends by itself.
     pub(crate) fn ended(mut self) -> Ended {
-        let code = self.process.wait().expect("it has ended").code();
+        let code = self.process.0.wait().expect("it has ended").code();
         Ended { code, said: self.log.join().expect("the log is read") }
     }
 }
