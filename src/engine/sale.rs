@@ -71,6 +71,8 @@ pub(super) fn needs_of_commit(
         Sold::Quote(id) => {
             if let Some(open) = quotes.get(id) {
                 keys.extend(needs(&open.bundle, &open.quote.asked, device));
+                // A superseded quote is priced again, for the same member.
+                keys.extend(open.quote.asked.member.map(Key::Token));
                 if let Some(member) = &open.quote.member {
                     keys.extend([Key::Member(member.id.clone()), Key::Ledger(member.id.clone())]);
                 }

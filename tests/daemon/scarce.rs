@@ -218,10 +218,18 @@ async fn is_a_superseded_quote_good_for_what_another_one_holds() {
     let mut till = shop.till("till-1").await;
     let points = json!({ "basket": { "lines": [line("1", MILK, 1)] }, "member": card("2009") });
     let first = quote(&mut till, points.clone()).await;
-    let second = quote(&mut till, points).await;
+    let second = quote(&mut till, points.clone()).await;
     assert!(applied(&first, "fifty-points-a-day") && applied(&second, "fifty-points-a-day"));
     assert_eq!(till.ask("commit", paying(1, &first)).await.refusal(), (410, "AIS-2004"));
     assert_eq!(till.ask("commit", paying(2, &second)).await.data()["points"], second["points"]);
+    let third = quote(&mut till, points.clone()).await;
+    quote(&mut till, points).await;
+    let receipt = till.ask("commit", paying(3, &third)).await.data().clone();
+    assert_eq!(
+        (&receipt["total"], &receipt["member"]),
+        (&json!(320), &json!("m-2009")),
+        "nothing scarce: it is honoured"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
