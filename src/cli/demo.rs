@@ -72,6 +72,9 @@ pub struct DemoArgs {
     pub kill: u32,
 }
 
+/// Version of the rules that head office publishes while the tills are open; they open with version 1.
+const UPDATED: u64 = 2;
+
 /// Runs the demonstration.
 pub fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<Exit> {
     start_log_if_asked();
@@ -105,6 +108,14 @@ fn show(args: &DemoArgs) -> Show {
     }
 }
 
+/// Waits for Ctrl-C: the temporary directory is removed on the way out.
+pub(super) async fn interrupted() -> anyhow::Error {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => anyhow::anyhow!("interrupted: nothing was reconciled"),
+        Err(error) => anyhow::anyhow!("failed to listen for Ctrl-C: {error}"),
+    }
+}
+
 /// The terminal's width as the shell tells it.
 fn columns() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
@@ -128,7 +139,7 @@ async fn play(args: &DemoArgs, lang: Lang, out: &mut dyn Write) -> Result<Report
     let dir = tempfile::Builder::new().prefix("aisled-demo-").tempdir();
     let dir = dir.context("failed to make a temporary directory")?;
     let key = sample::fresh_key()?;
-    let (first, second) = (sample::shop(1, &key)?, sample::shop(2, &key)?);
+    let (first, second) = (sample::shop(1, &key)?, sample::shop(UPDATED, &key)?);
     let update = dir.path().join("2.aisb");
     std::fs::write(&update, &second.packed).context("failed to write the update")?;
     let office_addr = premises::free_address()?;
@@ -178,6 +189,7 @@ async fn play(args: &DemoArgs, lang: Lang, out: &mut dyn Write) -> Result<Report
         tokio::select! {
             course = script => course?,
             error = watch_it(args, &stage, &mut live, out) => return Err(error),
+            error = interrupted() => return Err(error),
         }
     };
     course.devices = devices;
@@ -245,7 +257,7 @@ async fn outage(stage: &Stage, seconds: f64, update: PathBuf) -> Result<Duration
     let away = Stopwatch::start(&stage.clock);
     sleep(Duration::from_secs_f64(seconds * limits::DEMO_AWAY_FOR)).await;
     let mut office = stage.office.lock().await;
-    office.publish(update, 2);
+    office.publish(update, UPDATED);
     office.open(Arc::new(stage.clock)).await?;
     stage.office_is_open.store(true, Ordering::Release);
     Ok(away.elapsed(&stage.clock))
@@ -271,8 +283,8 @@ async fn kills(args: &DemoArgs, stage: &Stage, shop: &mut Shop) -> Result<()> {
     Ok(())
 }
 
-/// Waits until head office has everything and has nothing more to say (its words on members' points are decisions,
-/// too). False when it does not happen in time.
+/// Waits until the update of the rules is active, head office has everything, and it has nothing more to say (its words
+/// on members' points are decisions, too). False when it does not happen in time.
 async fn drain_backlog(stage: &Stage, shop: &Shop) -> Result<bool> {
     let wait = Stopwatch::start(&stage.clock);
     let mut steady = (0, Stopwatch::start(&stage.clock));
@@ -280,7 +292,8 @@ async fn drain_backlog(stage: &Stage, shop: &Shop) -> Result<bool> {
         let status = Shop::status(stage.data.clone()).await.context("failed to ask the daemon")?;
         let durable = status["journal"]["durable"].as_u64().unwrap_or_default();
         let applied = report::applied_through(stage.office.lock().await.snapshot().await, &shop.store).0;
-        if durable != steady.0 || applied != durable {
+        let updated = status["bundle"]["version"].as_u64() == Some(UPDATED);
+        if durable != steady.0 || applied != durable || !updated {
             steady = (durable, Stopwatch::start(&stage.clock));
         } else if steady.1.elapsed(&stage.clock) > Duration::from_millis(limits::DEMO_QUIET_MS) {
             return Ok(true);

@@ -26,7 +26,7 @@ use tokio::time::{interval, sleep};
 use super::Exit;
 use super::demo::books::Books;
 use super::demo::premises::Shop;
-use super::demo::{Check, count, sample, start_log_if_asked, verdict, write_checks};
+use super::demo::{Check, count, interrupted, sample, start_log_if_asked, verdict, write_checks};
 use super::explain::terminal_lang;
 use super::journey::{Basket, Journey, Skipped, bundle_of};
 use super::tills::{self, Fleet, Patience, Source, Tally, Visit};
@@ -252,6 +252,7 @@ async fn play(
     tokio::select! {
         outcome = feeding => outcome?,
         error = progress(args.json, total, &tally, lang, watch, out) => return Err(error),
+        error = interrupted() => return Err(error),
     }
     let seconds = watch.elapsed(&SystemClock).as_secs_f64();
     if !args.json && std::io::stdout().is_terminal() {

@@ -23,7 +23,7 @@ use crate::devices::wire::{self, Addressed, Format};
 use crate::domain::code::Code;
 use crate::domain::ids::{DeviceId, Instance, RequestId, Seq};
 use crate::domain::text::Lang;
-use crate::engine::decision::{Entry, Facts};
+use crate::engine::decision::{Entry, Facts, Key};
 use crate::engine::input::{Digest, Input, Request};
 use crate::engine::reply::{Answer, Refusal};
 use crate::engine::{Engine, Outcome};
@@ -320,12 +320,13 @@ impl Desk {
         let mut facts = Facts::default();
         for _ in 0..limits::FACT_ROUNDS_MAX {
             let keys = self.engine.needs(&input, &facts);
-            if keys.is_empty() {
-                break;
-            }
+            let is_last = !keys.iter().any(Key::leads_on);
             for key in keys {
                 let record = self.store.load(&key)?;
                 facts.add(key, record);
+            }
+            if is_last {
+                break;
             }
         }
         Ok(self.engine.handle(input, facts, self.clock.now()))

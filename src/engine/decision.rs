@@ -70,19 +70,38 @@ impl std::fmt::Display for EntryFault {
 
 impl std::error::Error for EntryFault {}
 
+/// Writes entries one after the other, with buffers and tables that it keeps between them.
+pub struct Encoder {
+    plain: Vec<u8>,
+    packer: zstd::bulk::Compressor<'static>,
+}
+
+impl Default for Encoder {
+    fn default() -> Encoder {
+        let packer = zstd::bulk::Compressor::new(1).expect("level 1 is one of zstd's");
+        Encoder { plain: Vec::new(), packer }
+    }
+}
+
+impl Encoder {
+    /// See [`Entry::encode`].
+    pub fn encode(&mut self, entry: &Entry) -> Vec<u8> {
+        self.plain.clear();
+        self.plain.push(FORM_PLAIN);
+        rmp_serde::encode::write_named(&mut self.plain, entry).expect("plain data can always be written");
+        if self.plain.len() <= limits::ENTRY_PLAIN_BYTES_MAX {
+            return self.plain.clone();
+        }
+        let packed = self.packer.compress(&self.plain[1..]).expect("memory can always be compressed");
+        [&[FORM_ZSTD], packed.as_slice()].concat()
+    }
+}
+
 impl Entry {
     /// The entry as the journal and head office hold it: a form byte and MessagePack with named fields, compressed where
     /// it is long (`ENTRY_PLAIN_BYTES_MAX`).
     pub fn encode(&self) -> Vec<u8> {
-        let mut plain = vec![FORM_PLAIN];
-        rmp_serde::encode::write_named(&mut plain, self).expect("plain data can always be written");
-        if plain.len() <= limits::ENTRY_PLAIN_BYTES_MAX {
-            return plain;
-        }
-        let mut packed = vec![FORM_ZSTD];
-        let level = zstd::DEFAULT_COMPRESSION_LEVEL.min(1);
-        packed.extend(zstd::bulk::compress(&plain[1..], level).expect("memory can always be compressed"));
-        packed
+        Encoder::default().encode(self)
     }
 
     /// Reads what `encode` wrote.
@@ -127,6 +146,17 @@ pub enum Key {
     Request(DeviceId, RequestId),
     /// A whole decision, from the journal: read to return goods or to answer again, never changed.
     Decision(Seq),
+}
+
+impl Key {
+    /// May what stands under it name further records that a decision reads?
+    pub fn leads_on(&self) -> bool {
+        match self {
+            Key::Token(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
+            Key::Member(_) | Key::Ledger(_) | Key::Code(_) | Key::Redeemed(_) => false,
+            Key::Quote(_) | Key::Usage(..) => false,
+        }
+    }
 }
 
 /// Whose uses of a promotion are counted.

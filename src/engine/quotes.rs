@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{CouponCode, DeviceId, MemberId, PromotionId, QuoteId, RequestId};
-use crate::domain::member::{Usage, Used};
+use crate::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, QuoteId, RequestId, Sku};
+use crate::domain::member::{TokenHash, Usage, Used};
 use crate::limits;
 
 use super::decision::Quote;
@@ -34,9 +34,21 @@ pub struct OpenQuotes {
     made: u64,
     by_id: BTreeMap<QuoteId, OpenQuote>,
     by_age: VecDeque<(UnixMs, QuoteId)>,
-    by_device: BTreeMap<DeviceId, VecDeque<QuoteId>>,
+    by_device: BTreeMap<DeviceId, OfDevice>,
     held: Holds,
 }
+
+/// One device's open quotes.
+#[derive(Default)]
+struct OfDevice {
+    /// Oldest first.
+    ids: VecDeque<QuoteId>,
+    /// The one of each basket that holds what it needs. May name one that is closed.
+    holding: BTreeMap<BasketName, QuoteId>,
+}
+
+/// What makes two requests of a device ones for the same basket: member, and line and article of the first line.
+type BasketName = (Option<TokenHash>, Option<(LineId, Sku)>);
 
 #[derive(Default)]
 struct Holds {
@@ -88,13 +100,11 @@ impl OpenQuotes {
 
     /// Releases what the device's earlier quote of the same basket holds, so that a new one may take it over.
     pub fn supersede(&mut self, device: &DeviceId, asked: &QuoteBody) {
-        let Some(of_device) = self.by_device.get(device) else { return };
-        for id in of_device {
-            let Some(open) = self.by_id.get_mut(id) else { continue };
-            if open.holds && same_basket(&open.quote.asked, asked) {
-                open.holds = false;
-                self.held.release(&open.quote);
-            }
+        let Some(of_device) = self.by_device.get_mut(device) else { return };
+        let Some(id) = of_device.holding.remove(&basket_name(asked)) else { return };
+        if let Some(open) = self.by_id.get_mut(&id).filter(|open| open.holds) {
+            open.holds = false;
+            self.held.release(&open.quote);
         }
     }
 
@@ -102,8 +112,9 @@ impl OpenQuotes {
     pub fn open(&mut self, quote: Arc<Quote>, bundle: Arc<Bundle>) {
         self.held.take(&quote);
         let of_device = self.by_device.entry(quote.device.clone()).or_default();
-        of_device.push_back(quote.id.clone());
-        let pushed_out = (of_device.len() > limits::DEVICE_QUOTES_MAX).then(|| of_device[0].clone());
+        of_device.ids.push_back(quote.id.clone());
+        of_device.holding.insert(basket_name(&quote.asked), quote.id.clone());
+        let pushed_out = (of_device.ids.len() > limits::DEVICE_QUOTES_MAX).then(|| of_device.ids[0].clone());
         self.by_age.push_back((quote.expires, quote.id.clone()));
         self.by_id.insert(quote.id.clone(), OpenQuote { quote, bundle, holds: true });
         if let Some(id) = pushed_out {
@@ -134,14 +145,20 @@ impl OpenQuotes {
 
     fn close(&mut self, id: &QuoteId) {
         let Some(open) = self.by_id.remove(id) else { return };
+        let Some(of_device) = self.by_device.get_mut(&open.quote.device) else { return };
         if open.holds {
             self.held.release(&open.quote);
-        }
-        if let Some(of_device) = self.by_device.get_mut(&open.quote.device) {
-            of_device.retain(|other| other != id);
-            if of_device.is_empty() {
-                self.by_device.remove(&open.quote.device);
+            let name = basket_name(&open.quote.asked);
+            if of_device.holding.get(&name) == Some(id) {
+                of_device.holding.remove(&name);
             }
+        }
+        // Nearly always the oldest.
+        if let Some(place) = of_device.ids.iter().position(|other| other == id) {
+            of_device.ids.remove(place);
+        }
+        if of_device.ids.is_empty() {
+            self.by_device.remove(&open.quote.device);
         }
     }
 
@@ -249,10 +266,9 @@ pub(super) fn uses(quote: &Quote) -> impl Iterator<Item = (&PromotionId, Used)> 
     })
 }
 
-fn same_basket(one: &QuoteBody, other: &QuoteBody) -> bool {
-    let first =
-        |body: &QuoteBody| body.basket.lines.first().map(|line| (line.line.clone(), line.sku.clone()));
-    one.member == other.member && first(one) == first(other)
+fn basket_name(asked: &QuoteBody) -> BasketName {
+    let first = asked.basket.lines.first();
+    (asked.member, first.map(|line| (line.line.clone(), line.sku.clone())))
 }
 
 /// The last answers to reads, so that a repeated read gets the same answer.

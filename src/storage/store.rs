@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
-use crate::engine::decision::{Entry, Key, Record};
+use crate::engine::decision::{Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
@@ -134,6 +134,7 @@ impl Store {
             sent: 0,
             durable: durable.clone(),
             tell: tell.clone(),
+            encoder: Encoder::default(),
         };
         let follower = Follower {
             tables: tables.clone(),
@@ -215,15 +216,15 @@ impl Store {
         if let Key::Decision(seq) = key {
             return Ok(self.decision(*seq)?.map(|entry| Record::Decision(Box::new(entry))));
         }
-        match self.overlay.records.get(key) {
-            Some((_, record)) => Ok(record.clone()),
+        match self.overlay.record(key) {
+            Some(record) => Ok(record),
             None => self.tables.get(key).map_err(|fault| suspect(&self.dir, fault)),
         }
     }
 
     /// A decision as it stands in the journal; `None` if it was never made or is gone.
     pub fn decision(&mut self, seq: Seq) -> Result<Option<Entry>> {
-        if let Some(entry) = self.overlay.entries.get(&seq) {
+        if let Some(entry) = self.overlay.entry(seq) {
             return Ok(Some((**entry).clone()));
         }
         read_decision(&mut self.reader, seq)
@@ -279,29 +280,41 @@ pub fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
 
 #[derive(Default)]
 struct Overlay {
-    records: BTreeMap<Key, (Seq, Option<Record>)>,
-    touched: VecDeque<(Seq, Vec<Key>)>,
-    entries: BTreeMap<Seq, Arc<Entry>>,
+    /// The decision that changed a record last, and which of its changes it is.
+    records: BTreeMap<Key, (Arc<Entry>, usize)>,
+    /// Decisions not yet in the tables; they wait there for the tables' thread anyway.
+    touched: VecDeque<Arc<Entry>>,
+    /// Decisions not yet durable.
+    entries: VecDeque<Arc<Entry>>,
 }
 
 impl Overlay {
     fn add(&mut self, entry: &Arc<Entry>) {
-        for change in &entry.changes {
-            self.records.insert(change.key.clone(), (entry.seq, change.record.clone()));
+        for (place, change) in entry.changes.iter().enumerate() {
+            self.records.insert(change.key.clone(), (entry.clone(), place));
         }
-        self.touched.push_back((entry.seq, entry.changes.iter().map(|change| change.key.clone()).collect()));
-        self.entries.insert(entry.seq, entry.clone());
+        self.touched.push_back(entry.clone());
+        self.entries.push_back(entry.clone());
+    }
+
+    /// What a decision made of a record, if one did that is not yet in the tables: `Some(None)` if it removed it.
+    fn record(&self, key: &Key) -> Option<Option<Record>> {
+        self.records.get(key).map(|(entry, place)| entry.changes[*place].record.clone())
+    }
+
+    fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
+        let place = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.entries.get(place)
     }
 
     fn forget(&mut self, durable: Seq, followed: Seq) {
-        while self.entries.first_key_value().is_some_and(|(seq, _)| *seq <= durable) {
-            self.entries.pop_first();
+        while self.entries.front().is_some_and(|entry| entry.seq <= durable) {
+            self.entries.pop_front();
         }
-        while self.touched.front().is_some_and(|(seq, _)| *seq <= followed) {
-            let (_, keys) = self.touched.pop_front().expect("there is a first one");
-            for key in keys {
-                if self.records.get(&key).is_some_and(|(seq, _)| *seq <= followed) {
-                    self.records.remove(&key);
+        while let Some(followed) = self.touched.pop_front_if(|entry| entry.seq <= followed) {
+            for change in &followed.changes {
+                if self.records.get(&change.key).is_some_and(|(entry, _)| entry.seq <= followed.seq) {
+                    self.records.remove(&change.key);
                 }
             }
         }
@@ -316,6 +329,7 @@ struct Committer {
     sent: usize,
     durable: Arc<AtomicU64>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
+    encoder: Encoder,
 }
 
 impl Committer {
@@ -348,7 +362,8 @@ impl Committer {
     }
 
     fn commit(&mut self, group: &[Arc<Entry>]) -> Result<()> {
-        let bytes: Vec<Vec<u8>> = group.iter().map(|entry| entry.encode()).collect();
+        let encoder = &mut self.encoder;
+        let bytes: Vec<Vec<u8>> = group.iter().map(|entry| encoder.encode(entry)).collect();
         let mut rest = &bytes[..];
         let mut expected = group[0].seq;
         while !rest.is_empty() {

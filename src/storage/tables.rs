@@ -87,20 +87,21 @@ pub struct Tables {
     file: std::sync::Arc<File>,
 }
 
-/// What a batch of decisions changes: the last record of each key, and what became active.
+/// What a batch of decisions changes: the last record of each key, and what became active. Records are written down only
+/// when the batch is applied, so that what a later decision overwrites costs nothing.
 #[derive(Default)]
-pub struct Batch {
-    changes: BTreeMap<(usize, Vec<u8>), Option<Vec<u8>>>,
+pub struct Batch<'a> {
+    changes: BTreeMap<(usize, Vec<u8>), Option<&'a Record>>,
     active: Option<ActiveBundle>,
     through: Seq,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Adds a decision's changes.
-    pub fn add(&mut self, seq: Seq, changes: &[Change]) {
+    pub fn add(&mut self, seq: Seq, changes: &'a [Change]) {
         for change in changes {
             if let Some((tree, key)) = place(&change.key) {
-                self.changes.insert((tree, key), change.record.as_ref().map(encode));
+                self.changes.insert((tree, key), change.record.as_ref());
             }
         }
         self.through = self.through.max(seq);
@@ -147,14 +148,20 @@ impl Tables {
     }
 
     /// Applies a batch: one transaction, flushed and synced.
-    pub fn apply(&self, batch: &Batch) -> Result<(), TablesFault> {
+    pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
         guarded(|| {
             let active = batch.active.as_ref().map(encode);
+            // Written down before the transaction: readers wait while it lasts.
+            let written = batch.changes.iter().map(|((tree, key), record)| {
+                let record = record.map(|record| sled::IVec::from(encode(record)));
+                (*tree, sled::IVec::from(key.as_slice()), record)
+            });
+            let written: Vec<(usize, sled::IVec, Option<sled::IVec>)> = written.collect();
             self.transact(|trees| {
-                for ((tree, key), record) in &batch.changes {
+                for (tree, key, record) in &written {
                     match record {
-                        Some(record) => trees[*tree].insert(key.as_slice(), record.as_slice())?,
-                        None => trees[*tree].remove(key.as_slice())?,
+                        Some(record) => trees[*tree].insert(key, record)?,
+                        None => trees[*tree].remove(key)?,
                     };
                 }
                 if let Some(active) = &active {

@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::clock::{Clock, SystemClock};
 use crate::devices::wire;
 use crate::domain::ids::{DeviceId, Seq};
-use crate::engine::decision::{Entry, Facts};
+use crate::engine::decision::{Entry, Facts, Key};
 use crate::engine::input::Input;
 use crate::engine::reply::Reply;
 use crate::engine::{Engine, Identity, Outcome};
@@ -83,12 +83,13 @@ impl Inside {
         let mut facts = Facts::default();
         for _ in 0..limits::FACT_ROUNDS_MAX {
             let keys = self.engine.needs(&input, &facts);
-            if keys.is_empty() {
-                break;
-            }
+            let is_last = !keys.iter().any(Key::leads_on);
             for key in keys {
                 let record = self.store.load(&key).map_err(|error| anyhow!("failed to {error}"))?;
                 facts.add(key, record);
+            }
+            if is_last {
+                break;
             }
         }
         Ok(self.engine.handle(input, facts, SystemClock.now()))

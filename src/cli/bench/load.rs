@@ -1,6 +1,7 @@
-//! Fifty devices that ask as fast as they are answered: the load of both sides.
+//! Fifty devices that ask at a pace, or as fast as they are answered: the load of both sides.
 //!
-//! A device keeps a fixed number of requests on their way: an answer sends the next one, until the round's time is up.
+//! A device keeps a fixed number of requests on their way: an answer sends the next one, until the round's time is up. Or
+//! it asks at a fixed pace whatever the answers do, so that both sides carry the same load.
 //! The same code and the same request bytes go to the daemon and to the echo; answers are counted and weighed but not
 //! parsed, so that what differs is the service. Correlation data is four bytes of wanted answer size (the echo's
 //! business) and eight of the request's number.
@@ -43,8 +44,10 @@ pub(super) struct Ask {
     pub(super) bodies: Arc<[String]>,
     /// For each body the size of the answer the echo is to give; 0 for its own payload.
     pub(super) answer_bytes: Arc<[u32]>,
-    /// Requests of one device on their way at once.
+    /// Requests of one device on their way at once, at most.
     pub(super) at_once: usize,
+    /// Time between two requests of one device; without it an answer sends the next.
+    pub(super) every: Option<Duration>,
     /// Is an answer other than a success a failure of the measurement?
     pub(super) checked: bool,
     /// For how long new requests are sent.
@@ -132,6 +135,11 @@ impl Devices {
             let (tell, told) = oneshot::channel();
             device.shared.begin(&ask, deadline, tell, index);
             done.push(told);
+            if let Some(every) = ask.every {
+                // Devices do not ask in the same moment.
+                let offset = every.mul_f64(index as f64 / self.devices.len() as f64);
+                tokio::spawn(pace(Arc::clone(&device.shared), start.plus(offset), every));
+            }
         }
         for told in done {
             timeout(ask.time + PATIENCE, told)
@@ -219,7 +227,8 @@ impl Shared {
             done: Some(done),
         };
         let mut state = locked(&self.state);
-        for nth in 0..ask.at_once {
+        let first = if ask.every.is_none() { ask.at_once } else { 0 };
+        for nth in 0..first {
             self.send(&mut asking, index * 7 + nth);
         }
         *state = Some(asking);
@@ -273,12 +282,33 @@ impl Shared {
         if asking.ask.checked && !head.windows(GOOD.len()).any(|window| window == GOOD) {
             asking.refused.get_or_insert_with(|| String::from_utf8_lossy(payload).into_owned());
         }
-        if now <= asking.deadline {
-            asking.in_time += 1;
+        let in_time = now <= asking.deadline;
+        asking.in_time += u64::from(in_time);
+        if in_time && asking.ask.every.is_none() {
             self.send(asking, 0);
-        } else if asking.sent.is_empty() {
+        } else if !in_time && asking.sent.is_empty() {
             // The round may have given up; then nobody listens.
             let _ = asking.done.take().map(|done| done.send(()));
+        }
+    }
+}
+
+/// Asks at a pace until the round's time is up.
+async fn pace(shared: Arc<Shared>, first: Ticks, every: Duration) {
+    let mut interval = tokio::time::interval_at(first.instant().into(), every);
+    loop {
+        interval.tick().await;
+        let mut state = locked(&shared.state);
+        let Some(asking) = state.as_mut() else { return };
+        if SystemClock.ticks() > asking.deadline {
+            if asking.sent.is_empty() {
+                // The last answer was in time, so nobody has said that the round is over.
+                let _ = asking.done.take().map(|done| done.send(()));
+            }
+            return;
+        }
+        if asking.sent.len() < asking.ask.at_once {
+            shared.send(asking, 0);
         }
     }
 }

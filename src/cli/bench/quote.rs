@@ -1,8 +1,9 @@
 //! Quotes: round trips through the daemon against a bare echo over the same kind of broker, in turns.
 //!
 //! Four kinds of round follow each other: the daemon, the echo that answers with its own payload, the daemon again, the
-//! echo that answers with as many bytes as the daemon did. Then the same with several requests of each device on their way,
-//! for the highest rate. Fifty devices without a pause: latency is measured where both sides are busiest.
+//! echo that answers with as many bytes as the daemon did. First at a pace, which gives both sides the same load: that is
+//! where latencies are compared. Then with several requests of each device always on their way: the highest rate. There
+//! latency is only the rate's inverse (Little's law), and is told for completeness.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::devices::topic::Op;
 
 /// Devices on each side.
 pub(super) const DEVICES: usize = 50;
+/// Time between two requests of one device at a pace: fifty tills that price a basket after each scan ask less often.
+const EVERY: Duration = Duration::from_millis(100);
 /// Requests of one device on their way at once, where the highest rate is looked for. With all devices it stays below what
 /// the daemon's link holds unacknowledged.
 const AT_ONCE: usize = 8;
@@ -34,13 +37,17 @@ pub(super) struct Quotes {
     baskets: &'static str,
     request_bytes: u64,
     reply_bytes: u64,
+    /// At the pace.
     daemon: Latency,
+    requests_per_second: f64,
     p50_to_echo: Ratio,
     p99_to_echo: Ratio,
     rate_to_echo: Ratio,
     p50_to_echo_same_size: Ratio,
     p99_to_echo_same_size: Ratio,
     rate_to_echo_same_size: Ratio,
+    /// Latency where the highest rate is measured.
+    flooded_p50_to_echo: Ratio,
     /// Durable commits through the same door, for information.
     commit_over_mqtt: CommitOverMqtt,
 }
@@ -69,8 +76,13 @@ impl Quotes {
     /// For people.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "quote, {DEVICES} devices without a pause, {}: request {} bytes, reply {} bytes; p50 {} us, p99 {} us",
-            self.baskets, self.request_bytes, self.reply_bytes, self.daemon.p50_us, self.daemon.p99_us
+            "quote, {DEVICES} devices, {} requests a second, {}: request {} bytes, reply {} bytes; p50 {} us, p99 {} us",
+            self.requests_per_second,
+            self.baskets,
+            self.request_bytes,
+            self.reply_bytes,
+            self.daemon.p50_us,
+            self.daemon.p99_us
         )];
         let ratios = [
             ("p50", &self.p50_to_echo),
@@ -79,6 +91,7 @@ impl Quotes {
             ("p50", &self.p50_to_echo_same_size),
             ("p99", &self.p99_to_echo_same_size),
             ("highest rate", &self.rate_to_echo_same_size),
+            ("p50 at the highest rate", &self.flooded_p50_to_echo),
         ];
         lines.extend(ratios.map(|(name, ratio)| super::ratio_line(name, ratio)));
         let commit = &self.commit_over_mqtt;
@@ -102,25 +115,32 @@ struct Sides {
 }
 
 impl Sides {
-    fn ask(&self, at_once: usize, time: Duration) -> Ask {
-        let none: Arc<[u32]> = Arc::from([]);
-        Ask { op: Op::Quote, bodies: self.bodies.clone(), answer_bytes: none, at_once, checked: false, time }
+    fn ask(&self, every: Option<Duration>, time: Duration) -> Ask {
+        Ask {
+            op: Op::Quote,
+            bodies: self.bodies.clone(),
+            answer_bytes: Arc::from([]),
+            at_once: AT_ONCE,
+            every,
+            checked: false,
+            time,
+        }
     }
 
-    async fn daemon(&self, at_once: usize, time: Duration) -> Result<Round> {
-        self.daemon.round(Ask { checked: true, ..self.ask(at_once, time) }).await
+    async fn daemon(&self, every: Option<Duration>, time: Duration) -> Result<Round> {
+        self.daemon.round(Ask { checked: true, ..self.ask(every, time) }).await
     }
 
-    async fn echo(&self, at_once: usize, time: Duration, same_size: bool) -> Result<Round> {
-        let ask = self.ask(at_once, time);
+    async fn echo(&self, every: Option<Duration>, time: Duration, same_size: bool) -> Result<Round> {
+        let ask = self.ask(every, time);
         let ask = if same_size { Ask { answer_bytes: self.sizes.clone(), ..ask } } else { ask };
         self.echo.round(ask).await
     }
 
     /// One round of each; (daemon, echo) pairs for the plain and the same-size echo.
-    async fn turn(&self, at_once: usize, time: Duration) -> Result<[(Round, Round); 2]> {
-        let plain = (self.daemon(at_once, time).await?, self.echo(at_once, time, false).await?);
-        let sized = (self.daemon(at_once, time).await?, self.echo(at_once, time, true).await?);
+    async fn turn(&self, every: Option<Duration>, time: Duration) -> Result<[(Round, Round); 2]> {
+        let plain = (self.daemon(every, time).await?, self.echo(every, time, false).await?);
+        let sized = (self.daemon(every, time).await?, self.echo(every, time, true).await?);
         Ok([plain, sized])
     }
 }
@@ -149,14 +169,14 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
         sizes: Arc::from([]),
     };
     progress("quote: warming up");
-    let warm = sides.daemon(1, extent.round).await?;
+    let warm = sides.daemon(None, extent.round).await?;
     sides.sizes = warm.answers.clone().into();
-    sides.echo(1, extent.round, true).await?;
+    sides.echo(None, extent.round, true).await?;
     let (mut slow, mut fast) = (Vec::new(), Vec::new());
     for round in 1..=extent.rounds {
         progress(&format!("quote: round {round} of {}", extent.rounds));
-        slow.push(sides.turn(1, extent.round).await?);
-        fast.push(sides.turn(AT_ONCE, extent.round).await?);
+        slow.push(sides.turn(Some(EVERY), extent.round).await?);
+        fast.push(sides.turn(None, extent.round).await?);
     }
     let pairs = |rounds: &[[(Round, Round); 2]], side: usize, of: &dyn Fn(&Round) -> f64| -> Vec<Pair> {
         rounds.iter().map(|pair| Pair { ours: of(&pair[side].0), theirs: of(&pair[side].1) }).collect()
@@ -176,12 +196,14 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
         request_bytes: warm.request_bytes,
         reply_bytes: warm.answer_bytes,
         daemon: Latency::of(&all),
+        requests_per_second: DEVICES as f64 / EVERY.as_secs_f64(),
         p50_to_echo: Ratio::of(&pairs(&slow, 0, &p50), "us", plain),
         p99_to_echo: Ratio::of(&pairs(&slow, 0, &p99), "us", plain),
         rate_to_echo: Ratio::of(&pairs(&fast, 0, &rate), "1/s", plain),
         p50_to_echo_same_size: Ratio::of(&pairs(&slow, 1, &p50), "us", sized),
         p99_to_echo_same_size: Ratio::of(&pairs(&slow, 1, &p99), "us", sized),
         rate_to_echo_same_size: Ratio::of(&pairs(&fast, 1, &rate), "1/s", sized),
+        flooded_p50_to_echo: Ratio::of(&pairs(&fast, 0, &p50), "us", plain),
         commit_over_mqtt: commits(&sides, daemon, &baskets, extent).await?,
     };
     Ok(quotes)
@@ -202,7 +224,13 @@ async fn commits(
             basket.to_string()
         })
         .collect();
-    let ask = |time| Ask { op: Op::Commit, bodies: bodies.clone(), checked: true, ..sides.ask(1, time) };
+    let ask = |time| Ask {
+        op: Op::Commit,
+        bodies: bodies.clone(),
+        at_once: 1,
+        checked: true,
+        ..sides.ask(None, time)
+    };
     let all = sides.daemon.round(ask(extent.round)).await?;
     let alone = Devices::connect_from(daemon.addr, DEVICES + 1, 1).await?;
     let one = alone.round(ask(extent.round)).await?;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::bundle::document::{MemberRecord, Rules};
 use crate::bundle::keys::SecretKey;
-use crate::bundle::{Bundle, authoring, packed};
+use crate::bundle::{Bundle, packed};
+use crate::cli::demo::sample;
 use crate::cli::tills::{Dice, Stock, Visit};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, MemberId};
@@ -20,34 +21,6 @@ use crate::domain::member::{Token, TokenHash, TokenKind};
 use crate::engine::decision::{Key, Known, Record};
 use crate::pricing::model::{Promotion, Schedule, Trigger};
 use crate::storage::store::Roll;
-
-/// The folder, as it stands in the repository.
-const FILES: &[(&str, &str)] = &[
-    ("shop.toml", include_str!("../../../config/sample-shop/shop.toml")),
-    ("catalogue.json", include_str!("../../../config/sample-shop/catalogue.json")),
-    ("members.json", include_str!("../../../config/sample-shop/members.json")),
-    ("segments.toml", include_str!("../../../config/sample-shop/segments.toml")),
-    ("campaigns.toml", include_str!("../../../config/sample-shop/campaigns.toml")),
-    ("coupons.toml", include_str!("../../../config/sample-shop/coupons.toml")),
-    ("codes.json", include_str!("../../../config/sample-shop/codes.json")),
-    ("points.toml", include_str!("../../../config/sample-shop/points.toml")),
-    ("recommendations.toml", include_str!("../../../config/sample-shop/recommendations.toml")),
-    ("care.toml", include_str!("../../../config/sample-shop/care.toml")),
-    ("promotions/10-prices.toml", include_str!("../../../config/sample-shop/promotions/10-prices.toml")),
-    ("promotions/20-flash.toml", include_str!("../../../config/sample-shop/promotions/20-flash.toml")),
-    (
-        "promotions/30-several-units.toml",
-        include_str!("../../../config/sample-shop/promotions/30-several-units.toml"),
-    ),
-    ("promotions/40-baskets.toml", include_str!("../../../config/sample-shop/promotions/40-baskets.toml")),
-    (
-        "promotions/50-birthday-and-welcome.toml",
-        include_str!("../../../config/sample-shop/promotions/50-birthday-and-welcome.toml"),
-    ),
-    ("promotions/60-gifts.toml", include_str!("../../../config/sample-shop/promotions/60-gifts.toml")),
-    ("promotions/70-points.toml", include_str!("../../../config/sample-shop/promotions/70-points.toml")),
-    ("promotions/80-coupons.toml", include_str!("../../../config/sample-shop/promotions/80-coupons.toml")),
-];
 
 /// What every number drawn depends on.
 const SEED: u64 = 7;
@@ -63,12 +36,8 @@ pub(super) struct Shop {
 impl Shop {
     /// Reads it.
     pub(super) fn sample() -> Result<Shop> {
-        let files = FILES.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
-        let authored = authoring::read(files.collect()).map_err(|findings| {
-            let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            anyhow!("failed to read the sample shop: {}", findings.join("; "))
-        })?;
-        Ok(Shop { rules: authored.rules, members: authored.members })
+        let signed = sample::shop(1, &key())?;
+        Ok(Shop { rules: signed.rules, members: signed.members })
     }
 
     /// Quote requests' `data` with that many lines, some with a member: no codes, no points, nothing that runs out.

@@ -138,3 +138,97 @@ impl Books {
         acknowledged.iter().filter(|sale| !is_here(sale)).collect()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::cli::journey::{Journey, bundle_of};
+    use crate::devices::wire;
+    use crate::domain::calendar::{Day, UnixMs};
+    use crate::domain::ids::BundleRef;
+    use crate::engine::decision::Facts;
+    use crate::engine::{Engine, Identity, Outcome};
+    use serde_json::json;
+
+    /// The journal of a shop that sold so often at one till, and what the till was told.
+    pub(in crate::cli::demo) fn journal(sales: u64) -> (Vec<Vec<u8>>, Vec<Acknowledged>) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/complete-journey");
+        let day: Day = "2026-03-01".parse().expect("valid");
+        let (rules, ..) =
+            bundle_of(&Journey::open(&folder, 0..1).expect("the extract in the repository"), day);
+        let (sku, chain) = (rules.catalogue[0].sku.clone(), rules.shop.chain.clone());
+        let reference = BundleRef { version: 1, hash: "0011223344556677".into() };
+        let bundle = Bundle::compile(reference, rules).expect("rules that compile");
+        let store = StoreId::new("s01").expect("valid");
+        let identity = Identity { store, epoch: Epoch(1), secret: [7; 32], started: UnixMs(0) };
+        let mut engine = Engine::new(identity, Seq(1));
+        let mut entries = vec![engine.activate(Arc::new(bundle), UnixMs(1)).encode()];
+        let mut told = Vec::new();
+        let device = DeviceId::new("till-01").expect("valid");
+        for seq in 1..=sales {
+            let basket = json!({ "lines": [{ "line": "1", "sku": sku, "qty": seq }] });
+            let data = json!({
+                "transaction": { "business_day": day, "seq": seq },
+                "basket": basket,
+                "tenders": [{ "kind": "cash", "amount": 1_000_000 }],
+            });
+            let bytes = json!({ "v": 1, "id": format!("till-01.{seq}"), "data": data }).to_string();
+            let (_, request) =
+                wire::decode("commit", &device, bytes.as_bytes(), None, &chain).expect("a request");
+            let input = Input::Request(Box::new(request));
+            let mut facts = Facts::default();
+            loop {
+                let keys = engine.needs(&input, &facts);
+                if keys.is_empty() {
+                    break;
+                }
+                keys.into_iter().for_each(|key| facts.add(key, None));
+            }
+            let Outcome::Decided(entry) = engine.handle(input, facts, UnixMs(2)) else {
+                panic!("a sale is a decision")
+            };
+            let Ok(Reply::Commit(receipt)) = &entry.answer else { panic!("{:?}", entry.answer) };
+            let (total, decision) = (receipt.figures.total.0, receipt.decision.clone());
+            told.push(Acknowledged { device: device.clone(), business_day: day, seq, total, decision });
+            entries.push(entry.encode());
+        }
+        (entries, told)
+    }
+
+    /// Books of such a journal, entry by entry as numbered.
+    pub(in crate::cli::demo) fn read<'a>(entries: impl IntoIterator<Item = (u64, &'a Vec<u8>)>) -> Books {
+        let mut books = Books::default();
+        entries.into_iter().for_each(|(seq, bytes)| books.take(Seq(seq), bytes));
+        books
+    }
+
+    #[test]
+    fn is_a_sale_that_is_missing_or_there_twice_found() {
+        let (entries, told) = journal(3);
+        let whole = read((1..).zip(&entries));
+        assert_eq!((whole.entries, whole.last, whole.out_of_order, whole.unreadable), (4, Seq(4), 0, 0));
+        assert_eq!((whole.distinct_sales(), whole.done_again(), whole.bundle), (3, 0, 1));
+        assert_eq!(whole.net_minor(), told.iter().map(|sale| sale.total).sum::<i64>());
+        assert!(whole.missing(&told).is_empty() && whole.gross_minor >= whole.net_minor());
+
+        let short = read((1..).zip(&entries[..3]));
+        assert_eq!(short.missing(&told), [&told[2]]);
+        let twice = read((1..).zip(entries.iter().chain([&entries[2]])));
+        assert_eq!((twice.distinct_sales(), twice.done_again()), (3, 1));
+        let changed = Acknowledged { total: told[0].total + 1, ..told[0].clone() };
+        assert_eq!(
+            whole.missing(std::slice::from_ref(&changed)),
+            [&changed],
+            "another total is another sale"
+        );
+    }
+
+    #[test]
+    fn are_gaps_repetitions_and_garbage_found() {
+        let (entries, _) = journal(2);
+        assert_eq!(read([(1, &entries[0]), (3, &entries[2])]).out_of_order, 1);
+        assert_eq!(read([(1, &entries[0]), (2, &entries[1]), (2, &entries[1])]).out_of_order, 1);
+        assert_eq!(read([(1, &vec![9, 9])]).unreadable, 1);
+    }
+}

@@ -68,7 +68,7 @@ pub(crate) struct Signed {
 }
 
 /// The sample shop: version 1, or the updated version 2.
-pub(super) fn shop(version: u64, key: &SecretKey) -> Result<Signed> {
+pub(crate) fn shop(version: u64, key: &SecretKey) -> Result<Signed> {
     let update = (version > 1).then_some(UPDATE);
     let files = FILES.iter().copied().chain(update);
     let files = files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect();
