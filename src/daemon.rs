@@ -36,7 +36,7 @@ use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
-use crate::engine::input::Input;
+use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
 use crate::storage::store::{Progress, Recovered, Store, StoreOptions};
@@ -262,6 +262,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         }
         tokio::select! {
             biased;
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            _ = tick.tick() => shop.tick(&commands),
             changed = progressed.changed() => {
                 changed.context("failed to hear the store: its threads are gone")?;
                 let reached = progressed.borrow_and_update().clone();
@@ -281,10 +283,9 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
             },
             Some(command) = commanded.recv() => shop.command(command)?,
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
-            _ = tick.tick() => shop.tick(&commands),
-            _ = stopped.wait_for(|stopped| *stopped) => break,
         }
     }
+    drop(commanded);
     tracing::info!("stopping: what is decided becomes durable and is spoken");
     notify(&[sd_notify::NotifyState::Stopping]);
     shop.finish(&mut inbox, &mut progressed).await?;
@@ -532,10 +533,13 @@ impl Shop {
                 self.desk.ask(&op, &shell, &payload, answer).map_err(storage_failed)?;
             }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
-                if let Outcome::Decided(entry) =
-                    self.desk.decide(Input::Members(update)).map_err(storage_failed)?
-                {
-                    self.desk.commit(entry).map_err(storage_failed)?;
+                for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
+                    let part = MembersUpdate { members: members.to_vec(), ..update.clone() };
+                    if let Outcome::Decided(entry) =
+                        self.desk.decide(Input::Members(part)).map_err(storage_failed)?
+                    {
+                        self.desk.commit(entry).map_err(storage_failed)?;
+                    }
                 }
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
@@ -551,7 +555,12 @@ impl Shop {
                 let entry = self.desk.engine.decide_activation(&bundle, since);
                 let seq = entry.seq;
                 self.desk.commit(entry).map_err(storage_failed)?;
-                self.shelf.mark_active(&bundle.reference)?;
+                if let Err(error) = self.shelf.mark_active(&bundle.reference) {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "active.aisb does not name the active bundle"
+                    );
+                }
                 self.newest = Some(bundle.reference.clone());
                 self.coming = Some(Coming { bundle, since, seq });
             }

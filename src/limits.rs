@@ -127,6 +127,10 @@ pub const FRAME_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 pub const ENTRY_PLAIN_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of one decision when unpacked: the largest basket with its quote and receipt is a fifth of it.
 pub const ENTRY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Lines of a basket, or members of an update, up to which a decision always fits a frame: a tenth of what one holds.
+pub const ENTRY_LINES_ALWAYS_FIT: usize = 64;
+/// Members of one decision: larger updates of head office are taken in parts.
+pub const MEMBERS_DECISION_MAX: usize = 16;
 /// Milliseconds the tables wait for more decisions before they follow.
 pub const TABLES_FOLLOW_MS: u64 = 250;
 /// Decisions that make the tables follow at once.

@@ -205,16 +205,23 @@ impl Desk {
         content_type: Option<&str>,
         route: Route,
     ) -> Result<(), StorageError> {
+        let too_fast = self.too_fast(device);
         let chain = self.engine.bundle().map(|bundle| bundle.shop.chain.clone()).unwrap_or_default();
         let (format, request) = match wire::decode(op, device, payload, content_type, &chain) {
             Ok(decoded) => decoded,
             Err(refused) => {
-                self.refuse(route, (refused.format, refused.re), refused.refusal);
+                let slow_down = |wait_ms| {
+                    let detail =
+                        format!("{device} sends more than {} requests a second", self.per_second_max);
+                    Refusal::later(Code::SlowDown, detail, wait_ms)
+                };
+                let refusal = too_fast.map_or(refused.refusal, slow_down);
+                self.refuse(route, (refused.format, refused.re), refusal);
                 return Ok(());
             }
         };
         let re = request.id.clone();
-        if let Some(refusal) = self.not_now(device, &request) {
+        if let Some(refusal) = self.not_now(device, &request, too_fast) {
             self.refuse(route, (format, Some(re)), refusal);
             return Ok(());
         }
@@ -239,6 +246,13 @@ impl Desk {
             }
             Outcome::Deferred(refusal) => self.refuse(route, (format, Some(re)), refusal),
             Outcome::Decided(entry) => {
+                let entry = if entry.fits() {
+                    entry
+                } else {
+                    let detail =
+                        "the decision is larger than the journal keeps in one piece; split the basket";
+                    Box::new(entry.refused(Refusal::new(Code::PayloadTooLarge, detail)))
+                };
                 let payload = self.encode(&entry.answer, &re, format, false);
                 let (after, refused) = (entry.seq, entry.answer.is_err());
                 self.commit(entry)?;
@@ -248,14 +262,14 @@ impl Desk {
         Ok(())
     }
 
-    fn not_now(&mut self, device: &DeviceId, request: &Request) -> Option<Refusal> {
+    fn not_now(&mut self, device: &DeviceId, request: &Request, too_fast: Option<u32>) -> Option<Refusal> {
         if self.stopping {
             return Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000));
         }
         if self.panicked.iter().any(|(digest, times)| *digest == request.digest && *times > 1) {
             return Some(Refusal::new(Code::Quarantined, "the same request failed inside twice"));
         }
-        if let Some(wait_ms) = self.too_fast(device) {
+        if let Some(wait_ms) = too_fast {
             let detail = format!("{device} sends more than {} requests a second", self.per_second_max);
             return Some(Refusal::later(Code::SlowDown, detail, wait_ms));
         }

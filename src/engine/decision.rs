@@ -21,7 +21,7 @@ use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
 
 use super::input::{Digest, Input, QuoteBody};
-use super::reply::Answer;
+use super::reply::{Answer, Refusal};
 
 /// One decision, as written to the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,29 @@ impl Entry {
     /// it is long (`ENTRY_PLAIN_BYTES_MAX`).
     pub fn encode(&self) -> Vec<u8> {
         Encoder::default().encode(self)
+    }
+
+    /// Does it fit where decisions are kept: a frame of the journal, and the reader's memory when unpacked? Only long
+    /// baskets are tried, the others always do.
+    pub fn fits(&self) -> bool {
+        let lines = self.facts.quotes().map(|quote| quote.asked.basket.lines.len()).max().unwrap_or_default();
+        let members = match &self.input {
+            Input::Members(update) => update.members.len(),
+            _ => 0,
+        };
+        if lines.max(members) <= limits::ENTRY_LINES_ALWAYS_FIT {
+            return true;
+        }
+        let plain = rmp_serde::to_vec_named(self).map_or(usize::MAX, |bytes| bytes.len());
+        plain <= limits::ENTRY_BYTES_MAX && self.encode().len() <= limits::FRAME_PAYLOAD_BYTES_MAX / 2
+    }
+
+    /// The same decision as a refusal that changes nothing but the memory of the request.
+    pub fn refused(mut self, refusal: Refusal) -> Entry {
+        self.facts = Facts::default();
+        self.answer = Err(refusal);
+        self.changes.retain(|change| matches!(change.key, Key::Request(..)));
+        self
     }
 
     /// Reads what `encode` wrote.

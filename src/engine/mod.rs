@@ -306,11 +306,14 @@ impl Engine {
         };
         let mut settled = None;
         let decided: Result<(Reply, Vec<Change>), Refusal> = match &mut request.body {
-            Body::Commit(commit) => sale::commit(&turn, &self.quotes, &request.device, commit, request.at)
-                .map(|(reply, changes, quote)| {
-                    settled = quote;
-                    (reply, changes)
-                }),
+            Body::Commit(commit) => {
+                sale::commit(&turn, &mut self.quotes, &request.device, commit, request.at).map(
+                    |(reply, changes, quote)| {
+                        settled = quote;
+                        (reply, changes)
+                    },
+                )
+            }
             Body::Void(transaction) => refund::void(&turn, transaction),
             Body::Return(back) => refund::give_back(&turn, back),
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),
@@ -321,6 +324,11 @@ impl Engine {
                 Err(Refusal::new(Code::UnknownOperation, "a read is not decided as a write"))
             }
         };
+        if let Err(refusal) = &decided
+            && refusal.retry_after_ms.is_some()
+        {
+            return Outcome::Deferred(refusal.clone());
+        }
         let (answer, mut changes) = match decided {
             Ok((reply, changes)) => (Ok(reply), changes),
             Err(refusal) => (Err(refusal), Vec::new()),

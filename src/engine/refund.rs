@@ -98,7 +98,8 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
         );
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let worked_out = worked_out(&sale, &back.lines)?;
+    let mut worked_out = worked_out(&sale, &back.lines)?;
+    worked_out.amount = worked_out.amount.min((sale.record.total - sale.record.refunded).max(Money::ZERO));
     let (refund, mut changes) = take_back(turn, &back.original, &sale, &worked_out);
     let mut record = sale.record.clone();
     record.refunded += worked_out.amount;

@@ -24,7 +24,7 @@ use crate::domain::receipt::SaleRecord;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced, Reason, UnitShare};
+use crate::pricing::outcome::{Issue, Priced, PricedLine, Reason, UnitShare};
 use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
 
 use super::Turn;
@@ -276,7 +276,7 @@ type Committed = (Reply, Vec<Change>, Option<Box<Quote>>);
 /// Answers `commit`: the receipt, what changes, and the quote it settles.
 pub(super) fn commit(
     turn: &Turn<'_>,
-    quotes: &OpenQuotes,
+    quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
     at: Option<UnixMs>,
@@ -378,7 +378,7 @@ fn content_of(commit: &Commit) -> [u8; 16] {
 
 fn settled_quote(
     turn: &Turn<'_>,
-    quotes: &OpenQuotes,
+    quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
     at: Option<UnixMs>,
@@ -394,9 +394,12 @@ fn settled_quote(
                     format!("quote {id} is {}'s", open.quote.device),
                 ));
             }
+            let open = open.clone();
             if quotes.holds(id) {
-                return Ok(((*open.quote).clone(), open.bundle.clone()));
+                return Ok(((*open.quote).clone(), open.bundle));
             }
+            // Its successor holds the same things for the same basket: one of the two becomes the sale.
+            quotes.supersede(device, &open.quote.asked);
             let (again, _) =
                 price(turn, &open.bundle, quotes, device, &open.quote.asked, open.quote.made_at)?;
             let scarce = |priced: &Priced| {
@@ -408,9 +411,10 @@ fn settled_quote(
                 let detail = format!("quote {id} was superseded and what it needed has been used since");
                 return Err(Refusal::new(Code::QuoteExpired, detail));
             }
-            Ok(((*open.quote).clone(), open.bundle.clone()))
+            Ok(((*open.quote).clone(), open.bundle))
         }
         Sold::Basket(asked) => {
+            quotes.supersede(device, asked);
             let at =
                 commit.charged.as_ref().map(|charged| charged.at).or(asked.at).or(at).unwrap_or(turn.now);
             let mut asked = asked.clone();
@@ -445,22 +449,27 @@ fn name_prices(basket: &mut Basket, bundle: &Bundle, charged: &Charged) -> bool 
     named
 }
 
-/// What the till charged stands: each line's net, and so each unit's frozen share, is what was paid for it.
+/// What the till charged stands: its total, shared over the lines by the nets it told (else by the rules'), and so over
+/// each unit. The nets are weights only: a refund can never come to more than the total that was paid.
 fn as_charged(mut quote: Quote, charged: &Charged) -> (Quote, Option<ChargedView>) {
     let by_rules = quote.priced.total;
     let difference = charged.total - by_rules;
     let leftover = crate::domain::money::Leftover::LargestRemainder;
     if difference != Money::ZERO || !charged.lines.is_empty() {
-        let weights: Vec<i64> = quote.priced.lines.iter().map(|line| line.net.0.max(0)).collect();
-        let spread = allocate(charged.total.max(Money::ZERO), &weights, leftover);
+        let told =
+            |line: &PricedLine| charged.lines.iter().find(|(id, _)| *id == line.line).map(|(_, net)| *net);
+        let weights = quote.priced.lines.iter().map(|line| told(line).unwrap_or(line.net).0.max(0));
+        let spread = allocate(charged.total.max(Money::ZERO), &weights.collect::<Vec<i64>>(), leftover);
         for (line, share) in quote.priced.lines.iter_mut().zip(spread) {
-            let told = charged.lines.iter().find(|(id, _)| *id == line.line).map(|(_, net)| *net);
-            line.net = if charged.lines.is_empty() { share } else { told.unwrap_or(line.net) };
+            line.net = share;
             line.shares = shares_of(&line.shares, line.net);
         }
         quote.priced.total = charged.total;
     }
-    let view = ChargedView { total: charged.total, by_rules, difference, flagged: difference != Money::ZERO };
+    let told: Money = charged.lines.iter().map(|(_, net)| *net).sum();
+    let adds_up = charged.lines.is_empty() || told == charged.total;
+    let flagged = difference != Money::ZERO || !adds_up;
+    let view = ChargedView { total: charged.total, by_rules, difference, flagged };
     (quote, Some(view))
 }
 
@@ -472,8 +481,8 @@ fn shares_of(shares: &[UnitShare], net: Money) -> Vec<UnitShare> {
     let mut runs: Vec<UnitShare> = Vec::new();
     for (unit, net) in units.into_iter().zip(nets) {
         match runs.last_mut() {
-            Some(run) if run.net == net && run.points == unit.points => run.qty += 1,
-            _ => runs.push(UnitShare { qty: 1, net, discounts: Vec::new(), ..unit.clone() }),
+            Some(run) if *run == (UnitShare { qty: run.qty, net, ..unit.clone() }) => run.qty += 1,
+            _ => runs.push(UnitShare { qty: 1, net, ..unit.clone() }),
         }
     }
     runs

@@ -116,7 +116,7 @@ impl Store {
         journal_options.known = applied;
         let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
         let view = journal.view();
-        let caught_up = catch_up(&tables, &view, applied, &*options.roll)?;
+        let caught_up = catch_up(dir, (&tables, applied), &view, &*options.roll)?;
         let active = tables.active().map_err(tables_error)?;
         let next = journal.next_seq();
         let last = Seq(next.0 - 1);
@@ -137,6 +137,7 @@ impl Store {
             encoder: Encoder::default(),
         };
         let follower = Follower {
+            dir: dir.clone(),
             tables: tables.clone(),
             queue: following,
             hurry: hurried,
@@ -380,6 +381,7 @@ impl Committer {
 }
 
 struct Follower {
+    dir: PathBuf,
     tables: Tables,
     queue: Receiver<Arc<Entry>>,
     hurry: Receiver<()>,
@@ -398,8 +400,9 @@ impl Follower {
             let mut pending = vec![first];
             pending.extend(self.queue.try_iter().take(limits::TABLES_BEHIND_DECISIONS_MAX));
             if let Err(fault) = self.follow(&pending) {
-                tracing::error!(%fault, "the tables failed; they are rebuilt from the journal at the next start");
-                (self.tell)(Progress::Failed(fault.to_string()));
+                let error = suspect(&self.dir, fault);
+                tracing::error!(%error, code = error.code(), "the tables failed; the next start rebuilds them from the journal");
+                (self.tell)(Progress::Failed(error.to_string()));
                 return;
             }
         }
@@ -423,13 +426,14 @@ fn apply<'a>(
 ) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
     for entry in entries {
-        batch.add(entry.seq, &entry.changes);
         if let Input::Activate(reference) = &entry.input {
+            // What was decided before stands before what the bundle brings.
+            tables.apply(&std::mem::take(&mut batch))?;
             import(tables, reference, entry.at, roll)?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: entry.at });
             tables.apply(&std::mem::take(&mut batch))?;
-            batch.add(entry.seq, &[]);
         }
+        batch.add(entry.seq, &entry.changes);
     }
     tables.apply(&batch)
 }
@@ -465,7 +469,12 @@ fn import(
 }
 
 /// Brings the tables up to the journal. Returns how many decisions they lacked.
-fn catch_up(tables: &Tables, view: &JournalView, applied: Seq, roll: &dyn Roll) -> Result<u64> {
+fn catch_up(
+    dir: &Path,
+    (tables, applied): (&Tables, Seq),
+    view: &JournalView,
+    roll: &dyn Roll,
+) -> Result<u64> {
     let mut reader = view.reader(Seq(applied.0 + 1));
     let mut pending: Vec<Entry> = Vec::new();
     let mut count = 0;
@@ -486,13 +495,13 @@ fn catch_up(tables: &Tables, view: &JournalView, applied: Seq, roll: &dyn Roll) 
         }
         if pending.len() == limits::TABLES_BATCH_DECISIONS {
             count += pending.len() as u64;
-            apply(tables, pending.iter(), roll).map_err(tables_error)?;
+            apply(tables, pending.iter(), roll).map_err(|fault| suspect(dir, fault))?;
             pending.clear();
         }
     }
     if !pending.is_empty() {
         count += pending.len() as u64;
-        apply(tables, pending.iter(), roll).map_err(tables_error)?;
+        apply(tables, pending.iter(), roll).map_err(|fault| suspect(dir, fault))?;
     }
     Ok(count)
 }
@@ -546,7 +555,8 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
 
 /// Names a file that makes the next start rebuild the tables, so that a damaged record never becomes a crash loop.
 fn suspect(dir: &Path, fault: TablesFault) -> StorageError {
-    if let Err(error) = fs::write(dir.join(SUSPECT), fault.to_string()) {
+    let is_theirs = !matches!(fault, TablesFault::Disk(_));
+    if is_theirs && let Err(error) = fs::write(dir.join(SUSPECT), fault.to_string()) {
         tracing::error!(%error, "the tables cannot be marked for rebuilding; remove the folder `tables` by hand");
     }
     tables_error(fault)

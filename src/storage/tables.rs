@@ -167,7 +167,9 @@ impl Tables {
                 if let Some(active) = &active {
                     trees[META].insert(ACTIVE, active.as_slice())?;
                 }
-                trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
+                if batch.through > Seq(0) {
+                    trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
+                }
                 Ok(())
             })?;
             self.sync()
@@ -332,8 +334,10 @@ mod tests {
         {
             let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
             let mut batch = Batch::default();
-            batch.add(Seq(1), &[Change::put(key("a"), usage(1)), Change::put(key("b"), usage(1))]);
-            batch.add(Seq(2), &[Change::put(key("a"), usage(2)), Change { key: key("b"), record: None }]);
+            let first = [Change::put(key("a"), usage(1)), Change::put(key("b"), usage(1))];
+            let second = [Change::put(key("a"), usage(2)), Change { key: key("b"), record: None }];
+            batch.add(Seq(1), &first);
+            batch.add(Seq(2), &second);
             tables.apply(&batch).expect("applies");
         }
         let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
