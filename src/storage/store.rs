@@ -344,7 +344,7 @@ impl Committer {
             }
             if let Err(error) = self.commit(&group) {
                 tracing::error!(%error, code = error.code(), "the disk failed; nothing more is acknowledged");
-                (self.tell)(Progress::Failed(error.to_string()));
+                (self.tell)(Progress::Failed(format!("{error} ({})", error.code())));
                 return;
             }
             let is_urgent = group.iter().any(|entry| matches!(entry.input, Input::Activate(_)));
@@ -401,8 +401,9 @@ impl Follower {
             pending.extend(self.queue.try_iter().take(limits::TABLES_BEHIND_DECISIONS_MAX));
             if let Err(fault) = self.follow(&pending) {
                 let error = suspect(&self.dir, fault);
-                tracing::error!(%error, code = error.code(), "the tables failed; the next start rebuilds them from the journal");
-                (self.tell)(Progress::Failed(error.to_string()));
+                let code = error.code();
+                tracing::error!(%error, code, "the tables failed; the next start rebuilds them from the journal");
+                (self.tell)(Progress::Failed(format!("{error} ({code})")));
                 return;
             }
         }
