@@ -89,7 +89,7 @@ pub struct Desk {
 }
 
 struct Pace {
-    credit_ms: i64,
+    credit_us: i64,
     at: Ticks,
 }
 
@@ -286,20 +286,20 @@ impl Desk {
     /// A token bucket that holds one second: milliseconds to wait, if the device is too fast.
     fn too_fast(&mut self, device: &DeviceId) -> Option<u32> {
         let now = self.clock.ticks();
-        let cost_ms = 1_000 / i64::from(self.per_second_max.max(1));
+        let cost_us = 1_000_000 / i64::from(self.per_second_max.max(1));
         if !self.paces.contains_key(device) && self.paces.len() >= limits::DEVICES_MAX {
             self.paces.pop_first();
         }
-        let pace = self.paces.entry(device.clone()).or_insert(Pace { credit_ms: 1_000, at: now });
-        let elapsed = i64::try_from(now.since(pace.at).as_millis()).unwrap_or(i64::MAX);
+        let pace = self.paces.entry(device.clone()).or_insert(Pace { credit_us: 1_000_000, at: now });
+        let elapsed = i64::try_from(now.since(pace.at).as_micros()).unwrap_or(i64::MAX);
         if elapsed > 0 {
-            pace.credit_ms = pace.credit_ms.saturating_add(elapsed).min(1_000);
+            pace.credit_us = pace.credit_us.saturating_add(elapsed).min(1_000_000);
             pace.at = now;
         }
-        if pace.credit_ms < cost_ms {
-            return u32::try_from(cost_ms - pace.credit_ms).ok();
+        if pace.credit_us < cost_us {
+            return u32::try_from((cost_us - pace.credit_us).div_euclid(1_000) + 1).ok();
         }
-        pace.credit_ms -= cost_ms;
+        pace.credit_us -= cost_us;
         None
     }
 

@@ -108,7 +108,7 @@ async fn is_a_code_of_many_uses_good_for_so_many() {
 async fn is_a_code_held_by_an_open_quote_and_free_when_it_ends() {
     let shop = Shop::open().await;
     let (mut a, mut b) = (shop.till("till-a").await, shop.till("till-b").await);
-    let first = quote(&mut a, with_code(CIGARETTES, "ONCE-02")).await;
+    assert!(applied(&quote(&mut a, with_code(CIGARETTES, "ONCE-02")).await, "once-five"));
     let refused = json!([{ "code": "ONCE-02", "outcome": "refused", "reason": "code_held" }]);
     assert_eq!(quote(&mut b, with_code(CIGARETTES, "ONCE-02")).await["coupons"], refused);
     let direct = json!({
