@@ -297,7 +297,7 @@ impl Desk {
             pace.at = now;
         }
         if pace.credit_us < cost_us {
-            return u32::try_from((cost_us - pace.credit_us).div_euclid(1_000) + 1).ok();
+            return u32::try_from((cost_us - pace.credit_us + 999) / 1_000).ok();
         }
         pace.credit_us -= cost_us;
         None
