@@ -157,6 +157,7 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
     let data_dir = &config.store.data_dir;
     std::fs::create_dir_all(data_dir)
         .map_err(|error| anyhow!("failed to make {}: {error} (AIS-5001)", data_dir.display()))?;
+    // Before the shelf makes its folders: a second daemon, or a disk that cannot be written, is told with its code.
     let lock_first = crate::storage::lock::DirLock::take(data_dir)
         .map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
     drop(lock_first);

@@ -210,18 +210,13 @@ impl Desk {
         let (format, request) = match wire::decode(op, device, payload, content_type, &chain) {
             Ok(decoded) => decoded,
             Err(refused) => {
-                let slow_down = |wait_ms| {
-                    let detail =
-                        format!("{device} sends more than {} requests a second", self.per_second_max);
-                    Refusal::later(Code::SlowDown, detail, wait_ms)
-                };
-                let refusal = too_fast.map_or(refused.refusal, slow_down);
+                let refusal = too_fast.unwrap_or(refused.refusal);
                 self.refuse(route, (refused.format, refused.re), refusal);
                 return Ok(());
             }
         };
         let re = request.id.clone();
-        if let Some(refusal) = self.not_now(device, &request, too_fast) {
+        if let Some(refusal) = self.not_now(&request, too_fast) {
             self.refuse(route, (format, Some(re)), refusal);
             return Ok(());
         }
@@ -262,16 +257,15 @@ impl Desk {
         Ok(())
     }
 
-    fn not_now(&mut self, device: &DeviceId, request: &Request, too_fast: Option<u32>) -> Option<Refusal> {
+    fn not_now(&self, request: &Request, too_fast: Option<Refusal>) -> Option<Refusal> {
         if self.stopping {
             return Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000));
         }
         if self.panicked.iter().any(|(digest, times)| *digest == request.digest && *times > 1) {
             return Some(Refusal::new(Code::Quarantined, "the same request failed inside twice"));
         }
-        if let Some(wait_ms) = too_fast {
-            let detail = format!("{device} sends more than {} requests a second", self.per_second_max);
-            return Some(Refusal::later(Code::SlowDown, detail, wait_ms));
+        if too_fast.is_some() {
+            return too_fast;
         }
         if request.body.is_write() && !self.store.has_room() {
             return Some(Refusal::later(
@@ -283,8 +277,8 @@ impl Desk {
         None
     }
 
-    /// A token bucket that holds one second: milliseconds to wait, if the device is too fast.
-    fn too_fast(&mut self, device: &DeviceId) -> Option<u32> {
+    /// A token bucket that holds one second: the refusal, if the device is too fast.
+    fn too_fast(&mut self, device: &DeviceId) -> Option<Refusal> {
         let now = self.clock.ticks();
         let cost_us = 1_000_000 / i64::from(self.per_second_max.max(1));
         if !self.paces.contains_key(device) && self.paces.len() >= limits::DEVICES_MAX {
@@ -297,7 +291,9 @@ impl Desk {
             pace.at = now;
         }
         if pace.credit_us < cost_us {
-            return u32::try_from((cost_us - pace.credit_us + 999) / 1_000).ok();
+            let wait_ms = u32::try_from((cost_us - pace.credit_us + 999) / 1_000).ok()?;
+            let detail = format!("{device} sends more than {} requests a second", self.per_second_max);
+            return Some(Refusal::later(Code::SlowDown, detail, wait_ms));
         }
         pace.credit_us -= cost_us;
         None

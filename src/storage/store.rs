@@ -189,11 +189,6 @@ impl Store {
         self.view.clone()
     }
 
-    /// The tables, for status.
-    pub fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
     /// The last durable decision.
     pub fn durable(&self) -> Seq {
         Seq(self.durable.load(Ordering::Acquire))
@@ -259,7 +254,7 @@ impl Store {
 }
 
 /// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
-pub fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
+fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
     if reader.position() != seq {
         reader.seek(seq);
     }

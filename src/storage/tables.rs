@@ -221,12 +221,6 @@ impl Tables {
         Ok(last)
     }
 
-    /// How many records of each kind there are, for status: (name, count). Walks the trees: not for a hot path.
-    pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        let names = ["members", "sales"];
-        names.into_iter().zip([self.trees[2].len(), self.trees[7].len()]).collect()
-    }
-
     fn transact(
         &self,
         body: impl Fn(&[sled::transaction::TransactionalTree]) -> Result<(), ConflictableTransactionError<()>>,
