@@ -1,5 +1,7 @@
 //! Does pricing do what the shop's tables say? Tables are `tests/pricing/*.txt`; `pricing/table.rs` tells how to write one.
 
+#[path = "pricing/best.rs"]
+mod best;
 #[path = "pricing/book.rs"]
 mod book;
 #[path = "pricing/properties.rs"]

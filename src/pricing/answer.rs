@@ -8,6 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::limits;
 
+use super::best::best;
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
 use super::model::{Benefit, ResolutionMode};
@@ -23,7 +24,7 @@ use super::{PriceFault, Sale};
 /// Prices a sale.
 pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> {
     let sitting = Sitting::new(book, sale)?;
-    let resolved = sequence(&sitting, Phase::Earn);
+    let (resolved, resolution) = resolve(&sitting, Phase::Earn, limits::BEST_STEPS_MAX);
     let lines = lines(&sitting, &resolved);
     let subtotal: Money = lines.iter().map(|line| line.gross).sum();
     let discount_total = resolved.discount();
@@ -61,9 +62,25 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         points: points(&sitting, &resolved),
         gift_cards: gift_cards(sale, total),
         issues: issues.collect(),
-        resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO },
+        resolution,
         lines,
     })
+}
+
+/// Resolves a sale as its bundle says, in `best` within so many steps.
+pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Resolution) {
+    match sitting.book.resolution {
+        ResolutionMode::Sequence => {
+            let resolution = Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO };
+            (sequence(sitting, last), resolution)
+        }
+        ResolutionMode::Best => {
+            let (resolved, proof) = best(sitting, last, steps);
+            let resolution =
+                Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
+            (resolved, resolution)
+        }
+    }
 }
 
 fn lines(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<PricedLine> {

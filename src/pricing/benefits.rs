@@ -21,7 +21,7 @@ use super::model::{
 use super::points;
 use super::resolution::{Candidate, Sitting};
 use super::sets::Set;
-use super::units::{Good, Mark, State};
+use super::units::{ANYBODY, Good, Mark, State};
 use super::usage::{self, Allowance};
 
 /// What a promotion would give.
@@ -128,7 +128,7 @@ pub(super) fn units_of<'a>(
         if set.holds(good) {
             any = true;
             for (run, of) in (first..).zip(runs) {
-                if !(of.stopped || consumes && of.taken) {
+                if !(of.stopped || consumes && (of.taken || ![ANYBODY, rule.number].contains(&of.kept))) {
                     takes.push(Take { run, good: of.good, qty: of.qty, net: of.net, list: good.price });
                 }
             }
@@ -147,7 +147,7 @@ pub(super) fn units_of<'a>(
 
 /// What a unit receives.
 #[derive(Clone, Copy)]
-enum Give {
+pub(super) enum Give {
     Percent(Percent),
     Amount(Money),
     Price(Money),
@@ -218,7 +218,7 @@ impl<'a> Turn<'_, 'a> {
         self.candidate.claim.map_or(cap, |claim| claim.times.min(cap))
     }
 
-    fn units_max(&self) -> Option<u32> {
+    pub(super) fn units_max(&self) -> Option<u32> {
         let (cap, left) = (self.rule.promotion.caps.units, self.allowance.units);
         cap.map_or(left, |cap| Some(left.map_or(cap, |left| left.min(cap))))
     }
@@ -271,7 +271,7 @@ impl<'a> Turn<'_, 'a> {
     }
 
     /// The marks of units that each receive `give`.
-    fn give(&self, takes: &[Take], give: Give, round_at: RoundAt) -> Vec<Mark> {
+    pub(super) fn give(&self, takes: &[Take], give: Give, round_at: RoundAt) -> Vec<Mark> {
         let arithmetic = &self.sitting.book.arithmetic;
         let (base, rounding) = (self.base(), arithmetic.rounding);
         if let (Give::Percent(percent), RoundAt::Line | RoundAt::Total) = (give, round_at) {

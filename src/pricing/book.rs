@@ -1,6 +1,7 @@
 //! The book: a bundle's promotions and catalogue, checked, compiled and indexed; what the engine prices with.
 //!
-//! Invariants: `rules` stand in the order of application (priority, highest first, then the order of the bundle), and
+//! Invariants: `rules` stand in the order of application (priority, highest first, then the order of the bundle, or,
+//! where the best combination is looked for, the order of ids), and
 //! a rule's position there is its number in this room; articles of the catalogue have the numbers below
 //! `items.len()`, articles that only a set names the ones above. A book never changes: a new bundle is a new book.
 
@@ -90,6 +91,8 @@ pub(super) enum Phase {
 /// A promotion, compiled.
 #[derive(Debug)]
 pub(super) struct Rule {
+    /// Its place among the rules.
+    pub(super) number: u32,
     pub(super) promotion: Promotion,
     pub(super) phase: Phase,
     /// The qualifier's items.
@@ -121,6 +124,7 @@ pub struct Book {
     pub(super) currency: Currency,
     pub(super) zone: StoreZone,
     pub(super) arithmetic: Arithmetic,
+    pub(super) resolution: ResolutionMode,
     pub(super) programme: Programme,
     pub(super) names: Names,
     pub(super) rules: Vec<Rule>,
@@ -144,8 +148,12 @@ impl Book {
         debug_assert!(numbered.is_sorted(), "the catalogue's articles have the first numbers");
         let items = rules.catalogue.into_iter().map(|item| entry(item, &mut names)).collect();
         let mut promotions = rules.promotions;
+        if rules.resolution == ResolutionMode::Best {
+            promotions.sort_by(|a, b| a.id.cmp(&b.id));
+        }
         promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.stacking.priority));
-        let compiled: Vec<Rule> = promotions.into_iter().map(|p| compile_rule(p, &mut names)).collect();
+        let compiled: Vec<Rule> =
+            (0..).zip(promotions).map(|(number, p)| compile_rule(number, p, &mut names)).collect();
         let by_id = (0..).zip(&compiled).map(|(number, rule)| (rule.promotion.id.clone(), number)).collect();
         let mut showing: Vec<u32> = (0..compiled.len() as u32).collect();
         showing.sort_by_key(|number| {
@@ -161,6 +169,7 @@ impl Book {
             currency: rules.currency,
             zone: rules.zone,
             arithmetic: rules.arithmetic,
+            resolution: rules.resolution,
             programme,
             names,
             rules: compiled,
@@ -225,12 +234,13 @@ fn entry(item: Item, names: &mut Names) -> Entry {
     Entry { item, categories, brand }
 }
 
-fn compile_rule(promotion: Promotion, names: &mut Names) -> Rule {
+fn compile_rule(number: u32, promotion: Promotion, names: &mut Names) -> Rule {
     let get = match &promotion.benefit {
         Benefit::BuyXGetY(buy) => buy.get_items.as_ref().map(|set| Set::compile(set, names)),
         _ => None,
     };
     Rule {
+        number,
         phase: phase(&promotion.benefit),
         set: Set::compile(&promotion.qualifier.items, names),
         get,

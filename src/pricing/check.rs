@@ -13,7 +13,7 @@ use crate::limits;
 use super::book::{BookRules, RuleFault};
 use super::model::{
     Audience, Benefit, BuyXGetY, Caps, Condition, Gift, ItemSet, LimitScope, PointsRate, PointsRedeem,
-    Promotion, ResolutionMode, ReturnPolicy, Reward, Schedule, SpendAndSave, StackingMode, Trigger,
+    Promotion, ReturnPolicy, Reward, Schedule, SpendAndSave, StackingMode, Trigger,
 };
 
 struct Check<'a> {
@@ -24,9 +24,6 @@ struct Check<'a> {
 /// Every fault, in the order of the bundle.
 pub(super) fn faults(rules: &BookRules) -> Vec<RuleFault> {
     let mut check = Check { promotion: None, faults: Vec::new() };
-    if rules.resolution == ResolutionMode::Best {
-        check.fault("resolution", "`best` is not in this version", "write `resolution = \"sequence\"`");
-    }
     let mut skus: BTreeSet<&Sku> = BTreeSet::new();
     for (index, item) in rules.catalogue.iter().enumerate() {
         let path = format!("catalogue[{index}]");

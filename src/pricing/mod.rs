@@ -18,6 +18,7 @@ pub mod returns;
 mod allocation;
 mod answer;
 mod benefits;
+mod best;
 mod book;
 mod check;
 mod conditions;

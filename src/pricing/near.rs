@@ -10,11 +10,12 @@
 use crate::domain::money::Money;
 use crate::limits;
 
+use super::answer::resolve;
 use super::book::Phase;
 use super::explain::Why;
 use super::model::Benefit;
 use super::outcome::{Addition, Near};
-use super::resolution::{Resolved, Sitting, sequence};
+use super::resolution::{Resolved, Sitting};
 use super::sets::{Set, UNKNOWN};
 use super::units::{self, Good};
 
@@ -61,7 +62,7 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
         let at = same.unwrap_or_else(|| {
             let with = sitting.with(step.good.clone());
             // Points come after everything that is weighed here.
-            let after = sequence(&with, Phase::Redeem);
+            let (after, _) = resolve(&with, Phase::Redeem, limits::BEST_NEAR_STEPS_MAX);
             tried.push((step.clone(), with, after));
             tried.len() - 1
         });

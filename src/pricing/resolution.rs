@@ -177,6 +177,7 @@ pub(super) fn sequence<'a>(sitting: &Sitting<'a>, last: Phase) -> Resolved<'a> {
 }
 
 /// The verdict on one group.
+#[derive(Clone)]
 enum Verdict {
     /// This one stands.
     One(usize),
@@ -184,20 +185,38 @@ enum Verdict {
     ByGood(Vec<Option<(usize, Money)>>),
 }
 
-struct Course<'s, 'a> {
+/// Promotions applied one after the other.
+#[derive(Clone)]
+pub(super) struct Course<'s, 'a> {
     sitting: &'s Sitting<'a>,
     barred: &'s [(usize, Why<'a>)],
     last: Phase,
     verdicts: BTreeMap<(&'a Tag, Option<Phase>), Verdict>,
     lost_by: BTreeMap<usize, Money>,
     /// Why an exclusive promotion does not stand alone; it never stands beside others.
-    not_alone: BTreeMap<usize, Why<'a>>,
+    pub(super) not_alone: BTreeMap<usize, Why<'a>>,
     failed_winner: Option<(usize, Why<'a>)>,
-    spendable: i64,
-    done: Resolved<'a>,
+    pub(super) spendable: i64,
+    pub(super) done: Resolved<'a>,
 }
 
 impl<'s, 'a> Course<'s, 'a> {
+    /// A course on units that are kept for promotions that consume, see `State::keeping`.
+    pub(super) fn keeping(sitting: &'s Sitting<'a>, kept: &[(u32, u32, u32)], last: Phase) -> Course<'s, 'a> {
+        let mut course = Course::new(sitting, &[], last);
+        course.done.state = State::keeping(&sitting.goods, kept);
+        course
+    }
+
+    /// What the promotion at a position gives now, line by line where its group is weighed so.
+    pub(super) fn given(&mut self, position: usize) -> Result<Proposal<'a>, Why<'a>> {
+        let stacking = &self.sitting.candidates[position].rule.promotion.stacking;
+        match &stacking.group {
+            Some(group) if stacking.mode == StackingMode::BestOfLine => self.best_of_line(position, group),
+            _ => self.propose(&self.sitting.candidates[position]),
+        }
+    }
+
     fn new(sitting: &'s Sitting<'a>, barred: &'s [(usize, Why<'a>)], last: Phase) -> Course<'s, 'a> {
         let done = Resolved {
             state: State::new(&sitting.goods),
@@ -220,8 +239,13 @@ impl<'s, 'a> Course<'s, 'a> {
 
     fn run(&mut self) {
         let alone = self.exclusive();
+        self.from(0, alone);
+    }
+
+    /// The turns from a position on, to the end.
+    pub(super) fn from(&mut self, first: usize, alone: Option<usize>) {
         let (mut wished, mut earned) = (false, false);
-        for position in 0..self.sitting.candidates.len() {
+        for position in first..self.sitting.candidates.len() {
             let candidate = &self.sitting.candidates[position];
             if candidate.rule.phase > self.last {
                 return;
@@ -405,7 +429,7 @@ impl<'s, 'a> Course<'s, 'a> {
         Why::LostTo { winner: self.id(winner), by }
     }
 
-    fn apply(&mut self, position: usize, mut proposal: Proposal<'a>) {
+    pub(super) fn apply(&mut self, position: usize, mut proposal: Proposal<'a>) {
         let rule = self.sitting.candidates[position].rule;
         let stop = rule.promotion.stacking.mode == StackingMode::StopFurther;
         let take = rule.promotion.qualifier.consumes;

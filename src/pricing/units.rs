@@ -162,7 +162,14 @@ pub(super) struct Run {
     pub(super) stopped: bool,
     /// Used up for promotions that consume.
     pub(super) taken: bool,
+    /// Which promotion that consumes may use it, by number; `ANYBODY` while nothing was planned.
+    pub(super) kept: u32,
 }
+
+/// Kept for no promotion in particular.
+pub(super) const ANYBODY: u32 = u32::MAX;
+/// Kept from every promotion that consumes.
+pub(super) const NOBODY: u32 = u32::MAX - 1;
 
 impl Run {
     /// The units of this run that a mark reaches, as it leaves them.
@@ -223,8 +230,32 @@ impl State {
             history: NOTHING,
             stopped: false,
             taken: false,
+            kept: ANYBODY,
         };
         State { runs: goods.iter().enumerate().map(run).collect(), history: Vec::new() }
+    }
+
+    /// Nothing applied yet, and units kept for promotions that consume: (good, promotion, units), sorted by good. Of a
+    /// good named there the rest is kept from all of them.
+    pub(super) fn keeping(goods: &[Good<'_>], kept: &[(u32, u32, u32)]) -> State {
+        let mut state = State::new(goods);
+        let mut runs = Vec::with_capacity(goods.len() + kept.len());
+        let mut kept = kept.iter().peekable();
+        for run in &state.runs {
+            let (mut left, mut named) = (run.qty, false);
+            while let Some((_, promotion, qty)) = kept.next_if(|(good, ..)| *good == run.good) {
+                named = true;
+                if *qty > 0 {
+                    runs.push(Run { qty: *qty, kept: *promotion, ..*run });
+                    left -= qty;
+                }
+            }
+            if left > 0 {
+                runs.push(Run { qty: left, kept: if named { NOBODY } else { ANYBODY }, ..*run });
+            }
+        }
+        state.runs = runs;
+        state
     }
 
     /// Does to the units what the marks say. `stop` and `take` are set on every marked unit.

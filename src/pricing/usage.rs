@@ -76,6 +76,11 @@ pub(super) fn allowance<'a>(
 }
 
 impl<'a> Allowance<'a> {
+    /// Money that may still be taken off.
+    pub(super) fn money_left(&self) -> i64 {
+        self.money.map_or(i64::MAX, |(left, _)| left)
+    }
+
     /// Why a sale may not take so much; nothing if it may.
     pub(super) fn exceeded(&self, amount: Money, points: i64) -> Option<Why<'a>> {
         let beyond = |left: Option<(i64, Why<'a>)>, wanted: i64| {

@@ -1,0 +1,557 @@
+//! Which promotions apply: in `best`, the combination that is best for the shopper, and the proof that none is better.
+//!
+//! Phases are fixed. In the unit phase it is chosen which promotions apply, how often and, for those that use units up,
+//! on which units; in the order phase which apply. Chosen ones compound in declared order (priority, then id), by the
+//! same code as in `sequence`, so that a figure means the same in both modes. Exclusive promotions stand alone or not at
+//! all, of a best-of group one stands at most; neither is ever traded.
+//!
+//! ```text
+//! units:  every way to apply what uses units up -> columns -> packing (exact) --.
+//! orders: on what the units left, each applied or skipped, with a bound         +--> priced by Course -> the best so far
+//! proof:  the packing is proved, and the order phase cannot want units dearer --'
+//!         else every packing within the window that could still win is priced, as far as the steps reach
+//! ```
+//!
+//! Why the first packing is mostly the best: on what is left of the units every promotion of the order phase takes off at
+//! most what it would take off dearer units, and leaves no less to pay for them, unless a threshold is reached only by
+//! dearer units or it looks at some of the discounted goods only. Those cases are told apart by asking each promotion
+//! twice: on the untouched basket and on what the packing left.
+//!
+//! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
+//! ids. Points follow from what is paid and are not traded against money. What stacks beside everything is applied
+//! wherever it gives something; an order promotion is applied as often as it can be.
+
+mod columns;
+mod packing;
+mod relaxation;
+
+use crate::domain::money::Money;
+use crate::limits;
+
+use super::benefits::{Proposal, Turn, propose, units_of};
+use super::book::Phase;
+use super::explain::Why;
+use super::model::{Benefit, Reward, RoundAt, StackingMode};
+use super::resolution::{Course, Done, Resolved, Sitting};
+use super::units::State;
+use super::usage;
+use packing::{Choice, Owner, Packing};
+
+/// How certain a resolution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// Is no permitted combination better?
+    pub(super) proved: bool,
+    /// If not: by how much one could be better at most.
+    pub(super) gap: Money,
+}
+
+/// What a promotion would give on the untouched basket.
+enum Prospect<'a> {
+    Closed(Why<'a>),
+    Open(Proposal<'a>),
+}
+
+/// Whose columns an owner's are: the position of its candidate, and whether it uses units up one by one.
+#[derive(Clone, Copy)]
+struct Stake {
+    position: usize,
+    by_unit: bool,
+}
+
+struct Found<'s, 'a> {
+    course: Course<'s, 'a>,
+    total: Money,
+    /// The exclusive promotion that stands alone.
+    alone: Option<usize>,
+}
+
+struct Search<'s, 'a> {
+    sitting: &'s Sitting<'a>,
+    last: Phase,
+    prospects: Vec<Prospect<'a>>,
+    stakes: Vec<Stake>,
+    packing: Packing,
+    /// Goods that promotions touch in ways whose discounts do not simply add up.
+    tangled: bool,
+    /// Positions of the order phase that are open.
+    orders: Vec<usize>,
+    found: Option<Found<'s, 'a>>,
+    steps: u32,
+}
+
+/// Resolves for the best combination through phase `last`, within so many steps.
+pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Proof) {
+    let mut search = Search {
+        sitting,
+        last,
+        prospects: Vec::with_capacity(sitting.candidates.len()),
+        stakes: Vec::new(),
+        packing: Packing::default(),
+        tangled: false,
+        orders: Vec::new(),
+        found: None,
+        steps,
+    };
+    search.prepare();
+    let bound = search.together();
+    search.alone();
+    search.finish(bound)
+}
+
+impl<'s, 'a> Search<'s, 'a> {
+    fn mode(&self, position: usize) -> StackingMode {
+        self.sitting.candidates[position].rule.promotion.stacking.mode
+    }
+
+    fn phase(&self, position: usize) -> Phase {
+        self.sitting.candidates[position].rule.phase
+    }
+
+    /// Asks every promotion what it would give on the untouched basket, and makes columns of the unit phase.
+    fn prepare(&mut self) {
+        let sitting = self.sitting;
+        let untouched = State::new(&sitting.goods);
+        let spendable = sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable());
+        self.packing.stock = sitting.goods.iter().map(|good| good.qty).collect();
+        self.packing.weight = sitting.goods.iter().map(|good| good.price.0.max(1)).collect();
+        let mut groups: Vec<&crate::domain::ids::Tag> = Vec::new();
+        // By good: touched as a whole; touched as a whole by one that is chosen against others; used up by units.
+        let mut touched = vec![(false, false, false); sitting.goods.len()];
+        for (position, candidate) in sitting.candidates.iter().enumerate() {
+            let prospect = match candidate.closed {
+                Some(why) => Prospect::Closed(why),
+                None if candidate.rule.phase > Phase::Order => Prospect::Open(Proposal::default()),
+                None => match propose(sitting, &untouched, candidate, spendable) {
+                    Ok(proposal) => Prospect::Open(proposal),
+                    Err(why) => Prospect::Closed(why),
+                },
+            };
+            if let Prospect::Open(proposal) = &prospect
+                && self.mode(position) != StackingMode::Exclusive
+            {
+                match candidate.rule.phase {
+                    Phase::Unit => {
+                        let stacking = &candidate.rule.promotion.stacking;
+                        let group = (stacking.mode == StackingMode::BestOf)
+                            .then_some(stacking.group.as_ref())
+                            .flatten()
+                            .map(|group| place(&mut groups, group));
+                        let by_unit = self.columns(&untouched, position, spendable, group);
+                        if by_unit {
+                            let first = self.packing.owners.len() as u32 - 1;
+                            let own = self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
+                            for (column, _) in own {
+                                for (resource, _) in self.packing.uses(column as u32) {
+                                    if let Some(good) = touched.get_mut(*resource as usize) {
+                                        good.2 = true;
+                                    }
+                                }
+                            }
+                        } else {
+                            self.whole(proposal.amount, group);
+                            let chosen = group.is_some() || stacking.mode != StackingMode::Stack;
+                            for mark in proposal.marks.iter().filter(|mark| mark.amount.is_positive()) {
+                                let good = &mut touched[mark.good as usize];
+                                self.tangled |= good.2 || good.1 || (good.0 && chosen);
+                                (good.0, good.1) = (true, good.1 || chosen);
+                            }
+                        }
+                        self.stakes.push(Stake { position, by_unit });
+                    }
+                    Phase::Order => self.orders.push(position),
+                    Phase::Redeem | Phase::Earn => {}
+                }
+            }
+            self.prospects.push(prospect);
+        }
+        self.tangled |= touched.iter().any(|(whole, _, by_unit)| *whole && *by_unit);
+        self.packing.reduce();
+    }
+
+    fn columns(&mut self, untouched: &State, position: usize, spendable: i64, group: Option<u32>) -> bool {
+        let candidate = &self.sitting.candidates[position];
+        let rule = candidate.rule;
+        let weighed = matches!(rule.promotion.stacking.mode, StackingMode::Stack | StackingMode::BestOf);
+        if !rule.promotion.qualifier.consumes || !weighed {
+            return false;
+        }
+        let Ok(takes) = units_of(self.sitting, untouched, rule, &rule.set) else { return false };
+        let Ok(allowance) = usage::allowance(self.sitting, rule, candidate) else { return false };
+        let turn =
+            Turn { sitting: self.sitting, state: untouched, rule, candidate: *candidate, allowance, spendable };
+        columns::add(&mut self.packing, &turn, &takes, group)
+    }
+
+    /// A promotion that is applied or not: one column on a good of its own.
+    fn whole(&mut self, amount: Money, group: Option<u32>) {
+        let owner = self.packing.owners.len() as u32;
+        self.packing.owners.push(Owner { group, ..Owner::PLAIN });
+        self.packing.stock.push(1);
+        self.packing.weight.push(1);
+        if amount.is_positive() {
+            self.packing.add(owner, amount.0, &[(self.packing.stock.len() as u32 - 1, 1)]);
+        }
+    }
+
+    /// The best of all combinations without an exclusive promotion. Answers what none of them takes off more than.
+    fn together(&mut self) -> Money {
+        let packed = self.packing.best(&mut self.steps, limits::BEST_TIES_MAX);
+        let packing = std::mem::take(&mut self.packing);
+        let trial = self.price(&packing, &packed.choice);
+        let bound = self.promised(&packing, &trial, packed.bound);
+        let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
+        let quiet = packed.bound == packed.value
+            && trial.kept_word
+            && !self.tangled
+            && (trial.units.0 == packed.value || self.stacked())
+            && bound.settled;
+        if quiet && self.steps > 0 {
+            return best;
+        }
+        let rest = 1_000_000 - bound.rate.min(999_999);
+        let window = |best: Money| (bound.total - best.0 - 1).saturating_mul(1_000_000) / rest;
+        let mut steps = self.steps;
+        // What prices alone promise may be more than what was proved: that much may be lost besides.
+        let beyond = packing.bound() - packed.bound;
+        let all = packing.each(window(best).saturating_add(beyond), &mut steps, &mut |choice, _, steps| {
+            *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
+            let held = std::mem::replace(&mut self.steps, *steps);
+            self.price(&packing, choice);
+            self.steps = held;
+            let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
+            window(best).saturating_add(beyond)
+        });
+        self.steps = steps;
+        let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
+        if all && steps > 0 { best } else { Money(bound.total).max(best) }
+    }
+
+    /// Do discounts of the unit phase only stack, so that applying all of them is best?
+    fn stacked(&self) -> bool {
+        self.sitting.book.arithmetic.round_at == RoundAt::Unit
+    }
+
+    /// Prices a choice of the unit phase with the best of the order phase.
+    fn price(&mut self, packing: &Packing, choice: &Choice) -> Trial {
+        let mut kept: Vec<(u32, u32, u32)> = Vec::new();
+        let mut chosen = vec![false; self.sitting.candidates.len()];
+        for (column, times) in choice {
+            let stake = self.stakes[packing.columns[*column as usize].owner as usize];
+            chosen[stake.position] = true;
+            if stake.by_unit {
+                let number = self.sitting.candidates[stake.position].number;
+                let goods = packing.uses(*column).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                kept.extend(goods.map(|(good, n)| (*good, number, n * times)));
+            }
+        }
+        // Goods that promotions contend for and nobody was given are kept from all of them.
+        for (number, column) in (0..).zip(&packing.columns) {
+            if self.stakes[column.owner as usize].by_unit {
+                let goods = packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                kept.extend(goods.map(|(good, _)| (*good, 0, 0)));
+            }
+        }
+        kept.sort_unstable();
+        kept.dedup_by(|later, first| {
+            let same = (later.0, later.1) == (first.0, first.1);
+            if same {
+                first.2 += later.2;
+            }
+            same
+        });
+        let mut course = Course::keeping(self.sitting, &kept, self.last);
+        let mut kept_word = true;
+        for position in 0..chosen.len() {
+            if chosen[position] {
+                match course.given(position) {
+                    Ok(proposal) => course.apply(position, proposal),
+                    Err(_) => kept_word = false,
+                }
+            }
+        }
+        let units = course.done.discount();
+        let most = self.most(&course);
+        self.order(course, 0, &most);
+        Trial { units, kept_word, most }
+    }
+
+    /// What each promotion of the order phase takes off at most on what is left.
+    fn most(&self, course: &Course<'s, 'a>) -> Vec<Most> {
+        let most = |position: &usize| {
+            let candidate = &self.sitting.candidates[*position];
+            match propose(self.sitting, &course.done.state, candidate, course.spendable) {
+                Ok(proposal) => Most { amount: proposal.amount, reach: Reach::of(&proposal) },
+                Err(_) => Most { amount: Money::ZERO, reach: Reach::default() },
+            }
+        };
+        self.orders.iter().map(most).collect()
+    }
+
+    fn standing(&self, applied: &[Done<'a>], position: usize) -> bool {
+        let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
+        let own = stacking(position);
+        own.mode == StackingMode::BestOf
+            && own.group.is_some()
+            && applied.iter().any(|done| {
+                let other = stacking(done.candidate);
+                other.mode == StackingMode::BestOf && other.group == own.group
+            })
+    }
+
+    /// Promotions of the order phase from the one at `at` on, each applied or skipped.
+    fn order(&mut self, mut course: Course<'s, 'a>, at: usize, most: &[Most]) {
+        for next in at..self.orders.len() {
+            let position = self.orders[next];
+            if self.standing(&course.done.applied, position) {
+                continue;
+            }
+            self.steps = self.steps.saturating_sub(limits::BEST_ORDER_STEPS);
+            let Ok(proposal) = course.given(position) else { continue };
+            if proposal.amount.is_positive() && self.steps > 0 {
+                let without = course.done.discount() + self.at_most(&course.done.applied, next + 1, most);
+                if without > course.done.discount() + proposal.amount {
+                    let mut with = course.clone();
+                    with.apply(position, proposal);
+                    self.order(with, next + 1, most);
+                    if self.found.as_ref().is_some_and(|found| without <= found.total) {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            course.apply(position, proposal);
+        }
+        let total = course.done.discount();
+        let better = |found: &Found<'s, 'a>| {
+            let fewer = course.done.applied.len() < found.course.done.applied.len();
+            total > found.total || (total == found.total && fewer)
+        };
+        if self.found.as_ref().is_none_or(better) {
+            self.found = Some(Found { course, total, alone: None });
+        }
+    }
+
+    /// What promotions of the order phase from one on take off at most together: of a group the most of any.
+    fn at_most(&self, applied: &[Done<'a>], from: usize, most: &[Most]) -> Money {
+        let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
+        let mut sum = Money::ZERO;
+        for at in from..self.orders.len() {
+            let own = stacking(self.orders[at]);
+            let beaten = |other: usize| {
+                let theirs = stacking(self.orders[other]);
+                theirs.mode == StackingMode::BestOf
+                    && theirs.group == own.group
+                    && (most[other].amount, std::cmp::Reverse(other)) > (most[at].amount, std::cmp::Reverse(at))
+            };
+            let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
+            let counts = !grouped
+                || !(self.standing(applied, self.orders[at]) || (from..self.orders.len()).any(beaten));
+            if counts {
+                sum += most[at].amount;
+            }
+        }
+        sum
+    }
+
+    /// What units and orders together cannot exceed, and whether the order phase could want units dearer.
+    fn promised(&self, packing: &Packing, trial: &Trial, units: i64) -> Promised {
+        let mut discounted = vec![false; self.sitting.goods.len()];
+        for (number, column) in (0..).zip(&packing.columns) {
+            if self.stakes[column.owner as usize].by_unit {
+                for (resource, _) in packing.uses(number) {
+                    if let Some(discounted) = discounted.get_mut(*resource as usize) {
+                        *discounted = true;
+                    }
+                }
+            }
+        }
+        for stake in self.stakes.iter().filter(|stake| !stake.by_unit) {
+            if let Prospect::Open(proposal) = &self.prospects[stake.position] {
+                let off = proposal.marks.iter().filter(|mark| mark.amount.is_positive());
+                off.for_each(|mark| discounted[mark.good as usize] = true);
+            }
+        }
+        let (mut promised, mut most) = (Promised { total: units, rate: 0, settled: true }, Vec::new());
+        for (position, now) in self.orders.iter().zip(&trial.most) {
+            let candidate = &self.sitting.candidates[*position];
+            let Prospect::Open(before) = &self.prospects[*position] else { continue };
+            let share = rate(&candidate.rule.promotion.benefit);
+            let reached = |good: usize| candidate.rule.set.holds(&self.sitting.goods[good]);
+            let some = (0..discounted.len()).any(|good| discounted[good] && reached(good));
+            let all = (0..discounted.len()).all(|good| !discounted[good] || reached(good));
+            let by_line = self.sitting.book.arithmetic.round_at == RoundAt::Line;
+            let even = share == 0 || !some || (all && !by_line);
+            let settled = even && now.reach == Reach::of(before);
+            promised.settled &= settled;
+            promised.rate += if some { share } else { 0 };
+            most.push(Most { amount: if settled { now.amount } else { before.amount }, ..*now });
+        }
+        promised.total += self.at_most(&[], 0, &most).0;
+        promised
+    }
+
+    /// Each exclusive promotion alone.
+    fn alone(&mut self) {
+        for position in 0..self.sitting.candidates.len() {
+            if self.mode(position) != StackingMode::Exclusive || self.phase(position) > Phase::Order {
+                continue;
+            }
+            let Prospect::Open(_) = self.prospects[position] else { continue };
+            let mut course = Course::keeping(self.sitting, &[], self.last);
+            if let Ok(proposal) = course.given(position) {
+                course.apply(position, proposal);
+                let total = course.done.discount();
+                if self.found.as_ref().is_none_or(|found| total > found.total) {
+                    self.found = Some(Found { course, total, alone: Some(position) });
+                }
+            }
+        }
+    }
+
+    /// Points and reasons.
+    fn finish(mut self, bound: Money) -> (Resolved<'a>, Proof) {
+        let found = self.found.take();
+        let Found { mut course, total, alone } = found.unwrap_or_else(|| Found {
+            course: Course::keeping(self.sitting, &[], self.last),
+            total: Money::ZERO,
+            alone: None,
+        });
+        let gap = (bound - total).max(Money::ZERO);
+        let applied = |position: usize, course: &Course<'s, 'a>| {
+            course.done.applied.iter().any(|done| done.candidate == position)
+        };
+        let mut first = self.sitting.candidates.len();
+        for position in 0..self.sitting.candidates.len() {
+            if self.phase(position) > Phase::Order {
+                first = first.min(position);
+                continue;
+            }
+            if !applied(position, &course) {
+                let why = self.why(&course, position, alone);
+                course.done.missed.push((position, why));
+            }
+        }
+        if alone.is_none() && let Some(done) = course.done.applied.first() {
+            let winner = &self.sitting.candidates[done.candidate].rule.promotion.id;
+            for position in first..self.sitting.candidates.len() {
+                if self.mode(position) == StackingMode::Exclusive {
+                    course.not_alone.insert(position, Why::LostTo { winner, by: None });
+                }
+            }
+        }
+        if self.last > Phase::Order {
+            course.from(first, alone);
+        }
+        (course.done, Proof { proved: gap == Money::ZERO, gap })
+    }
+
+    /// Why a promotion that was not chosen gives nothing: what would keep it from giving anything by itself; or which
+    /// stands in its place, and how much more that takes off.
+    fn why(&self, course: &Course<'s, 'a>, position: usize, alone: Option<usize>) -> Why<'a> {
+        let proposal = match &self.prospects[position] {
+            Prospect::Closed(why) => return *why,
+            Prospect::Open(proposal) => proposal,
+        };
+        let rule = |position: usize| self.sitting.candidates[position].rule;
+        let (own, group) = (rule(position), &rule(position).promotion.stacking.group);
+        let rival = |candidate: usize| {
+            let other = rule(candidate);
+            let grouped = group.is_some() && other.promotion.stacking.group == *group;
+            let exclusive = own.promotion.stacking.mode == StackingMode::Exclusive;
+            let contends = own.phase == Phase::Unit
+                && other.phase == Phase::Unit
+                && self.sitting.goods.iter().any(|good| own.set.holds(good) && other.set.holds(good));
+            Some(candidate) == alone || grouped || exclusive || contends
+        };
+        let rivals = course.done.applied.iter().filter(|done| rival(done.candidate));
+        let winner = rivals.max_by(|a, b| {
+            let id = |candidate: usize| &rule(candidate).promotion.id;
+            let amount = a.proposal.amount.cmp(&b.proposal.amount);
+            amount.then_with(|| id(b.candidate).cmp(id(a.candidate)))
+        });
+        match winner {
+            Some(done) => {
+                let by = done.proposal.amount - proposal.amount;
+                Why::LostTo {
+                    winner: &rule(done.candidate).promotion.id,
+                    by: by.is_positive().then_some(by),
+                }
+            }
+            None => propose(
+                self.sitting,
+                &course.done.state,
+                &self.sitting.candidates[position],
+                course.spendable,
+            )
+            .err()
+            .unwrap_or(Why::NothingOff),
+        }
+    }
+}
+
+/// What units and orders cannot exceed together.
+struct Promised {
+    total: i64,
+    /// What the order phase takes off of each further unit of money left, in parts per million.
+    rate: i64,
+    /// Would dearer units change nothing but the amounts that follow from them?
+    settled: bool,
+}
+
+/// A choice of the unit phase, priced.
+struct Trial {
+    /// What the units got off.
+    units: Money,
+    /// Did every promotion that was chosen give something?
+    kept_word: bool,
+    /// What the order phase takes off then, promotion by promotion.
+    most: Vec<Most>,
+}
+
+/// What a promotion takes off at most.
+#[derive(Clone, Copy)]
+struct Most {
+    amount: Money,
+    reach: Reach,
+}
+
+/// How far a promotion's thresholds were reached: how often it applies, and the money its next step needs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Reach {
+    times: u32,
+    next: Option<Money>,
+}
+
+impl Reach {
+    fn of(proposal: &Proposal<'_>) -> Reach {
+        let next = match proposal.next {
+            Some(Why::Spent { need, .. }) => Some(need),
+            _ => None,
+        };
+        Reach { times: proposal.times, next }
+    }
+}
+
+/// How much more an order promotion takes off where more is left, in parts per million.
+fn rate(benefit: &Benefit) -> i64 {
+    match benefit {
+        Benefit::OrderPercent(percent) => i64::from(percent.ppm()),
+        Benefit::OrderFixedPrice(_) => 1_000_000,
+        Benefit::SpendAndSave(save) if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) => {
+            1_000_000
+        }
+        _ => 0,
+    }
+}
+
+fn place<'a>(
+    groups: &mut Vec<&'a crate::domain::ids::Tag>,
+    group: &'a crate::domain::ids::Tag,
+) -> u32 {
+    let at = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
+        groups.push(group);
+        groups.len() - 1
+    });
+    at as u32
+}
