@@ -166,7 +166,6 @@ impl<'s, 'a> Search<'s, 'a> {
             self.prospects.push(prospect);
         }
         self.tangled |= touched.iter().any(|(whole, _, by_unit)| *whole && *by_unit);
-        self.packing.reduce();
     }
 
     fn columns(&mut self, untouched: &State, position: usize, spendable: i64, group: Option<u32>) -> bool {
@@ -196,10 +195,11 @@ impl<'s, 'a> Search<'s, 'a> {
 
     /// The best of all combinations without an exclusive promotion. Answers what none of them takes off more than.
     fn together(&mut self) -> Money {
-        let packed = self.packing.best(&mut self.steps, limits::BEST_TIES_MAX);
         let packing = std::mem::take(&mut self.packing);
-        let trial = self.price(&packing, &packed.choice);
-        let bound = self.promised(&packing, &trial, packed.bound);
+        let reduced = packing.reduced();
+        let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
+        let trial = self.price(&reduced, &packed.choice);
+        let bound = self.promised(&reduced, &trial, packed.bound);
         let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
         let quiet = packed.bound == packed.value
             && trial.kept_word
@@ -277,12 +277,12 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// What each promotion of the order phase takes off at most on what is left.
-    fn most(&self, course: &Course<'s, 'a>) -> Vec<Most> {
+    fn most(&self, course: &Course<'s, 'a>) -> Vec<Money> {
         let most = |position: &usize| {
             let candidate = &self.sitting.candidates[*position];
             match propose(self.sitting, &course.done.state, candidate, course.spendable) {
-                Ok(proposal) => Most { amount: proposal.amount, reach: Reach::of(&proposal) },
-                Err(_) => Most { amount: Money::ZERO, reach: Reach::default() },
+                Ok(proposal) => proposal.amount,
+                Err(_) => Money::ZERO,
             }
         };
         self.orders.iter().map(most).collect()
@@ -300,7 +300,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Promotions of the order phase from the one at `at` on, each applied or skipped.
-    fn order(&mut self, mut course: Course<'s, 'a>, at: usize, most: &[Most]) {
+    fn order(&mut self, mut course: Course<'s, 'a>, at: usize, most: &[Money]) {
         for next in at..self.orders.len() {
             let position = self.orders[next];
             if self.standing(&course.done.applied, position) {
@@ -333,7 +333,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// What promotions of the order phase from one on take off at most together: of a group the most of any.
-    fn at_most(&self, applied: &[Done<'a>], from: usize, most: &[Most]) -> Money {
+    fn at_most(&self, applied: &[Done<'a>], from: usize, most: &[Money]) -> Money {
         let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
         let mut sum = Money::ZERO;
         for at in from..self.orders.len() {
@@ -342,19 +342,21 @@ impl<'s, 'a> Search<'s, 'a> {
                 let theirs = stacking(self.orders[other]);
                 theirs.mode == StackingMode::BestOf
                     && theirs.group == own.group
-                    && (most[other].amount, std::cmp::Reverse(other)) > (most[at].amount, std::cmp::Reverse(at))
+                    && (most[other], std::cmp::Reverse(other)) > (most[at], std::cmp::Reverse(at))
             };
             let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
             let counts = !grouped
                 || !(self.standing(applied, self.orders[at]) || (from..self.orders.len()).any(beaten));
             if counts {
-                sum += most[at].amount;
+                sum += most[at];
             }
         }
         sum
     }
 
     /// What units and orders together cannot exceed, and whether the order phase could want units dearer.
+    ///
+    /// It could where some promotion reaches less at its turn than it would on the untouched basket.
     fn promised(&self, packing: &Packing, trial: &Trial, units: i64) -> Promised {
         let mut discounted = vec![false; self.sitting.goods.len()];
         for (number, column) in (0..).zip(&packing.columns) {
@@ -382,13 +384,29 @@ impl<'s, 'a> Search<'s, 'a> {
             let all = (0..discounted.len()).all(|good| !discounted[good] || reached(good));
             let by_line = self.sitting.book.arithmetic.round_at == RoundAt::Line;
             let even = share == 0 || !some || (all && !by_line);
-            let settled = even && now.reach == Reach::of(before);
+            let settled = even && self.reached(*position) == Reach::of(before);
             promised.settled &= settled;
             promised.rate += if some { share } else { 0 };
-            most.push(Most { amount: if settled { now.amount } else { before.amount }, ..*now });
+            most.push(if settled { *now } else { before.amount });
         }
         promised.total += self.at_most(&[], 0, &most).0;
         promised
+    }
+
+    /// How far a promotion of the order phase reached at its turn; where another of its group stands, how far it would at
+    /// the end; nowhere if it was left out for the sake of others.
+    fn reached(&self, position: usize) -> Reach {
+        let Some(found) = &self.found else { return Reach::default() };
+        let done = &found.course.done;
+        match done.applied.iter().find(|done| done.candidate == position) {
+            Some(done) => Reach::of(&done.proposal),
+            None if !self.standing(&done.applied, position) => Reach::default(),
+            None => {
+                let candidate = &self.sitting.candidates[position];
+                let last = propose(self.sitting, &done.state, candidate, found.course.spendable);
+                last.map_or(Reach::default(), |proposal| Reach::of(&proposal))
+            }
+        }
     }
 
     /// Each exclusive promotion alone.
@@ -506,14 +524,7 @@ struct Trial {
     /// Did every promotion that was chosen give something?
     kept_word: bool,
     /// What the order phase takes off then, promotion by promotion.
-    most: Vec<Most>,
-}
-
-/// What a promotion takes off at most.
-#[derive(Clone, Copy)]
-struct Most {
-    amount: Money,
-    reach: Reach,
+    most: Vec<Money>,
 }
 
 /// How far a promotion's thresholds were reached: how often it applies, and the money its next step needs.

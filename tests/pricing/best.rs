@@ -129,7 +129,8 @@ fn settled(shop: &Small, given: &[Vec<usize>]) -> i64 {
             left[good] -= share(offer, &shop.prices, goods, good, alone.len());
         }
     }
-    if grouped > 1 { 0 } else { total + orders(shop, &left) }
+    let all: i64 = (0..GOODS).map(|good| shop.prices[good] * shop.units[good] as i64).sum();
+    if grouped > 1 { 0 } else { total + orders(shop, all - total, &left) }
 }
 
 /// What a promotion takes off the units of one article.
@@ -152,10 +153,10 @@ fn share(offer: &OnUnits, prices: &[i64], goods: &[usize], good: usize, units: u
     }
 }
 
-fn orders(shop: &Small, left: &[i64]) -> i64 {
+fn orders(shop: &Small, units_left: i64, left: &[i64]) -> i64 {
     let mut best = 0;
     for chosen in 0..1_u32 << shop.orders.len() {
-        let (mut all, mut total, mut grouped) = (left.iter().sum::<i64>(), 0, 0);
+        let (mut all, mut total, mut grouped) = (units_left, 0, 0);
         for (at, (order, set, group)) in shop.orders.iter().enumerate() {
             if chosen & 1 << at == 0 {
                 continue;
@@ -209,13 +210,17 @@ fn small() -> impl Strategy<Value = Small> {
     let orders = prop::collection::vec((order, prop::option::weighted(0.3, set()), prop::bool::weighted(0.4)), 0..4);
     let prices = prop::collection::vec(prop_oneof![1..3_000_i64, (1..30_i64).prop_map(|p| p * 100)], GOODS);
     let units = prop::collection::vec(0..3_usize, GOODS);
-    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(|(prices, mut units, on_units, mut orders)| {
+    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(|(prices, mut units, mut on_units, mut orders)| {
         // Six units in all keep the model's work bounded.
         while units.iter().sum::<usize>() > 6 {
             let most = (0..GOODS).max_by_key(|good| units[*good]).expect("some good");
             units[most] -= 1;
         }
         orders.iter_mut().skip(1).for_each(|order| order.1 = None);
+        // Which units a capped discount falls on matters to what looks at some of them; the model does not know.
+        if orders.first().is_some_and(|order| order.1.is_some()) {
+            on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
+        }
         Small { prices, units, on_units, orders }
     })
 }
@@ -327,12 +332,13 @@ fn is_the_best_combination_the_best_of_all() {
 }
 
 #[test]
-fn is_it_ever_worse_than_a_declared_order() {
+fn is_it_ever_worse_than_promotions_in_some_order() {
     check(cases(400), |shop| {
         let best = shop.priced(ResolutionMode::Best, shop.promotions(), false).total;
         let mut promotions = shop.promotions();
-        for _ in 0..promotions.len() {
-            promotions.rotate_left(1);
+        let on_units = shop.on_units.len();
+        for _ in 0..on_units {
+            promotions[..on_units].rotate_left(1);
             let sequence = shop.priced(ResolutionMode::Sequence, promotions.clone(), false).total;
             prop_assert!(best <= sequence, "{best:?} in best, {sequence:?} in {promotions:?}");
         }

@@ -102,7 +102,7 @@ impl Making<'_> {
             let mut uses = vec![(take.good, 1)];
             uses.extend(per_line.map(|most| (self.resource(most), 1)));
             uses.extend(&self.capacity);
-            if off > 0 {
+            if off > 0 || turn.rule.promotion.qualifier.qty_min.is_some() {
                 self.packing.add(self.owner, off, &uses);
             }
         }

@@ -27,7 +27,7 @@ use super::relaxation::Relaxation;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) owner: u32,
-    /// What it takes off. Positive.
+    /// What it takes off; nothing for a unit that only helps its owner to enough units.
     pub(super) value: i64,
     first: u32,
     len: u32,
@@ -102,9 +102,9 @@ impl Packing {
         self.columns.truncate(first);
     }
 
-    /// Leaves out columns that are never needed: of two that take the same the one that is worth less, and groups that
-    /// are worth no more than their units one by one.
-    pub(super) fn reduce(&mut self) {
+    /// Without columns that the best packing never needs: of two that take the same the one that is worth less, and
+    /// groups that are worth no more than their units one by one.
+    pub(super) fn reduced(&self) -> Packing {
         let plain = |column: &Column| self.owners[column.owner as usize] == Owner::PLAIN;
         let mut single = vec![0; self.stock.len()];
         for (number, column) in (0..).zip(&self.columns) {
@@ -132,16 +132,16 @@ impl Packing {
         }
         kept.sort_unstable();
         let mut packing = Packing {
-            stock: std::mem::take(&mut self.stock),
-            weight: std::mem::take(&mut self.weight),
-            owners: std::mem::take(&mut self.owners),
+            stock: self.stock.clone(),
+            weight: self.weight.clone(),
+            owners: self.owners.clone(),
             ..Packing::default()
         };
         for number in kept {
             let column = self.columns[number as usize];
             packing.add(column.owner, column.value, self.uses(number));
         }
-        *self = packing;
+        packing
     }
 
     /// What a column takes of which resource.
@@ -185,6 +185,7 @@ impl Packing {
     pub(super) fn each(&self, window: i64, steps: &mut u32, judge: &mut Judge<'_>) -> bool {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
+        dive.seen = None;
         let allowed = |window: i64| window.saturating_mul(FINE).saturating_add(FINE - 1);
         dive.allowed = allowed(window);
         dive.walk(0, 0, steps, &mut |dive, steps| {
@@ -446,11 +447,11 @@ impl<'p> Dive<'p> {
         Packed { choice: self.choice.clone(), value, bound }
     }
 
-    /// Better prices, twice: without cuts and with them. Answers the columns that a better packing could have.
+    /// Better prices, twice: without cuts and with them. Answers the columns that a packing as good could have.
     fn tighten(&mut self, part: &[u32]) -> Vec<u32> {
         let mut live = part.to_vec();
         for with_cuts in [false, true] {
-            let gap = self.bound - self.best - FINE;
+            let gap = self.bound - self.best;
             live.retain(|column| self.slack[*column as usize] <= gap);
             self.keep(&live);
             if with_cuts {
@@ -489,7 +490,7 @@ impl<'p> Dive<'p> {
                 break;
             }
         }
-        let gap = self.bound - self.best - FINE;
+        let gap = self.bound - self.best;
         live.retain(|column| self.slack[*column as usize] <= gap);
         self.keep(&live);
         self.arrange(&live);
@@ -539,7 +540,7 @@ impl<'p> Dive<'p> {
         let stock = self.packing.uses(column).iter().map(|(r, n)| self.left[*r as usize] / n).min();
         let money = match owner.limit {
             i64::MAX => u32::MAX,
-            limit => u32::try_from((limit - self.given[of.owner as usize]) / of.value).unwrap_or(0),
+            limit => u32::try_from((limit - self.given[of.owner as usize]) / of.value.max(1)).unwrap_or(0),
         };
         stock.unwrap_or(0).min(money)
     }
@@ -547,6 +548,12 @@ impl<'p> Dive<'p> {
     fn take(&mut self, column: u32, times: u32) {
         let of = self.packing.columns[column as usize];
         let (owner, rule) = (of.owner as usize, &self.packing.owners[of.owner as usize]);
+        if self.units[owner] == 0 {
+            self.owners += 1;
+            if let Some(group) = rule.group {
+                self.standing[group as usize] = of.owner;
+            }
+        }
         for (resource, n) in self.packing.uses(column) {
             let resource = *resource as usize;
             self.left[resource] -= n * times;
@@ -556,12 +563,6 @@ impl<'p> Dive<'p> {
             }
             if self.packing.weight[resource] > 0 {
                 self.units[owner] += n * times;
-            }
-        }
-        if self.given[owner] == 0 {
-            self.owners += 1;
-            if let Some(group) = rule.group {
-                self.standing[group as usize] = of.owner;
             }
         }
         let given = self.given[owner];
@@ -588,7 +589,7 @@ impl<'p> Dive<'p> {
         let given = self.given[owner];
         self.given[owner] -= of.value * i64::from(times);
         self.loss += (given.min(rule.cap) - self.given[owner].min(rule.cap)) * FINE;
-        if self.given[owner] == 0 {
+        if self.units[owner] == 0 {
             self.owners -= 1;
             if let Some(group) = rule.group {
                 self.standing[group as usize] = NOBODY;
@@ -718,7 +719,7 @@ impl<'p> Dive<'p> {
 
     /// What is not a good and was not used up is lost too; an owner with too few units makes the packing void.
     fn leaf(&mut self, steps: &mut u32, told: &mut Told<'_, 'p>) {
-        let void = |(owner, rule): (usize, &Owner)| self.given[owner] > 0 && self.units[owner] < rule.least;
+        let void = |(owner, rule): (usize, &Owner)| (1..rule.least).contains(&self.units[owner]);
         if self.packing.owners.iter().enumerate().any(void) {
             return;
         }
