@@ -199,7 +199,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let reduced = packing.reduced();
         let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
         let trial = self.price(&reduced, &packed.choice);
-        let bound = self.promised(&reduced, &trial, packed.bound);
+        let bound = self.promised(&packing, &trial, packed.bound);
         let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
         let quiet = packed.bound == packed.value
             && trial.kept_word
@@ -288,22 +288,23 @@ impl<'s, 'a> Search<'s, 'a> {
         self.orders.iter().map(most).collect()
     }
 
-    fn standing(&self, applied: &[Done<'a>], position: usize) -> bool {
+    /// What the promotion takes off that stands for this one's group.
+    fn standing(&self, applied: &[Done<'a>], position: usize) -> Option<Money> {
         let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
         let own = stacking(position);
-        own.mode == StackingMode::BestOf
-            && own.group.is_some()
-            && applied.iter().any(|done| {
-                let other = stacking(done.candidate);
-                other.mode == StackingMode::BestOf && other.group == own.group
-            })
+        let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
+        let same = |done: &&Done<'a>| {
+            let other = stacking(done.candidate);
+            grouped && other.mode == StackingMode::BestOf && other.group == own.group
+        };
+        applied.iter().find(same).map(|done| done.proposal.amount)
     }
 
     /// Promotions of the order phase from the one at `at` on, each applied or skipped.
     fn order(&mut self, mut course: Course<'s, 'a>, at: usize, most: &[Money]) {
         for next in at..self.orders.len() {
             let position = self.orders[next];
-            if self.standing(&course.done.applied, position) {
+            if self.standing(&course.done.applied, position).is_some() {
                 continue;
             }
             self.steps = self.steps.saturating_sub(limits::BEST_ORDER_STEPS);
@@ -346,7 +347,7 @@ impl<'s, 'a> Search<'s, 'a> {
             };
             let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
             let counts = !grouped
-                || !(self.standing(applied, self.orders[at]) || (from..self.orders.len()).any(beaten));
+                || !(self.standing(applied, self.orders[at]).is_some() || (from..self.orders.len()).any(beaten));
             if counts {
                 sum += most[at];
             }
@@ -384,7 +385,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let all = (0..discounted.len()).all(|good| !discounted[good] || reached(good));
             let by_line = self.sitting.book.arithmetic.round_at == RoundAt::Line;
             let even = share == 0 || !some || (all && !by_line);
-            let settled = even && self.reached(*position) == Reach::of(before);
+            let settled = even && self.reached(*position, *now) == Reach::of(before);
             promised.settled &= settled;
             promised.rate += if some { share } else { 0 };
             most.push(if settled { *now } else { before.amount });
@@ -393,14 +394,14 @@ impl<'s, 'a> Search<'s, 'a> {
         promised
     }
 
-    /// How far a promotion of the order phase reached at its turn; where another of its group stands, how far it would at
-    /// the end; nowhere if it was left out for the sake of others.
-    fn reached(&self, position: usize) -> Reach {
+    /// How far a promotion of the order phase reached at its turn; where one of its group that gives as much stands, how
+    /// far it would at the end; nowhere if it was left out for the sake of others.
+    fn reached(&self, position: usize, most: Money) -> Reach {
         let Some(found) = &self.found else { return Reach::default() };
         let done = &found.course.done;
         match done.applied.iter().find(|done| done.candidate == position) {
             Some(done) => Reach::of(&done.proposal),
-            None if !self.standing(&done.applied, position) => Reach::default(),
+            None if self.standing(&done.applied, position).is_none_or(|stands| most > stands) => Reach::default(),
             None => {
                 let candidate = &self.sitting.candidates[position];
                 let last = propose(self.sitting, &done.state, candidate, found.course.spendable);
