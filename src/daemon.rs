@@ -28,7 +28,7 @@ use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
 use crate::config::{Broker, Config, DeviceLogin, Login, SecretSource};
 use crate::devices::broker::{
-    BrokerConfig, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
+    BrokerConfig, BrokerError, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
     Running as RunningBroker, engine_secret,
 };
 use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
@@ -221,9 +221,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
 
-    let (broker, link_config) =
+    let (mut broker, link, mut inbox) =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
-    let (link, mut inbox) = Link::start(link_config);
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
     let control = around.spawn(control::serve(control, commands.clone()));
@@ -283,6 +282,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
                 None => bail!("failed to keep the link to the broker"),
             },
             Some(command) = commanded.recv() => shop.command(command)?,
+            cause = broker_ended(&mut broker) => bail!("failed to {cause}"),
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
     }
@@ -314,6 +314,13 @@ async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
     }
 }
 
+async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
+    match broker {
+        Some(broker) => broker.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     let Some(active) = store.active_bundle() else { return };
     match shelf.load(&active.reference) {
@@ -327,7 +334,7 @@ fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     }
 }
 
-type FrontDoor = (Option<RunningBroker>, LinkConfig);
+type FrontDoor = (Option<RunningBroker>, Link, Inbox);
 
 async fn front_door(
     config: &Config,
@@ -337,8 +344,6 @@ async fn front_door(
     credentials_dir: Option<&std::path::Path>,
     around: &tokio::runtime::Handle,
 ) -> Result<FrontDoor> {
-    let will =
-        EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now()).encode();
     match &config.broker {
         Broker::Embedded { listen, open_on_loopback, devices_file } => {
             let registry: Arc<dyn DeviceRegistry> = match devices_file {
@@ -359,25 +364,32 @@ async fn front_door(
                 listen: *listen,
                 topics: topics.clone(),
                 registry,
-                engine_secret: engine_secret.clone(),
+                engine_secret,
             };
             let broker =
                 around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
             let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let link = LinkConfig::embedded(broker.local_addr(), topics, &engine_secret, &will);
-            Ok((Some(broker), link))
+            let (link, inbox) =
+                broker.link().await.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+            Ok((Some(broker), link, inbox))
         }
         Broker::External { url, login } => {
             let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
-            let link = LinkConfig {
+            let will = EngineStatus::new(
+                EngineState::Offline,
+                identity.store.clone(),
+                identity.epoch,
+                clock.now(),
+            );
+            let (link, inbox) = Link::start(LinkConfig {
                 host: url.host.clone(),
                 port: url.port,
                 client_id: format!("aisled-{}", config.store.id),
                 credentials,
                 subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
-                will: Some((topics.engine_status(), will)),
-            };
-            Ok((None, link))
+                will: Some((topics.engine_status(), will.encode())),
+            });
+            Ok((None, link, inbox))
         }
     }
 }
