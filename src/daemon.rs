@@ -1,12 +1,13 @@
 //! The shell: one loop around the engine, ordered start and shutdown.
 //!
 //! ```text
-//! broker (own runtime) <--MQTT--> link --Happening--> +------+ --Entry--> store's commit thread --Durable--+
+//! broker's tasks <--lanes--> link --Happening-------> +------+ --Entry--> store's commit thread --Durable--+
 //! control socket, head office, inbox --Command------> | loop | <-------------------------------------------+
 //! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
 //! ```
-//! The loop is one OS thread with a runtime of its own: it may read the tables (sled is never called on shared
-//! workers), and a request takes no hop between threads. Start: store, active bundle, broker, link, then ready. Stop, in
+//! The loop is one task beside the broker's, on a runtime with two workers: a request goes from its device's connection
+//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections. The
+//! loop may read the tables, in memory mostly; nobody else there touches the disk. Start: store, active bundle, broker, link, then ready. Stop, in
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
@@ -90,7 +91,7 @@ pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<Path
     let (end, ended) = watch::channel(None);
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     let body = move || {
-        let outcome = run(config, clock, credentials_dir, stopped, &ready);
+        let outcome = run(config, clock, credentials_dir, stopped, ready);
         end.send_replace(Some(match &outcome {
             Ok(()) => "it was stopped".to_owned(),
             Err(error) => format!("{error:#}"),
@@ -116,7 +117,7 @@ fn run(
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &Ready,
+    ready: Ready,
 ) -> Result<()> {
     let (progress, progressed) = watch::channel(Reached::default());
     let (store, shelf) = open_store(&config, progress)?;
@@ -125,10 +126,8 @@ fn run(
         .thread_name("around")
         .enable_all()
         .build()
-        .context("failed to start the runtime around the loop")?;
-    let own = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let own = own.context("failed to start the loop's runtime")?;
-    let outcome = own.block_on(serve(Setup {
+        .context("failed to start the runtime")?;
+    let serving = around.spawn(serve(Setup {
         config,
         clock,
         credentials_dir,
@@ -139,8 +138,9 @@ fn run(
         progressed,
         around: around.handle().clone(),
     }));
+    let outcome = around.block_on(serving);
     around.shutdown_timeout(Duration::from_millis(limits::STOP_MS_MAX));
-    outcome
+    outcome.context("failed to keep the loop running")?
 }
 
 /// How far the store's threads are.
@@ -198,19 +198,19 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
     }
 }
 
-struct Setup<'a> {
+struct Setup {
     config: Config,
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &'a Ready,
+    ready: Ready,
     store: Store,
     shelf: Shelf,
     progressed: watch::Receiver<Reached>,
     around: tokio::runtime::Handle,
 }
 
-async fn serve(setup: Setup<'_>) -> Result<()> {
+async fn serve(setup: Setup) -> Result<()> {
     let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
         setup;
     let topics = Topics::new(&config.store.id);
