@@ -360,12 +360,7 @@ async fn front_door(
             };
             let engine_secret =
                 engine_secret().map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let broker = BrokerConfig {
-                listen: *listen,
-                topics: topics.clone(),
-                registry,
-                engine_secret,
-            };
+            let broker = BrokerConfig { listen: *listen, topics: topics.clone(), registry, engine_secret };
             let broker =
                 around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
             let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
@@ -375,12 +370,8 @@ async fn front_door(
         }
         Broker::External { url, login } => {
             let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
-            let will = EngineStatus::new(
-                EngineState::Offline,
-                identity.store.clone(),
-                identity.epoch,
-                clock.now(),
-            );
+            let will =
+                EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now());
             let (link, inbox) = Link::start(LinkConfig {
                 host: url.host.clone(),
                 port: url.port,

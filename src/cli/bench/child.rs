@@ -205,10 +205,7 @@ impl Echo {
         let process = Process::start(&mut command)?;
         let line = process.line("echo ")?;
         let addr = line.strip_prefix("echo ").and_then(|addr| addr.parse().ok());
-        Ok(Echo {
-            addr: addr.ok_or_else(|| anyhow!("failed to read where the echo is: {line}"))?,
-            process,
-        })
+        Ok(Echo { addr: addr.ok_or_else(|| anyhow!("failed to read where the echo is: {line}"))?, process })
     }
 
     /// Nanoseconds of processor time it has used so far.

@@ -205,12 +205,10 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
         slow.push(sides.turn(Some(EVERY), extent.round).await?);
         fast.push(sides.turn(None, extent.round).await?);
     }
-    let pairs = |rounds: &[[(Measured, Measured); 2]],
-                 side: usize,
-                 of: &dyn Fn(&Measured) -> f64|
-     -> Vec<Pair> {
-        rounds.iter().map(|pair| Pair { ours: of(&pair[side].0), theirs: of(&pair[side].1) }).collect()
-    };
+    let pairs =
+        |rounds: &[[(Measured, Measured); 2]], side: usize, of: &dyn Fn(&Measured) -> f64| -> Vec<Pair> {
+            rounds.iter().map(|pair| Pair { ours: of(&pair[side].0), theirs: of(&pair[side].1) }).collect()
+        };
     let p50 = |of: &Measured| Latency::of(&of.round.latencies).p50_us;
     let p99 = |of: &Measured| Latency::of(&of.round.latencies).p99_us;
     let rate = |of: &Measured| of.round.per_second;
