@@ -1,12 +1,13 @@
 //! The shell: one loop around the engine, ordered start and shutdown.
 //!
 //! ```text
-//! broker (own runtime) <--MQTT--> link --Happening--> +------+ --Entry--> store's commit thread --Durable--+
+//! broker's tasks <--lanes--> link --Happening-------> +------+ --Entry--> store's commit thread --Durable--+
 //! control socket, head office, inbox --Command------> | loop | <-------------------------------------------+
 //! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
 //! ```
-//! The loop is one OS thread with a runtime of its own: it may read the tables (sled is never called on shared
-//! workers), and a request takes no hop between threads. Start: store, active bundle, broker, link, then ready. Stop, in
+//! The loop is one task beside the broker's, on a runtime with two workers: a request goes from its device's connection
+//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections. The
+//! loop may read the tables, in memory mostly; nobody else there touches the disk. Start: store, active bundle, broker, link, then ready. Stop, in
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
@@ -28,7 +29,7 @@ use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
 use crate::config::{Broker, Config, DeviceLogin, Login, SecretSource};
 use crate::devices::broker::{
-    BrokerConfig, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
+    BrokerConfig, BrokerError, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
     Running as RunningBroker, engine_secret,
 };
 use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
@@ -90,7 +91,7 @@ pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<Path
     let (end, ended) = watch::channel(None);
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     let body = move || {
-        let outcome = run(config, clock, credentials_dir, stopped, &ready);
+        let outcome = run(config, clock, credentials_dir, stopped, ready);
         end.send_replace(Some(match &outcome {
             Ok(()) => "it was stopped".to_owned(),
             Err(error) => format!("{error:#}"),
@@ -116,7 +117,7 @@ fn run(
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &Ready,
+    ready: Ready,
 ) -> Result<()> {
     let (progress, progressed) = watch::channel(Reached::default());
     let (store, shelf) = open_store(&config, progress)?;
@@ -125,10 +126,8 @@ fn run(
         .thread_name("around")
         .enable_all()
         .build()
-        .context("failed to start the runtime around the loop")?;
-    let own = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let own = own.context("failed to start the loop's runtime")?;
-    let outcome = own.block_on(serve(Setup {
+        .context("failed to start the runtime")?;
+    let serving = around.spawn(serve(Setup {
         config,
         clock,
         credentials_dir,
@@ -139,8 +138,9 @@ fn run(
         progressed,
         around: around.handle().clone(),
     }));
+    let outcome = around.block_on(serving);
     around.shutdown_timeout(Duration::from_millis(limits::STOP_MS_MAX));
-    outcome
+    outcome.context("failed to keep the loop running")?
 }
 
 /// How far the store's threads are.
@@ -198,19 +198,19 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
     }
 }
 
-struct Setup<'a> {
+struct Setup {
     config: Config,
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &'a Ready,
+    ready: Ready,
     store: Store,
     shelf: Shelf,
     progressed: watch::Receiver<Reached>,
     around: tokio::runtime::Handle,
 }
 
-async fn serve(setup: Setup<'_>) -> Result<()> {
+async fn serve(setup: Setup) -> Result<()> {
     let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
         setup;
     let topics = Topics::new(&config.store.id);
@@ -221,9 +221,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
 
-    let (broker, link_config) =
+    let (mut broker, link, mut inbox) =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
-    let (link, mut inbox) = Link::start(link_config);
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
     let control = around.spawn(control::serve(control, commands.clone()));
@@ -283,6 +282,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
                 None => bail!("failed to keep the link to the broker"),
             },
             Some(command) = commanded.recv() => shop.command(command)?,
+            cause = broker_ended(&mut broker) => bail!("failed to {cause}"),
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
     }
@@ -314,6 +314,13 @@ async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
     }
 }
 
+async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
+    match broker {
+        Some(broker) => broker.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     let Some(active) = store.active_bundle() else { return };
     match shelf.load(&active.reference) {
@@ -327,7 +334,7 @@ fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     }
 }
 
-type FrontDoor = (Option<RunningBroker>, LinkConfig);
+type FrontDoor = (Option<RunningBroker>, Link, Inbox);
 
 async fn front_door(
     config: &Config,
@@ -337,8 +344,6 @@ async fn front_door(
     credentials_dir: Option<&std::path::Path>,
     around: &tokio::runtime::Handle,
 ) -> Result<FrontDoor> {
-    let will =
-        EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now()).encode();
     match &config.broker {
         Broker::Embedded { listen, open_on_loopback, devices_file } => {
             let registry: Arc<dyn DeviceRegistry> = match devices_file {
@@ -355,29 +360,27 @@ async fn front_door(
             };
             let engine_secret =
                 engine_secret().map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let broker = BrokerConfig {
-                listen: *listen,
-                topics: topics.clone(),
-                registry,
-                engine_secret: engine_secret.clone(),
-            };
+            let broker = BrokerConfig { listen: *listen, topics: topics.clone(), registry, engine_secret };
             let broker =
                 around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
             let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let link = LinkConfig::embedded(broker.local_addr(), topics, &engine_secret, &will);
-            Ok((Some(broker), link))
+            let (link, inbox) =
+                broker.link().await.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+            Ok((Some(broker), link, inbox))
         }
         Broker::External { url, login } => {
             let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
-            let link = LinkConfig {
+            let will =
+                EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now());
+            let (link, inbox) = Link::start(LinkConfig {
                 host: url.host.clone(),
                 port: url.port,
                 client_id: format!("aisled-{}", config.store.id),
                 credentials,
                 subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
-                will: Some((topics.engine_status(), will)),
-            };
-            Ok((None, link))
+                will: Some((topics.engine_status(), will.encode())),
+            });
+            Ok((None, link, inbox))
         }
     }
 }

@@ -161,6 +161,8 @@ pub const IMPORT_BATCH_RECORDS: usize = 8_192;
 pub const SWEEP_RECORDS: usize = 512;
 /// Bytes of sled's page cache.
 pub const SLED_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Records of the tables kept decoded: a busy hour's members with what pricing reads of them, at some 2 KiB each 8 MiB.
+pub const READ_CACHE_RECORDS_MAX: usize = 4_096;
 /// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.
 pub const RECORD_BYTES_MAX: usize = 60 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.

@@ -160,7 +160,7 @@ impl<'s, 'a> Search<'s, 'a> {
                         self.stakes.push(Stake { position, by_unit });
                     }
                     Phase::Order => self.orders.push(position),
-                    Phase::Redeem | Phase::Earn => {}
+                    Phase::Shelf | Phase::Redeem | Phase::Earn => {}
                 }
             }
             self.prospects.push(prospect);

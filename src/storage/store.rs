@@ -26,6 +26,7 @@ use crate::engine::decision::{Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
+use super::cache::ReadCache;
 use super::disk::OsDisk;
 use super::error::{Result, StorageError};
 use super::identity::{BoxIdentity, load_or_create};
@@ -93,6 +94,7 @@ pub struct Store {
     view: JournalView,
     reader: Reader,
     overlay: Overlay,
+    cache: ReadCache,
     active: Option<ActiveBundle>,
     next: Seq,
     durable: Arc<AtomicU64>,
@@ -158,6 +160,7 @@ impl Store {
             view,
             reader,
             overlay: Overlay::default(),
+            cache: ReadCache::default(),
             active,
             next,
             durable,
@@ -214,7 +217,10 @@ impl Store {
         }
         match self.overlay.record(key) {
             Some(record) => Ok(record),
-            None => self.tables.get(key).map_err(|fault| suspect(&self.dir, fault)),
+            None => {
+                let (followed, tables, dir) = (self.followed(), &self.tables, &self.dir);
+                self.cache.load(key, followed, || tables.get(key).map_err(|fault| suspect(dir, fault)))
+            }
         }
     }
 
@@ -231,6 +237,10 @@ impl Store {
         assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
         self.next = Seq(entry.seq.0 + 1);
         let entry: Arc<Entry> = Arc::from(entry);
+        match &entry.input {
+            Input::Activate(_) => self.cache.close_until(entry.seq),
+            _ => self.cache.changed(&entry.changes),
+        }
         self.overlay.forget(self.durable(), self.followed());
         self.overlay.add(&entry);
         let sent = self.to_commit.as_ref().map(|queue| queue.send(entry));

@@ -30,6 +30,8 @@ enum Gives {
     Buy(usize, usize, i64),
     /// Buy of the set, get one of another article at a percentage off.
     Other(usize, usize, i64),
+    /// So many units for a price.
+    Set(usize, i64),
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +88,10 @@ fn off(offer: &OnUnits, prices: &[i64], goods: &[usize]) -> Option<i64> {
             let got = goods.iter().filter(|good| **good == other).count();
             let times = ((goods.len() - got) / buy).min(got).min(most);
             half_up(prices[other], percent) * times as i64
+        }
+        Gives::Set(size, price) => {
+            let full = costs.chunks_exact(size).take(most);
+            full.map(|set| (set.iter().sum::<i64>() - price).max(0)).sum()
         }
     };
     Some(off.min(offer.cap.unwrap_or(i64::MAX)))
@@ -149,7 +155,7 @@ fn share(offer: &OnUnits, prices: &[i64], goods: &[usize], good: usize, units: u
         Gives::Nth(n, percent) => groups(n, 1, percent),
         Gives::Buy(buy, get, percent) => groups(buy + get, get, percent),
         Gives::Other(_, other, _) if other == good => off(offer, prices, goods).unwrap_or(0),
-        Gives::Other(..) => 0,
+        Gives::Other(..) | Gives::Set(..) => 0,
     }
 }
 
@@ -188,11 +194,12 @@ fn small() -> impl Strategy<Value = Small> {
         (2..4_usize, percent()).prop_map(|(n, p)| Gives::Nth(n, p)),
         (1..3_usize, 1..3_usize, percent()).prop_map(|(b, g, p)| Gives::Buy(b, g, p)),
         (1..3_usize, 0..GOODS, percent()).prop_map(|(b, o, p)| Gives::Other(b, o, p)),
+        (2..4_usize, 1..5_000_i64).prop_map(|(n, price)| Gives::Set(n, price)),
     ];
     let few = |most: usize| prop::option::weighted(0.2, 1..most);
     let on_units = (gives, set(), few(3), few(4), prop::option::weighted(0.15, 100..2_000_i64), prop::bool::weighted(0.25))
         .prop_map(|(gives, mut set, times, least, cap, grouped)| {
-            let group = matches!(gives, Gives::Nth(..) | Gives::Buy(..) | Gives::Other(..));
+            let group = matches!(gives, Gives::Nth(..) | Gives::Buy(..) | Gives::Other(..) | Gives::Set(..));
             if let Gives::Other(_, other, _) = gives {
                 set.retain(|good| *good != other);
                 if set.is_empty() {
@@ -217,9 +224,10 @@ fn small() -> impl Strategy<Value = Small> {
             units[most] -= 1;
         }
         orders.iter_mut().skip(1).for_each(|order| order.1 = None);
-        // Which units a capped discount falls on matters to what looks at some of them; the model does not know.
+        // On which units a capped discount or a set's falls matters to what looks at some of them; the model does not know.
         if orders.first().is_some_and(|order| order.1.is_some()) {
             on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
+            on_units.retain(|offer| !matches!(offer.gives, Gives::Set(..)));
         }
         Small { prices, units, on_units, orders }
     })
@@ -242,6 +250,7 @@ impl Small {
                 Gives::Other(b, o, p) => {
                     json!({ "buy_x_get_y": { "buy": b, "get": 1, "get_items": skus(&[*o]), "reward": percent(p) } })
                 }
+                Gives::Set(n, price) => json!({ "sets": { "sizes": [{ "units": n, "give": { "price": price } }] } }),
             };
             let stacking = if offer.grouped { json!({ "group": "u", "mode": "best_of" }) } else { json!({}) };
             json!({ "id": format!("u{at}"), "titles": { "en": "on units" }, "benefit": benefit, "stacking": stacking,

@@ -5,11 +5,11 @@
 //! own discount, or each complete group of a fixed size does. What others make (a percentage rounded over a line, a cap
 //! per line, a threshold in money) is one thing that is applied or not, and is judged by pricing it.
 
-use crate::domain::money::Percent;
+use crate::domain::money::{Money, Percent};
 use crate::limits;
 
 use super::super::benefits::{Give, Take, Turn, units_of};
-use super::super::model::{Benefit, BuyXGetY, Per, Pick, Reward, RoundAt};
+use super::super::model::{Benefit, BuyXGetY, Per, Pick, Reward, RoundAt, SetReward, SetSize, UnitSort};
 use super::packing::{Owner, Packing};
 
 /// A group: its units by good, payers and receivers.
@@ -44,10 +44,18 @@ pub(super) fn add(packing: &mut Packing, turn: &Turn<'_, '_>, takes: &[Take], gr
         }
         Benefit::LineFixedPrice(price) => making.singles(turn, takes, Give::Price(*price)),
         Benefit::MemberPrice => making.singles(turn, takes, Give::MemberPrice),
-        Benefit::NthItem(nth) => {
+        Benefit::NthItem(nth)
+            if (nth.sort, nth.pick, nth.nth, nth.across)
+                == (UnitSort::Dearest, UnitSort::Cheapest, 1, false) =>
+        {
             let groups = Groups { size: nth.n, receive: nth.n - 1..nth.n, same_sku: nth.same_sku };
             making.groups(turn, takes, &groups, nth.reward)
         }
+        Benefit::Sets(sets) => match sets.sizes.as_slice() {
+            [size] => making.sets(turn, takes, *size, sets.same_sku),
+            // Of several sizes the largest goes first, whatever was meant for the others.
+            _ => false,
+        },
         Benefit::BuyXGetY(buy) => making.buy_and_get(turn, takes, buy),
         _ => false,
     };
@@ -170,23 +178,60 @@ impl Making<'_> {
     fn groups(&mut self, turn: &Turn<'_, '_>, takes: &[Take], groups: &Groups, reward: Reward) -> bool {
         let Some(off) = self.off(turn, takes, Give::from(reward)) else { return false };
         self.bounded(turn, groups.receive.end - groups.receive.start);
+        self.pools(turn, takes, groups.size, groups.same_sku, &mut |pool, group| {
+            let (mut value, mut place) = (0, 0);
+            for (at, n) in group {
+                let received = (place..place + n).filter(|place| groups.receive.contains(place)).count();
+                value += off[pool[*at]] * received as i64;
+                place += n;
+            }
+            value
+        })
+    }
+
+    fn sets(&mut self, turn: &Turn<'_, '_>, takes: &[Take], size: SetSize, same_sku: bool) -> bool {
+        // What a whole set gets is bounded by what its units may get at most.
+        let each = match size.give {
+            SetReward::Price(_) | SetReward::Amount(_) => Give::Price(Money::ZERO),
+            SetReward::UnitPrice(price) => Give::Price(price),
+            SetReward::UnitAmount(amount) => Give::Amount(amount),
+            SetReward::Percent(percent) => Give::Percent(percent),
+        };
+        let Some(off) = self.off(turn, takes, each) else { return false };
+        self.bounded(turn, size.units);
+        self.pools(turn, takes, size.units, same_sku, &mut |pool, group| {
+            let sum = |of: &dyn Fn(usize) -> i64| group.iter().map(|(at, n)| of(pool[*at]) * i64::from(*n)).sum();
+            let (worth, most): (i64, i64) = (sum(&|at| takes[at].net.0), sum(&|at| off[at]));
+            match size.give {
+                SetReward::Price(price) => (worth - price.0).min(most),
+                SetReward::Amount(amount) => amount.0.min(most),
+                SetReward::UnitPrice(_) | SetReward::UnitAmount(_) | SetReward::Percent(_) => most,
+            }
+        })
+    }
+
+    /// A column for each group of units, worth what `worth` says: of all units together, or article by article. Units
+    /// stand dearest first.
+    fn pools(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        takes: &[Take],
+        size: u32,
+        same_sku: bool,
+        worth: &mut dyn FnMut(&[usize], &[(usize, u32)]) -> i64,
+    ) -> bool {
         let sku = |take: &Take| turn.sitting.goods[take.good as usize].sku;
         let mut order: Vec<usize> = (0..takes.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(takes[*at].net));
-        if groups.same_sku {
+        if same_sku {
             order.sort_by(|a, b| sku(&takes[*a]).cmp(sku(&takes[*b])));
         }
-        let same = |a: &usize, b: &usize| !groups.same_sku || sku(&takes[*a]) == sku(&takes[*b]);
+        let same = |a: &usize, b: &usize| !same_sku || sku(&takes[*a]) == sku(&takes[*b]);
         let mut all = true;
         for pool in order.chunk_by(same) {
             let units: Vec<Take> = pool.iter().map(|at| takes[*at]).collect();
-            multisets(&units, groups.size, &mut |group| {
-                let (mut value, mut place) = (0, 0);
-                for (at, n) in group {
-                    let received = (place..place + n).filter(|place| groups.receive.contains(place)).count();
-                    value += off[pool[*at]] * received as i64;
-                    place += n;
-                }
+            multisets(&units, size, &mut |group| {
+                let value = worth(pool, group);
                 if value > 0 {
                     let mut uses: Vec<(u32, u32)> = group.iter().map(|(at, n)| (units[*at].good, *n)).collect();
                     uses.extend(&self.capacity);
