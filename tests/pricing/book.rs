@@ -97,7 +97,6 @@ fn is_every_fault_reported_at_once() {
         { "id": "l", "benefit": { "order_amount": 1 }, "audience": { "tier": [] }, "conditions": { "any": [] },
             "qualifier": { "qty_min": 0, "items": { "unit_price_min": 2, "unit_price_max": 1 } }, "caps": { "units": 0 } },
     ]));
-    rules.resolution = ResolutionMode::Best;
     rules.catalogue.push(rules.catalogue[0].clone());
     rules.coupons = vec![
         CouponRule { id: id(serde_json::from_value(json!("x"))), promotion: id(PromotionId::new("nobody")) },
@@ -111,7 +110,6 @@ fn is_every_fault_reported_at_once() {
         })
         .collect();
     let expected = [
-        "resolution",
         "catalogue[2].sku",
         "coupons[0].promotion",
         "coupons[1].id",
