@@ -354,6 +354,63 @@ proptest! {
     }
 }
 
+/// Milk and an offer once a day, for a member.
+fn once_a_day(card: &str) -> Value {
+    json!({
+        "basket": { "lines": [{ "line": "1", "sku": SKUS[0], "qty": 2 }] },
+        "member": { "kind": "card", "value": card },
+    })
+}
+
+fn applied(answer: &Answer, promotion: &str) -> bool {
+    let figures = match answer {
+        Ok(Reply::Quote(quote)) => &quote.figures,
+        Ok(Reply::Commit(receipt)) => &receipt.figures,
+        other => panic!("no figures: {other:?}"),
+    };
+    figures.applied.iter().any(|one| one.promotion.as_str() == promotion)
+}
+
+fn refused(answer: &Answer) -> &'static str {
+    match answer {
+        Err(refusal) => refusal.code.title(aisled::domain::text::Lang::En),
+        Ok(reply) => panic!("it is not refused: {reply:?}"),
+    }
+}
+
+#[test]
+fn is_a_limit_per_day_kept_though_a_till_says_it_is_another_day() {
+    let daily = "fifty-points-a-day";
+    let mut world = World::new();
+    let mut sell = |world: &mut World, mut data: Value| {
+        data["transaction"] = world.number();
+        data["tenders"] = json!([{ "kind": "cash", "amount": 100_000 }]);
+        world.ask(1, "commit", &data)
+    };
+    assert!(applied(&sell(&mut world, once_a_day("2001")), daily));
+    for at in ["2026-11-16T12:00:00+08:00", "2026-11-17T12:00:00+08:00", "2026-11-19T12:00:00+08:00"] {
+        let mut dated = once_a_day("2001");
+        dated["at"] = json!(at);
+        assert!(!applied(&sell(&mut world, dated.clone()), daily), "a sale is of the day it arrives: {at}");
+        let look = world.ask(1, "quote", &dated);
+        assert!(applied(&look, daily), "a quote of another moment tells that moment's price: {at}");
+        let Ok(Reply::Quote(quote)) = look else { panic!("a quote") };
+        let sold = sell(&mut world, json!({ "quote": quote.quote }));
+        assert_eq!(refused(&sold), "quote expired", "it is not sold now for that moment's price: {at}");
+    }
+    let mut same = once_a_day("2001");
+    same["at"] = json!("2026-11-17T12:00:00+08:00");
+    same["member"] = Value::Null;
+    let Ok(Reply::Quote(quote)) = world.ask(1, "quote", &same) else { panic!("a quote") };
+    let Ok(Reply::Commit(sold)) = sell(&mut world, json!({ "quote": quote.quote })) else {
+        panic!("the same now")
+    };
+    assert_eq!(sold.figures.total, quote.figures.total);
+    let mut late = once_a_day("2002");
+    late["charged"] = json!({ "total": 480, "at": "2026-11-16T12:00:00+08:00" });
+    assert!(applied(&sell(&mut world, late), daily), "what was paid during an outage is priced as of then");
+}
+
 #[test]
 fn does_a_random_day_sell_anything() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

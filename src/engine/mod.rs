@@ -306,14 +306,12 @@ impl Engine {
         };
         let mut settled = None;
         let decided: Result<(Reply, Vec<Change>), Refusal> = match &mut request.body {
-            Body::Commit(commit) => {
-                sale::commit(&turn, &mut self.quotes, &request.device, commit, request.at).map(
-                    |(reply, changes, quote)| {
-                        settled = quote;
-                        (reply, changes)
-                    },
-                )
-            }
+            Body::Commit(commit) => sale::commit(&turn, &mut self.quotes, &request.device, commit).map(
+                |(reply, changes, quote)| {
+                    settled = quote;
+                    (reply, changes)
+                },
+            ),
             Body::Void(transaction) => refund::void(&turn, transaction),
             Body::Return(back) => refund::give_back(&turn, back),
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),

@@ -5,8 +5,10 @@
 //!
 //! Order of checks of a commit: transaction known (first answer again, or 409) · quote known and this device's
 //! (410, 403) · basket priced (404, 422) · codes still free (409) · points still there (422) · payments (422).
-//! A sale rung up while the daemon was away (`charged`) is never refused for its rules: what the till charged
-//! stands, and the difference is flagged.
+//! A sale is priced by the box's clock as it arrives, whatever moment its `at` names: that is only recorded. A quote of
+//! another moment tells that moment's price; it is sold if it comes to the same now, else 410.
+//! A sale rung up while the daemon was away (`charged`) is never refused for its rules: it is priced as of when it was
+//! paid, what the till charged stands, and the difference is flagged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -279,7 +281,6 @@ pub(super) fn commit(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
-    at: Option<UnixMs>,
 ) -> Result<Committed, Refusal> {
     if let Some(known) = turn.facts.sale(&commit.transaction) {
         let TransactionKey { device, business_day, seq } = &commit.transaction;
@@ -289,7 +290,7 @@ pub(super) fn commit(
         );
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let (quote, bundle) = settled_quote(turn, quotes, device, commit, at)?;
+    let (quote, bundle) = settled_quote(turn, quotes, device, commit)?;
     let (quote, charged) = match &commit.charged {
         Some(charged) => as_charged(quote, charged),
         None => (quote, None),
@@ -381,7 +382,6 @@ fn settled_quote(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
-    at: Option<UnixMs>,
 ) -> Result<(Quote, Arc<Bundle>), Refusal> {
     match &commit.sold {
         Sold::Quote(id) => {
@@ -395,28 +395,34 @@ fn settled_quote(
                 ));
             }
             let open = open.clone();
-            if quotes.holds(id) {
+            let is_of_its_moment = open.quote.asked.at.is_none() || commit.charged.is_some();
+            if is_of_its_moment && quotes.holds(id) {
                 return Ok(((*open.quote).clone(), open.bundle));
             }
             // Its successor holds the same things for the same basket: one of the two becomes the sale.
             quotes.supersede(device, &open.quote.asked);
-            let (again, _) =
-                price(turn, &open.bundle, quotes, device, &open.quote.asked, open.quote.made_at)?;
+            let at = if is_of_its_moment { open.quote.made_at } else { turn.now };
+            let (again, _) = price(turn, &open.bundle, quotes, device, &open.quote.asked, at)?;
             let scarce = |priced: &Priced| {
                 let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
                 (used.collect::<Vec<_>>(), priced.points.spend)
             };
             let same_use = scarce(&again.priced) == scarce(&open.quote.priced);
             if !same_use || again.priced.total != open.quote.priced.total {
-                let detail = format!("quote {id} was superseded and what it needed has been used since");
+                let detail = if is_of_its_moment {
+                    format!("quote {id} was superseded and what it needed has been used since")
+                } else {
+                    format!("quote {id} was asked for another moment and comes to something else now")
+                };
                 return Err(Refusal::new(Code::QuoteExpired, detail));
             }
-            Ok(((*open.quote).clone(), open.bundle))
+            let quote =
+                if is_of_its_moment { (*open.quote).clone() } else { Quote { id: id.clone(), ..again } };
+            Ok((quote, open.bundle))
         }
         Sold::Basket(asked) => {
             quotes.supersede(device, asked);
-            let at =
-                commit.charged.as_ref().map(|charged| charged.at).or(asked.at).or(at).unwrap_or(turn.now);
+            let at = commit.charged.as_ref().map_or(turn.now, |charged| charged.at.min(turn.now));
             let mut asked = asked.clone();
             let mut quote = loop {
                 match price(turn, turn.bundle, quotes, device, &asked, at) {
