@@ -382,7 +382,7 @@ fn refused(answer: &Answer) -> &'static str {
 fn is_a_limit_per_day_kept_though_a_till_says_it_is_another_day() {
     let daily = "fifty-points-a-day";
     let mut world = World::new();
-    let mut sell = |world: &mut World, mut data: Value| {
+    let sell = |world: &mut World, mut data: Value| {
         data["transaction"] = world.number();
         data["tenders"] = json!([{ "kind": "cash", "amount": 100_000 }]);
         world.ask(1, "commit", &data)
@@ -409,6 +409,42 @@ fn is_a_limit_per_day_kept_though_a_till_says_it_is_another_day() {
     let mut late = once_a_day("2002");
     late["charged"] = json!({ "total": 480, "at": "2026-11-16T12:00:00+08:00" });
     assert!(applied(&sell(&mut world, late), daily), "what was paid during an outage is priced as of then");
+}
+
+#[test]
+fn does_the_record_of_a_charged_sale_add_up() {
+    // By the rules 480 of 700: a member's price, half off the second, 4 points by the rate and 50 for the day.
+    for (total, rate_points) in [(480, 4), (700, 5), (240, 2), (0, 0)] {
+        let mut world = World::new();
+        let mut late = once_a_day("2002");
+        late["gift_cards"] = json!([{ "code": "GIFT-1", "balance": 300 }]);
+        late["charged"] = json!({ "total": total, "at": "2026-11-16T12:00:00+08:00" });
+        late["transaction"] = world.number();
+        late["tenders"] = json!([]);
+        let Ok(Reply::Commit(sold)) = world.ask(1, "commit", &late) else { panic!("it is never refused") };
+        let charged = sold.charged.as_ref().expect("it says what was charged");
+        assert_eq!((charged.by_rules.0, charged.difference.0), (480, total - 480));
+        let figures = &sold.figures;
+        assert_eq!((figures.subtotal.0, figures.discount_total.0, figures.total.0), (700, 220, total));
+        assert_eq!(figures.total, figures.subtotal - figures.discount_total + charged.difference);
+        for line in &figures.lines {
+            let off: i64 = line.discounts.iter().map(|discount| discount.amount.0).sum();
+            assert_eq!(line.net.0, line.gross.0 - off + line.difference.0, "{total}");
+        }
+        let shares = || sold.units.iter().flat_map(|line| &line.shares);
+        assert_eq!(shares().map(|share| share.net.0 * i64::from(share.qty)).sum::<i64>(), total);
+        assert_eq!(figures.points.earn, 50 + rate_points, "points by a rate follow the money: {total}");
+        assert_eq!(
+            shares().map(|share| share.points * i64::from(share.qty)).sum::<i64>(),
+            figures.points.earn
+        );
+        assert_eq!(sold.points_ledger.iter().map(|line| line.points).sum::<i64>(), figures.points.earn);
+        assert_eq!(figures.points.balance_after, Some(1_050 + rate_points));
+        assert_eq!(figures.gift_cards[0].used.0, total.min(300));
+        let back = json!({ "transaction": late["transaction"] });
+        let Ok(Reply::Refund(back)) = world.ask(1, "void", &back) else { panic!("it is taken back") };
+        assert_eq!((back.refund.0, back.points_balance_after), (total, Some(1_000)));
+    }
 }
 
 #[test]

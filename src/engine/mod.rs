@@ -5,12 +5,13 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit) · `refund` (void, return) · `membership`
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund` (void, return) · `membership`
 //! (enroll, head office's members). `quotes` holds what open quotes hold; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
+mod charged;
 pub mod decision;
 pub mod input;
 mod membership;

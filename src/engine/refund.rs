@@ -1,7 +1,7 @@
 //! Void and return: what was frozen at the sale is given back, and what it earned is taken back.
 //!
-//! Both read the sale's own decision from the journal: the quote it settled holds each unit's share, the codes, the
-//! points and the return policies as they were. Points spent come back in proportion to the money, points earned go
+//! Both read the sale's own decision from the journal: the receipt holds each unit's share as it was settled, the quote
+//! the return policies as they were. Points spent come back in proportion to the money, points earned go
 //! with the units that earned them; codes and quotas come back when the whole sale has.
 //!
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
@@ -20,7 +20,7 @@ use super::Turn;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
 use super::quotes::uses;
-use super::reply::{Receipt, Refund, RefundLine, Refusal, Reply};
+use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
 use super::sale::{counted, view};
 
 /// What taking back a sale reads.
@@ -78,7 +78,8 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
             "units of it were returned; return the rest line by line",
         ));
     }
-    let all = sale.quote.priced.lines.iter().map(|line| (line.line.clone(), line.units)).collect::<Vec<_>>();
+    let units = |line: &LineUnits| line.shares.iter().map(|share| share.qty).sum();
+    let all = sale.receipt.units.iter().map(|line| (line.line.clone(), units(line))).collect::<Vec<_>>();
     let mut back = worked_out(&sale, &all)?;
     back.amount = sale.record.total;
     let (refund, mut changes) = take_back(turn, key, &sale, &back);
@@ -125,9 +126,8 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
 /// What these units are worth by the sale's frozen shares and policies.
 fn worked_out(sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refusal> {
     let sold: Vec<SoldLine<'_>> = sale
-        .quote
-        .priced
-        .lines
+        .receipt
+        .units
         .iter()
         .map(|line| SoldLine {
             line: &line.line,

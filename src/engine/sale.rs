@@ -10,26 +10,28 @@
 //! A sale rung up while the daemon was away (`charged`) is never refused for its rules: it is priced as of when it was
 //! paid, what the till charged stands, and the difference is flagged.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::Bundle;
-use crate::domain::basket::{Basket, Charged, Tender, TenderKind, TransactionKey};
+use crate::domain::basket::{Tender, TenderKind, TransactionKey};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
-use crate::domain::money::{Money, allocate};
+use crate::domain::money::Money;
 use crate::domain::receipt::SaleRecord;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced, PricedLine, Reason, UnitShare};
+use crate::pricing::outcome::{Issue, Priced, Reason};
 use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
 
 use super::Turn;
+use super::charged::{as_charged, name_prices};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
@@ -95,7 +97,7 @@ pub(super) fn quote(
     let (mut quote, reasons) = price(turn, turn.bundle, quotes, device, asked, asked.at.unwrap_or(turn.now))?;
     quote.id = quotes.next_id();
     let lang = turn.lang(asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let mut figures = figures(turn, turn.bundle, &quote, lang);
+    let mut figures = figures(turn, turn.bundle, (&quote, &quote.priced), lang);
     figures.add_reasons(&reasons, lang);
     let reply = QuoteReply { quote: quote.id.clone(), expires: turn.stamp(quote.expires), figures };
     quotes.open(Arc::new(quote), turn.bundle.clone());
@@ -291,9 +293,12 @@ pub(super) fn commit(
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
     let (quote, bundle) = settled_quote(turn, quotes, device, commit)?;
-    let (quote, charged) = match &commit.charged {
-        Some(charged) => as_charged(quote, charged),
-        None => (quote, None),
+    let (settled, charged) = match &commit.charged {
+        Some(charged) => {
+            let (settled, view) = as_charged(&bundle, &quote.priced, charged);
+            (Cow::Owned(settled), Some(view))
+        }
+        None => (Cow::Borrowed(&quote.priced), None),
     };
     if charged.is_none() {
         check_still_there(turn, &quote)?;
@@ -312,7 +317,7 @@ pub(super) fn commit(
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
         if let Some(member) = &member {
-            let ledger = ledger_after(turn, &bundle, member, &quote, &issued);
+            let ledger = ledger_after(turn, &bundle, member, (&quote, &settled), &issued);
             balance_after = Some(ledger.points.balance());
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }
@@ -330,7 +335,7 @@ pub(super) fn commit(
             decision: turn.seq,
             content: content_of(commit),
             member: member.as_ref().map(|member| member.id.clone()),
-            total: quote.priced.total,
+            total: settled.total,
             is_return: false,
             voided: false,
             training: commit.training,
@@ -338,10 +343,10 @@ pub(super) fn commit(
             returned: Vec::new(),
         }),
     ));
-    let mut figures = figures(turn, &bundle, &quote, lang);
+    let mut figures = figures(turn, &bundle, (&quote, &settled), lang);
     figures.points.balance_after = balance_after;
-    let texts = texts(&bundle, &figures, lang);
-    let units = quote.priced.lines.iter().map(|line| LineUnits {
+    let texts = texts(&bundle, &figures, charged.as_ref(), lang);
+    let units = settled.lines.iter().map(|line| LineUnits {
         line: line.line.clone(),
         sku: line.sku.clone(),
         shares: line.shares.clone(),
@@ -351,7 +356,7 @@ pub(super) fn commit(
         transaction: view(&commit.transaction),
         member: member.map(|member| member.id),
         units: units.collect(),
-        points_ledger: quote.priced.points.lines.clone(),
+        points_ledger: settled.points.lines.clone(),
         coupons_burned: burned,
         coupons_issued: issued.into_iter().map(|(coupon, _)| coupon).collect(),
         texts,
@@ -359,6 +364,7 @@ pub(super) fn commit(
         charged,
         figures,
     };
+    drop(settled);
     Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
 }
 
@@ -441,59 +447,6 @@ fn settled_quote(
     }
 }
 
-/// Gives each line of an article that is not in the catalogue the price the till charged. False if there was none.
-fn name_prices(basket: &mut Basket, bundle: &Bundle, charged: &Charged) -> bool {
-    let mut named = false;
-    for line in &mut basket.lines {
-        if line.unit_price.is_none() && bundle.book.item(&line.sku).is_none() {
-            let net =
-                charged.lines.iter().find(|(id, _)| *id == line.line).map_or(Money::ZERO, |(_, net)| *net);
-            line.unit_price = Some(Money(net.0 / i64::from(line.quantity.units())));
-            named = true;
-        }
-    }
-    named
-}
-
-/// What the till charged stands: its total, shared over the lines by the nets it told (else by the rules'), and so over
-/// each unit. The nets are weights only: a refund can never come to more than the total that was paid.
-fn as_charged(mut quote: Quote, charged: &Charged) -> (Quote, Option<ChargedView>) {
-    let by_rules = quote.priced.total;
-    let difference = charged.total - by_rules;
-    let leftover = crate::domain::money::Leftover::LargestRemainder;
-    if difference != Money::ZERO || !charged.lines.is_empty() {
-        let told =
-            |line: &PricedLine| charged.lines.iter().find(|(id, _)| *id == line.line).map(|(_, net)| *net);
-        let weights = quote.priced.lines.iter().map(|line| told(line).unwrap_or(line.net).0.max(0));
-        let spread = allocate(charged.total.max(Money::ZERO), &weights.collect::<Vec<i64>>(), leftover);
-        for (line, share) in quote.priced.lines.iter_mut().zip(spread) {
-            line.net = share;
-            line.shares = shares_of(&line.shares, line.net);
-        }
-        quote.priced.total = charged.total;
-    }
-    let told: Money = charged.lines.iter().map(|(_, net)| *net).sum();
-    let adds_up = charged.lines.is_empty() || told == charged.total;
-    let flagged = difference != Money::ZERO || !adds_up;
-    let view = ChargedView { total: charged.total, by_rules, difference, flagged };
-    (quote, Some(view))
-}
-
-fn shares_of(shares: &[UnitShare], net: Money) -> Vec<UnitShare> {
-    let units: Vec<&UnitShare> =
-        shares.iter().flat_map(|share| std::iter::repeat_n(share, share.qty as usize)).collect();
-    let weights: Vec<i64> = units.iter().map(|share| share.net.0.max(0)).collect();
-    let nets = allocate(net.max(Money::ZERO), &weights, crate::domain::money::Leftover::LargestRemainder);
-    let mut runs: Vec<UnitShare> = Vec::new();
-    for (unit, net) in units.into_iter().zip(nets) {
-        match runs.last_mut() {
-            Some(run) if *run == (UnitShare { qty: run.qty, net, ..unit.clone() }) => run.qty += 1,
-            _ => runs.push(UnitShare { qty: 1, net, ..unit.clone() }),
-        }
-    }
-    runs
-}
-
 fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
     for code in burned_codes(quote) {
         if turn.facts.redeemed(code).is_some() {
@@ -572,14 +525,14 @@ fn ledger_after(
     turn: &Turn<'_>,
     bundle: &Bundle,
     member: &Member,
-    quote: &Quote,
+    (quote, settled): (&Quote, &Priced),
     issued: &[(IssuedCoupon, IssuedCode)],
 ) -> Ledger {
     let mut ledger = member.ledger.clone();
     ledger.visits += 1;
-    ledger.spend += quote.priced.total;
+    ledger.spend += settled.total;
     ledger.last_visit = ledger.last_visit.max(Some(quote.day));
-    ledger.points.book(turn.seq, quote.priced.points.earn - quote.priced.points.spend);
+    ledger.points.book(turn.seq, settled.points.earn - settled.points.spend);
     for (promotion, used) in uses(quote) {
         if has_limit(bundle.book.promotion(promotion), &[LimitScope::Member, LimitScope::MemberDay]) {
             ledger.usage.entry(promotion.clone()).or_default().count(quote.day.number(), used);
@@ -656,13 +609,15 @@ fn title(bundle: &Bundle, promotion: &PromotionId, lang: Lang) -> String {
         .unwrap_or_default()
 }
 
-fn figures(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Figures {
-    let priced = &quote.priced;
-    let lines = priced.lines.iter().map(|line| LineView {
+/// The figures of a quote, or of the sale it became: as `settled`.
+fn figures(turn: &Turn<'_>, bundle: &Bundle, (quote, settled): (&Quote, &Priced), lang: Lang) -> Figures {
+    let priced = settled;
+    let lines = priced.lines.iter().zip(&quote.priced.lines).map(|(line, by_rules)| LineView {
         line: line.line.clone(),
         gross: line.gross,
         net: line.net,
         discounts: line.discounts.clone(),
+        difference: line.net - by_rules.net,
     });
     let applied = priced.applied.iter().map(|applied| AppliedView {
         promotion: applied.promotion.clone(),
@@ -716,8 +671,8 @@ impl Figures {
     }
 }
 
-/// What the receipt says: each promotion with what it took off, the saving, the points.
-fn texts(bundle: &Bundle, figures: &Figures, lang: Lang) -> Vec<String> {
+/// What the receipt says: each promotion with what it took off, what the till charged otherwise, the saving, the points.
+fn texts(bundle: &Bundle, figures: &Figures, charged: Option<&ChargedView>, lang: Lang) -> Vec<String> {
     let money = |amount: Money| bundle.shop.currency.format(amount);
     let mut texts: Vec<String> = figures
         .applied
@@ -725,8 +680,17 @@ fn texts(bundle: &Bundle, figures: &Figures, lang: Lang) -> Vec<String> {
         .filter(|applied| applied.amount.is_positive())
         .map(|applied| format!("{} -{}", applied.title, money(applied.amount)))
         .collect();
-    if figures.discount_total.is_positive() {
-        let saved = money(figures.discount_total);
+    let difference = charged.map_or(Money::ZERO, |charged| charged.difference);
+    if difference != Money::ZERO {
+        let sign = if difference.is_positive() { "+" } else { "" };
+        texts.push(match lang {
+            Lang::ZhCn => format!("收银实收差额 {sign}{}", money(difference)),
+            Lang::En => format!("Charged otherwise at the till {sign}{}", money(difference)),
+        });
+    }
+    let saved = figures.discount_total - difference;
+    if figures.discount_total.is_positive() && saved.is_positive() {
+        let saved = money(saved);
         texts.push(match lang {
             Lang::ZhCn => format!("本单共优惠 {saved}"),
             Lang::En => format!("You saved {saved}"),
