@@ -106,7 +106,12 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// How a device refers to this decision: store, epoch, place.
     pub(crate) fn reference(&self) -> String {
-        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, self.seq.0)
+        self.reference_of(self.seq)
+    }
+
+    /// How a device refers to a decision of this life of the box.
+    pub(crate) fn reference_of(&self, seq: Seq) -> String {
+        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, seq.0)
     }
 
     pub(crate) fn lang(&self, asked: Option<Lang>, profile: Option<Lang>) -> Lang {
@@ -235,10 +240,10 @@ impl Engine {
                     facts,
                 ));
             }
-            Body::Void(transaction) => keys.extend(refund::needs(&active.bundle, transaction, facts)),
+            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
             Body::Return(back) => {
                 keys.push(Key::Sale(back.transaction.clone()));
-                keys.extend(refund::needs(&active.bundle, &back.original, facts));
+                keys.extend(refund::needs(&back.original, facts));
             }
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }

@@ -23,7 +23,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
-use crate::domain::receipt::SaleRecord;
+use crate::domain::receipt::{SaleRecord, Took};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
@@ -313,11 +313,12 @@ pub(super) fn commit(
         issue(turn, &bundle, &quote, lang)
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
+    let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
     let mut changes = Vec::new();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
         if let Some(member) = &member {
-            let ledger = ledger_after(turn, &bundle, member, (&quote, &settled), &issued);
+            let ledger = ledger_after(turn, member, (&quote, &settled), &took, &issued);
             balance_after = Some(ledger.points.balance());
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }
@@ -327,7 +328,7 @@ pub(super) fn commit(
         changes.extend(issued.iter().map(|(coupon, issued)| {
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
         }));
-        changes.extend(usage_after(turn, &bundle, &quote));
+        changes.extend(usage_after(turn, &quote, &took));
     }
     changes.push(Change::put(
         Key::Sale(commit.transaction.clone()),
@@ -341,6 +342,9 @@ pub(super) fn commit(
             training: commit.training,
             refunded: Money::ZERO,
             returned: Vec::new(),
+            taken_back: None,
+            held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
+            took,
         }),
     ));
     let mut figures = figures(turn, &bundle, (&quote, &settled), lang);
@@ -523,9 +527,9 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
 
 fn ledger_after(
     turn: &Turn<'_>,
-    bundle: &Bundle,
     member: &Member,
     (quote, settled): (&Quote, &Priced),
+    took: &[Took],
     issued: &[(IssuedCoupon, IssuedCode)],
 ) -> Ledger {
     let mut ledger = member.ledger.clone();
@@ -533,10 +537,8 @@ fn ledger_after(
     ledger.spend += settled.total;
     ledger.last_visit = ledger.last_visit.max(Some(quote.day));
     ledger.points.book(turn.seq, settled.points.earn - settled.points.spend);
-    for (promotion, used) in uses(quote) {
-        if has_limit(bundle.book.promotion(promotion), &[LimitScope::Member, LimitScope::MemberDay]) {
-            ledger.usage.entry(promotion.clone()).or_default().count(quote.day.number(), used);
-        }
+    for took in took.iter().filter(|took| took.member) {
+        ledger.usage.entry(took.promotion.clone()).or_default().count(quote.day.number(), took.used);
     }
     while ledger.usage.len() > limits::MEMBER_USAGE_MAX {
         let oldest = ledger.usage.iter().min_by_key(|(_, usage)| usage.day).map(|(id, _)| id.clone());
@@ -553,9 +555,19 @@ fn ledger_after(
             expires,
         });
     }
-    let surplus = ledger.coupons.len().saturating_sub(limits::MEMBER_COUPONS_MAX);
-    ledger.coupons.drain(..surplus);
+    keep_newest(&mut ledger.coupons);
     ledger
+}
+
+/// Coupons of the member's wallet that a sale uses up.
+fn burned_of<'a>(member: &'a Member, quote: &'a Quote) -> impl Iterator<Item = &'a HeldCoupon> {
+    member.ledger.coupons.iter().filter(|held| burned_codes(quote).any(|code| *code == held.code))
+}
+
+/// A wallet holds so many coupons; the oldest leave.
+pub(super) fn keep_newest(coupons: &mut Vec<HeldCoupon>) {
+    let surplus = coupons.len().saturating_sub(limits::MEMBER_COUPONS_MAX);
+    coupons.drain(..surplus);
 }
 
 /// Does a promotion count its uses over one of these scopes?
@@ -563,29 +575,43 @@ pub(super) fn has_limit(promotion: Option<&Promotion>, scopes: &[LimitScope]) ->
     promotion.is_some_and(|promotion| promotion.limits.iter().any(|limit| scopes.contains(&limit.scope)))
 }
 
-fn usage_after(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Vec<Change> {
-    counted(bundle, quote)
-        .map(|(of, promotion, used)| {
-            let mut usage = turn.facts.usage(of.clone(), promotion);
-            usage.count(quote.day.number(), used);
-            Change::put(Key::Usage(of, promotion.clone()), Record::Usage(usage))
+fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
+    counted(took, &quote.device)
+        .map(|(of, took)| {
+            let mut usage = turn.facts.usage(of.clone(), &took.promotion);
+            usage.count(quote.day.number(), took.used);
+            Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage))
         })
         .collect()
 }
 
+/// What a sale takes of limits, by the rules it is sold under.
+fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
+    let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
+        let limited = |scopes: &[LimitScope]| has_limit(bundle.book.promotion(promotion), scopes);
+        let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
+        Took {
+            promotion: promotion.clone(),
+            used,
+            shop: limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
+            device: limited(&[LimitScope::Device]),
+            member: is_of_member,
+            code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),
+        }
+    });
+    taken.filter(|took| took.shop || took.device || took.member || took.code.is_some()).collect()
+}
+
 /// Every count a sale adds to, beside its member's.
 pub(super) fn counted<'a>(
-    bundle: &'a Bundle,
-    quote: &'a Quote,
-) -> impl Iterator<Item = (UsageOf, &'a PromotionId, Used)> {
-    let shop = [LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain];
-    quote.priced.applied.iter().zip(uses(quote)).flat_map(move |(applied, (promotion, used))| {
-        let rule = bundle.book.promotion(promotion);
-        let of_shop = has_limit(rule, &shop).then_some(UsageOf::Shop);
-        let of_device = has_limit(rule, &[LimitScope::Device]).then(|| UsageOf::Device(quote.device.clone()));
-        let code = applied.coupon.as_ref().filter(|_| has_limit(rule, &[LimitScope::Code]));
-        let of_code = code.map(|code| UsageOf::Code(code.clone()));
-        [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, promotion, used))
+    took: &'a [Took],
+    device: &'a DeviceId,
+) -> impl Iterator<Item = (UsageOf, &'a Took)> {
+    took.iter().flat_map(move |took| {
+        let of_shop = took.shop.then_some(UsageOf::Shop);
+        let of_device = took.device.then(|| UsageOf::Device(device.clone()));
+        let of_code = took.code.clone().map(UsageOf::Code);
+        [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, took))
     })
 }
 
