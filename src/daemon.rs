@@ -58,7 +58,7 @@ pub enum Command {
     Looked(Option<Arc<Bundle>>),
 }
 
-/// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
+/// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
 pub struct Running {
     /// Where the embedded broker listens; nothing with a shop's own broker.
     pub addr: Option<SocketAddr>,

@@ -113,8 +113,8 @@ fn price(
     asked: &QuoteBody,
     at: UnixMs,
 ) -> Result<(Quote, Reasons), Refusal> {
-    let owner = asked.member.and_then(|token| turn.facts.owner(token));
-    let member = owner.and_then(|id| turn.facts.member(id)).map(|member| with_holds(member, quotes));
+    let member = asked.member.and_then(|token| turn.facts.shopper(token));
+    let member = member.map(|member| with_holds(member, quotes));
     let codes: Vec<PresentedCode> = asked
         .basket
         .coupons
@@ -519,6 +519,7 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
             member: quote.member.as_ref().map(|member| member.id.clone()),
             home: Some(turn.identity.store.clone()),
             expires: Some(expires),
+            listed: None,
         };
         issued.push((shown, kept));
     }

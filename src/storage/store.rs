@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
-use crate::engine::decision::{Encoder, Entry, Key, Record};
+use crate::engine::decision::{Encoder, Entry, Key, Known, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
@@ -38,7 +38,7 @@ const SUSPECT: &str = "tables.suspect";
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
-    /// Hands over each record of a bundle that became active `at`.
+    /// Hands over each record of a bundle that became active `at`. Its members are as fresh as its signing.
     fn records(
         &self,
         bundle: &BundleRef,
@@ -441,27 +441,53 @@ fn import(
     roll: &dyn Roll,
 ) -> std::result::Result<(), TablesFault> {
     let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
-    let mut failed = Ok(());
-    let keep = |known: &Record, new: &Record| match (known, new) {
-        (Record::Member(known), Record::Member(new)) => known.as_of > new.as_of,
-        _ => false,
-    };
+    let (mut failed, mut listed_at) = (Ok(()), None);
     let outcome = roll.records(reference, at, &mut |key, record| {
+        if let Record::Member(known) = &record {
+            listed_at = Some(known.as_of);
+        }
         records.push((key, record));
         if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
-            failed = tables.import(&std::mem::take(&mut records), keep);
+            failed = tables.import(std::mem::take(&mut records), listed_again);
         }
     });
     failed?;
-    tables.import(&records, keep)?;
-    if let Err(why) = outcome {
-        tracing::error!(
-            version = reference.version,
-            why,
-            "members of the bundle could not be read; those read stay"
-        );
+    tables.import(records, listed_again)?;
+    match outcome {
+        Ok(()) => tables.revise(|record| left_out(record, reference.version, listed_at))?,
+        Err(why) => {
+            tracing::error!(
+                version = reference.version,
+                why,
+                "members of the bundle could not be read; those read stay"
+            );
+        }
     }
     tables.sync()
+}
+
+/// A record that a bundle lists and that is there already: the fresher half of a member stays.
+fn listed_again(known: Record, new: Record) -> Record {
+    match (known, new) {
+        (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
+            Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
+        }
+        (_, new) => new,
+    }
+}
+
+/// What becomes of a record that the bundle `version` leaves out though an earlier one listed it: a code is gone, a member
+/// is withdrawn, unless head office spoke of them after the bundle was signed. A bundle without members speaks of none.
+fn left_out(record: &Record, version: u64, listed_at: Option<UnixMs>) -> Option<Option<Record>> {
+    let is_left_out = |listed: Option<u64>| listed.is_some_and(|listed| listed < version);
+    match record {
+        Record::Code(code) if is_left_out(code.listed) => Some(None),
+        Record::Member(known) if is_left_out(known.listed) && !known.withdrawn => {
+            let known = listed_at.filter(|listed_at| known.as_of <= *listed_at).map(|_| known.clone())?;
+            Some(Some(Record::Member(Box::new(Known { withdrawn: true, ..*known }))))
+        }
+        _ => None,
+    }
 }
 
 /// Brings the tables up to the journal. Returns how many decisions they lacked.
@@ -570,4 +596,84 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     use super::disk::DiskOp;
     let failed = |error| StorageError::disk(DiskOp::Create, Path::new(name), error);
     Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::MemberId;
+    use crate::domain::member::Profile;
+
+    /// A bundle's members: who, and when it was signed.
+    struct Listed(&'static [&'static str], i64);
+
+    fn id(name: &str) -> MemberId {
+        MemberId::new(name).expect("an id")
+    }
+
+    fn known(as_of: i64, listed: Option<u64>) -> Record {
+        let profile = Profile { orders_elsewhere: 7, ..Profile::default() };
+        Record::Member(Box::new(Known { profile, points: 9, as_of: UnixMs(as_of), listed, withdrawn: false }))
+    }
+
+    impl Roll for Listed {
+        fn records(
+            &self,
+            bundle: &BundleRef,
+            _: UnixMs,
+            take: &mut dyn FnMut(Key, Record),
+        ) -> std::result::Result<(), String> {
+            let Listed(members, signed_at) = self;
+            let one = |name: &&str| take(Key::Member(id(name)), known(*signed_at, Some(bundle.version)));
+            members.iter().for_each(one);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whose_word_of_a_member_is_the_newest() {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
+        let arrive = |version, roll: Listed| {
+            let reference = BundleRef { version, hash: Arc::from("0") };
+            import(&tables, &reference, UnixMs(9_999), &roll).expect("it is read");
+        };
+        let tell = |name: &str, as_of, listed| {
+            let change = [crate::engine::decision::Change::put(Key::Member(id(name)), known(as_of, listed))];
+            let mut batch = Batch::default();
+            batch.add(Seq(1), &change);
+            tables.apply(&batch).expect("applies");
+        };
+        let state = |name: &str| match tables.get(&Key::Member(id(name))).expect("reads") {
+            Some(Record::Member(known)) => (known.as_of.0, known.listed, known.withdrawn),
+            other => panic!("{other:?}"),
+        };
+        arrive(1, Listed(&["kept", "told", "told-late", "left"], 100));
+        tell("told", 150, Some(1));
+        tell("told-late", 350, Some(1));
+        tell("told-only", 150, None);
+        tell("enrolled", 0, None);
+        arrive(2, Listed(&["kept", "told"], 120));
+        assert_eq!(state("kept"), (120, Some(2), false));
+        assert_eq!(
+            state("told"),
+            (150, Some(2), false),
+            "head office's later word stays; the list names them"
+        );
+        assert_eq!(state("left"), (100, Some(1), true));
+        assert_eq!(
+            state("told-late"),
+            (350, Some(1), false),
+            "head office spoke of them after it was signed"
+        );
+        arrive(3, Listed(&["left"], 300));
+        assert_eq!(state("left"), (300, Some(3), false), "listed again");
+        assert_eq!(state("told"), (150, Some(2), true), "the list is newer than the word");
+        assert_eq!(state("told-late"), (350, Some(1), false));
+        for (name, as_of) in [("told-only", 150), ("enrolled", 0)] {
+            assert_eq!(state(name), (as_of, None, false), "{name}: no bundle brought them, none takes them");
+        }
+        arrive(4, Listed(&[], 400));
+        assert_eq!(state("left"), (300, Some(3), false), "a bundle without members speaks of none");
+    }
 }

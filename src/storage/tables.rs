@@ -29,6 +29,8 @@ const RECORD_VERSION: u8 = 1;
 /// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request.
 const TREES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
 const META: usize = 0;
+const MEMBERS: usize = 2;
+const CODES: usize = 4;
 const REQUESTS: usize = 8;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
@@ -176,24 +178,42 @@ impl Tables {
         })
     }
 
-    /// Brings in records of a bundle (its members and codes), which no decision holds. `keep` says of a record that is
-    /// there already whether it stays.
+    /// Brings in records of a bundle (its members and codes), which no decision holds. `meet` says what becomes of one
+    /// that is there already: known, new.
     pub fn import(
         &self,
-        records: &[(Key, Record)],
-        keep: impl Fn(&Record, &Record) -> bool,
+        records: Vec<(Key, Record)>,
+        meet: impl Fn(Record, Record) -> Record,
     ) -> Result<(), TablesFault> {
         guarded(|| {
             let mut batches = vec![sled::Batch::default(); TREES.len()];
             for (key, record) in records {
-                let Some((tree, bytes)) = place(key) else { continue };
-                let stays = self.get(key)?.is_some_and(|known| keep(&known, record));
-                if !stays {
-                    batches[tree].insert(bytes, encode(record));
-                }
+                let Some((tree, bytes)) = place(&key) else { continue };
+                let record = match self.get(&key)? {
+                    Some(known) => meet(known, record),
+                    None => record,
+                };
+                batches[tree].insert(bytes, encode(&record));
             }
             for (tree, batch) in self.trees.iter().zip(batches) {
                 tree.apply_batch(batch)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Goes through all members and single-use codes. `change` says what becomes of each: nothing, gone, or another.
+    pub fn revise(&self, change: impl Fn(&Record) -> Option<Option<Record>>) -> Result<(), TablesFault> {
+        guarded(|| {
+            for tree in [&self.trees[MEMBERS], &self.trees[CODES]] {
+                for entry in tree.iter() {
+                    let (key, value) = entry?;
+                    match change(&decode(&value)?) {
+                        None => {}
+                        Some(None) => drop(tree.remove(key)?),
+                        Some(Some(record)) => drop(tree.insert(key, encode(&record))?),
+                    }
+                }
             }
             Ok(())
         })
@@ -250,9 +270,9 @@ fn guarded<T>(body: impl FnOnce() -> Result<T, TablesFault>) -> Result<T, Tables
 fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     Some(match key {
         Key::Token(hash) => (1, hash.0.to_vec()),
-        Key::Member(id) => (2, id.as_str().as_bytes().to_vec()),
+        Key::Member(id) => (MEMBERS, id.as_str().as_bytes().to_vec()),
         Key::Ledger(id) => (3, id.as_str().as_bytes().to_vec()),
-        Key::Code(code) => (4, code.as_str().as_bytes().to_vec()),
+        Key::Code(code) => (CODES, code.as_str().as_bytes().to_vec()),
         Key::Redeemed(code) => (5, code.as_str().as_bytes().to_vec()),
         Key::Usage(of, promotion) => {
             let mut bytes = match of {
