@@ -106,6 +106,7 @@ impl Store {
     /// Opens a data directory: takes its lock, opens the journal, brings the tables up to it.
     pub fn open(options: StoreOptions) -> Result<(Store, Recovered)> {
         let dir = &options.dir;
+        let request_days = usize::try_from(options.request_days).unwrap_or_default();
         prepare(dir)?;
         let lock = DirLock::take(dir)?;
         let identity = load_or_create(dir, &options.store)?;
@@ -116,7 +117,7 @@ impl Store {
         journal_options.known = applied;
         let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
         let view = journal.view();
-        let caught_up = catch_up(dir, (&tables, applied), &view, &*options.roll)?;
+        let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, request_days))?;
         let active = tables.active().map_err(tables_error)?;
         let next = journal.next_seq();
         let last = Seq(next.0 - 1);
@@ -144,7 +145,7 @@ impl Store {
             followed: followed.clone(),
             roll: options.roll,
             tell,
-            request_ms: options.request_days * 86_400_000,
+            request_days,
             cursor: Vec::new(),
         };
         let threads =
@@ -383,7 +384,7 @@ struct Follower {
     followed: Arc<AtomicU64>,
     roll: Box<dyn Roll>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
-    request_ms: i64,
+    request_days: usize,
     cursor: Vec<u8>,
 }
 
@@ -406,10 +407,11 @@ impl Follower {
 
     fn follow(&mut self, pending: &[Arc<Entry>]) -> std::result::Result<(), TablesFault> {
         let Some(last) = pending.last() else { return Ok(()) };
-        apply(&self.tables, pending.iter().map(|entry| &**entry), &*self.roll)?;
+        apply(&self.tables, pending.iter().map(|entry| &**entry), &*self.roll, self.request_days)?;
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
-        self.cursor = self.tables.sweep_requests(&self.cursor, UnixMs(last.at.0 - self.request_ms))?;
+        let before = self.tables.lived()?.forgets_before(last.seq, self.request_days);
+        self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
         Ok(())
     }
 }
@@ -419,18 +421,23 @@ fn apply<'a>(
     tables: &Tables,
     entries: impl Iterator<Item = &'a Entry>,
     roll: &dyn Roll,
+    request_days: usize,
 ) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
+    let mut lived = tables.lived()?;
     for entry in entries {
         if let Input::Activate(reference) = &entry.input {
             // What was decided before stands before what the bundle brings.
+            batch.lived(lived.clone());
             tables.apply(&std::mem::take(&mut batch))?;
             import(tables, reference, entry.at, roll)?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: entry.at });
             tables.apply(&std::mem::take(&mut batch))?;
         }
         batch.add(entry.seq, &entry.changes);
+        lived.pass(entry.seq, entry.at, request_days);
     }
+    batch.lived(lived);
     tables.apply(&batch)
 }
 
@@ -495,7 +502,7 @@ fn catch_up(
     dir: &Path,
     (tables, applied): (&Tables, Seq),
     view: &JournalView,
-    roll: &dyn Roll,
+    (roll, request_days): (&dyn Roll, usize),
 ) -> Result<u64> {
     let mut reader = view.reader(Seq(applied.0 + 1));
     let mut pending: Vec<Entry> = Vec::new();
@@ -517,13 +524,13 @@ fn catch_up(
         }
         if pending.len() == limits::TABLES_BATCH_DECISIONS {
             count += pending.len() as u64;
-            apply(tables, pending.iter(), roll).map_err(|fault| suspect(dir, fault))?;
+            apply(tables, pending.iter(), roll, request_days).map_err(|fault| suspect(dir, fault))?;
             pending.clear();
         }
     }
     if !pending.is_empty() {
         count += pending.len() as u64;
-        apply(tables, pending.iter(), roll).map_err(|fault| suspect(dir, fault))?;
+        apply(tables, pending.iter(), roll, request_days).map_err(|fault| suspect(dir, fault))?;
     }
     Ok(count)
 }

@@ -2,7 +2,7 @@
 //!
 //! Layout: one sled tree per kind of record, numbered (`TREES`), numbers never reused; keys big-endian; a value is a
 //! version byte, MessagePack with named fields and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
-//! include, written in the same transaction as what it changed.
+//! include, written in the same transaction as what it changed; and how long the shop has `lived` through it.
 //!
 //! sled 0.34's `flush` does not call fsync on Linux, so each batch is one multi-tree transaction, one `flush` and one
 //! `sync_data` of our own on `db` (measured in design 4-durability: 30 of 30 power cuts survived, 9 of 30 without).
@@ -24,6 +24,8 @@ use crate::domain::ids::{BundleRef, Seq};
 use crate::engine::decision::{Change, Key, Record, UsageOf};
 use crate::limits;
 
+use super::age::Lived;
+
 const RECORD_VERSION: u8 = 1;
 
 /// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request.
@@ -34,6 +36,7 @@ const CODES: usize = 4;
 const REQUESTS: usize = 8;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
+const LIVED: &[u8] = b"lived";
 
 /// The tables could not do something. They are set aside and rebuilt; the journal has everything.
 #[derive(Debug)]
@@ -95,6 +98,7 @@ pub struct Tables {
 pub struct Batch<'a> {
     changes: BTreeMap<(usize, Vec<u8>), Option<&'a Record>>,
     active: Option<ActiveBundle>,
+    lived: Option<Lived>,
     through: Seq,
 }
 
@@ -107,6 +111,11 @@ impl<'a> Batch<'a> {
             }
         }
         self.through = self.through.max(seq);
+    }
+
+    /// How long the shop has lived through the decisions added.
+    pub fn lived(&mut self, lived: Lived) {
+        self.lived = Some(lived);
     }
 
     /// A bundle became active.
@@ -143,6 +152,11 @@ impl Tables {
         self.trees[META].get(ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
     }
 
+    /// How long the shop has lived through the decisions the tables include.
+    pub fn lived(&self) -> Result<Lived, TablesFault> {
+        Ok(self.trees[META].get(LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+    }
+
     /// What stands under a key. `Key::Quote` and `Key::Decision` are not in the tables.
     pub fn get(&self, key: &Key) -> Result<Option<Record>, TablesFault> {
         let Some((tree, key)) = place(key) else { return Ok(None) };
@@ -153,6 +167,7 @@ impl Tables {
     pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
         guarded(|| {
             let active = batch.active.as_ref().map(encode);
+            let lived = batch.lived.as_ref().map(encode);
             // Written down before the transaction: readers wait while it lasts.
             let written = batch.changes.iter().map(|((tree, key), record)| {
                 let record = record.map(|record| sled::IVec::from(encode(record)));
@@ -168,6 +183,9 @@ impl Tables {
                 }
                 if let Some(active) = &active {
                     trees[META].insert(ACTIVE, active.as_slice())?;
+                }
+                if let Some(lived) = &lived {
+                    trees[META].insert(LIVED, lived.as_slice())?;
                 }
                 if batch.through > Seq(0) {
                     trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
@@ -225,13 +243,14 @@ impl Tables {
         self.file.sync_data().map_err(|e| TablesFault::Sled(format!("sync db: {e}")))
     }
 
-    /// Forgets request records older than `before`, a few at a time, beginning behind `cursor`. Returns where to go on.
-    pub fn sweep_requests(&self, cursor: &[u8], before: UnixMs) -> Result<Vec<u8>, TablesFault> {
+    /// Forgets request records of decisions before `before`, a few at a time, beginning behind `cursor`. Returns where to
+    /// go on.
+    pub fn sweep_requests(&self, cursor: &[u8], before: Seq) -> Result<Vec<u8>, TablesFault> {
         let mut last = Vec::new();
         for entry in self.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
             let (key, value) = entry?;
             if let Ok(Record::Request(record)) = decode::<Record>(&value)
-                && record.at < before
+                && record.decision < before
             {
                 self.trees[REQUESTS].remove(&key)?;
             }
