@@ -332,3 +332,29 @@ fn are_requests_forgotten_because_a_clock_jumped() {
         assert!(record.is_some(), "{key:?} is forgotten: sent again, it would be done again");
     }
 }
+
+#[test]
+fn how_many_damaged_tables_are_kept() {
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let set_aside = || {
+        let entries = std::fs::read_dir(dir.path()).expect("it is there").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.contains("damaged")).collect();
+        names.sort();
+        names
+    };
+    for _ in 0..limits::DAMAGED_TABLES_KEPT + 2 {
+        Memory::open(dir.path()).store.close();
+        std::fs::write(dir.path().join("tables.suspect"), b"for the test").expect("it is written");
+    }
+    let again = Memory::open(dir.path());
+    assert_eq!(set_aside().len(), limits::DAMAGED_TABLES_KEPT);
+    let newest =
+        again.recovered.tables_set_aside.as_ref().and_then(|path| path.file_name()).expect("one more");
+    assert!(
+        set_aside().contains(&newest.to_string_lossy().into_owned()),
+        "the newest is kept: {:?}",
+        set_aside()
+    );
+    assert!(!set_aside().contains(&"tables.damaged-1".to_owned()));
+}

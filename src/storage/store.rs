@@ -35,6 +35,8 @@ use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
 
 /// Beside the tables: they are to be set aside and rebuilt at the next start.
 const SUSPECT: &str = "tables.suspect";
+/// Beside the tables: such as were set aside, numbered. The newest `DAMAGED_TABLES_KEPT` stay.
+const DAMAGED: &str = "tables.damaged-";
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
@@ -569,10 +571,17 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
         Ok(tables) => Ok((tables, None)),
         Err(TablesFault::Disk(error)) => Err(StorageError::disk(DiskOp::Open, &path, error)),
         Err(fault) => {
-            let aside = (1..).map(|n| dir.join(format!("tables.damaged-{n}"))).find(|path| !path.exists());
-            let aside = aside.expect("numbers do not run out");
+            let damaged = damaged_tables(dir)?;
+            let number = damaged.last().map_or(1, |(number, _)| number + 1);
+            let aside = dir.join(format!("{DAMAGED}{number}"));
             tracing::error!(%fault, aside = %aside.display(), "the tables are set aside and rebuilt from the journal");
             fs::rename(&path, &aside).map_err(|e| StorageError::disk(DiskOp::Rename, &path, e))?;
+            let too_many = (damaged.len() + 1).saturating_sub(limits::DAMAGED_TABLES_KEPT);
+            for (_, old) in damaged.iter().take(too_many) {
+                if let Err(error) = fs::remove_dir_all(old) {
+                    tracing::warn!(%error, old = %old.display(), "tables set aside long ago cannot be removed");
+                }
+            }
             let tables = Tables::open(&path, cache_bytes).map_err(tables_error)?;
             if suspected.exists() {
                 fs::remove_file(&suspected).map_err(|e| StorageError::disk(DiskOp::Remove, &suspected, e))?;
@@ -580,6 +589,17 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
             Ok((tables, Some(aside)))
         }
     }
+}
+
+/// Tables set aside in earlier starts, oldest first.
+fn damaged_tables(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    use super::disk::DiskOp;
+    let entries = fs::read_dir(dir).map_err(|e| StorageError::disk(DiskOp::List, dir, e))?;
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(DAMAGED)?.parse::<u64>().ok();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut damaged: Vec<(u64, PathBuf)> = paths.filter_map(|path| Some((number(&path)?, path))).collect();
+    damaged.sort();
+    Ok(damaged)
 }
 
 /// Names a file that makes the next start rebuild the tables, so that a damaged record never becomes a crash loop.
