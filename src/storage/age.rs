@@ -105,7 +105,7 @@ mod tests {
             lived.pass(Seq(day as u64 + 1), UnixMs(START + day * DAY_MS), 35);
         }
         assert_eq!(lived.forgets_before(Seq(100), 35), Seq(0), "a quiet shop keeps them all");
-        let flapping = |hour: u64| right(hour) + if hour % 2 == 0 { 400 * DAY_MS } else { 0 };
+        let flapping = |hour: u64| right(hour) + if hour.is_multiple_of(2) { 400 * DAY_MS } else { 0 };
         let kept = 100 * EACH_HOUR - forgotten(100, 35, flapping);
         assert!(kept >= limits::REQUESTS_KEPT_MIN, "whatever clocks say: {kept}");
     }
