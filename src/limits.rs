@@ -137,6 +137,13 @@ pub const TABLES_FOLLOW_MS: u64 = 250;
 pub const TABLES_BATCH_DECISIONS: usize = 1_024;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
+/// Damaged tables set aside that are kept, the newest ones: to be looked at by whoever wonders why.
+pub const DAMAGED_TABLES_KEPT: usize = 2;
+/// Milliseconds that count between two decisions, at most, for the age of a request: a clock that jumps ahead is a day
+/// ahead, while nights and Sundays count in full.
+pub const REQUEST_AGE_STEP_MS_MAX: i64 = 86_400_000;
+/// Newest decisions whose requests are never forgotten, whatever clocks say: some days of the busiest shop.
+pub const REQUESTS_KEPT_MIN: u64 = 65_536;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
 /// Bytes of sled's page cache.
