@@ -11,8 +11,8 @@
 //! - [`store::Store`] puts the two together: load, commit, durable, followed.
 //! - One writer to a directory: [`lock::DirLock`].
 
-mod cache;
 pub mod age;
+mod cache;
 pub mod disk;
 pub mod error;
 pub mod identity;

@@ -138,10 +138,11 @@ impl Session {
         }
     }
 
-    /// Hands over what waits, and leaves the broker.
+    /// Hands over what waits, gives the connections a moment to deliver it, and leaves the broker.
     pub(super) async fn close(mut self) {
         self.outgoing.close();
         self.hand_over().await;
+        sleep(Duration::from_millis(limits::LINK_FAREWELL_MS)).await;
         self.shared.up.store(false, Ordering::Release);
         self.router.release_client(self.client_id, self.generation, false).await;
     }
