@@ -6,8 +6,8 @@
 //! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
 //! ```
 //! The loop is one task beside the broker's, on a runtime with two workers: a request goes from its device's connection
-//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections. The
-//! loop may read the tables, in memory mostly; nobody else there touches the disk. Start: store, active bundle, broker, link, then ready. Stop, in
+//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections.
+//! What the loop reads of the tables is in memory mostly. Start: store, active bundle, broker, link, then ready. Stop, in
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
@@ -59,7 +59,7 @@ pub enum Command {
     Looked(Option<Arc<Bundle>>),
 }
 
-/// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
+/// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
 pub struct Running {
     /// Where the embedded broker listens; nothing with a shop's own broker.
     pub addr: Option<SocketAddr>,
@@ -242,6 +242,8 @@ async fn serve(setup: Setup) -> Result<()> {
         sender,
         looking: false,
         newest,
+        told: Default::default(),
+        arrived: None,
         coming: None,
         fed: Seq(0),
         present: Default::default(),
@@ -255,7 +257,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
     loop {
-        if up && !announced && shop.coming.is_none() {
+        if up && !announced && shop.arrived.is_none() && shop.coming.is_none() {
             announced = true;
             ready.send(addr).context("failed to say that the daemon is ready")?;
             notify(&[sd_notify::NotifyState::Ready]);
@@ -263,7 +265,7 @@ async fn serve(setup: Setup) -> Result<()> {
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
-            _ = tick.tick() => shop.tick(&commands),
+            _ = tick.tick() => shop.tick(&commands)?,
             changed = progressed.changed() => {
                 changed.context("failed to hear the store: its threads are gone")?;
                 let reached = progressed.borrow_and_update().clone();
@@ -271,6 +273,7 @@ async fn serve(setup: Setup) -> Result<()> {
                     bail!("failed to make decisions durable: {why}");
                 }
                 shop.durable(reached.durable);
+                shop.decide_own()?;
             }
             happening = inbox.next() => match happening {
                 Some(Happening::Message(received)) => shop.received(received)?,
@@ -281,8 +284,8 @@ async fn serve(setup: Setup) -> Result<()> {
                 Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
                 None => bail!("failed to keep the link to the broker"),
             },
-            Some(command) = commanded.recv() => shop.command(command)?,
             cause = broker_ended(&mut broker) => bail!("failed to {cause}"),
+            Some(command) = commanded.recv(), if shop.told.len() < limits::COMMANDS_MAX => shop.command(command)?,
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
     }
@@ -467,6 +470,10 @@ struct Shop {
     looking: bool,
     /// The bundle the journal last made active, though its file may not be readable: no older one is ever taken.
     newest: Option<BundleRef>,
+    /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
+    told: std::collections::VecDeque<MembersUpdate>,
+    /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
+    arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
@@ -538,13 +545,9 @@ impl Shop {
             }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
                 for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
-                    let part = MembersUpdate { members: members.to_vec(), ..update.clone() };
-                    if let Outcome::Decided(entry) =
-                        self.desk.decide(Input::Members(part)).map_err(storage_failed)?
-                    {
-                        self.desk.commit(entry).map_err(storage_failed)?;
-                    }
+                    self.told.push_back(MembersUpdate { members: members.to_vec(), ..update.clone() });
                 }
+                self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
@@ -555,20 +558,40 @@ impl Shop {
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
                 self.looking = false;
-                let since = self.clock.now();
-                let entry = self.desk.engine.decide_activation(&bundle, since);
-                let seq = entry.seq;
-                self.desk.commit(entry).map_err(storage_failed)?;
-                if let Err(error) = self.shelf.mark_active(&bundle.reference) {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "active.aisb does not name the active bundle"
-                    );
-                }
-                self.newest = Some(bundle.reference.clone());
-                self.coming = Some(Coming { bundle, since, seq });
+                self.arrived = Some(bundle);
+                self.decide_own()?;
             }
         }
+        Ok(())
+    }
+
+    /// Decides what no device asked for, as far as the store has room: nobody can be told to come again.
+    fn decide_own(&mut self) -> Result<()> {
+        while self.desk.store.has_room() {
+            if let Some(bundle) = self.arrived.take() {
+                self.activate(bundle)?;
+            } else if let Some(part) = self.told.pop_front() {
+                let decided = self.desk.decide(Input::Members(part)).map_err(storage_failed)?;
+                if let Outcome::Decided(entry) = decided {
+                    self.desk.commit(entry).map_err(storage_failed)?;
+                }
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn activate(&mut self, bundle: Arc<Bundle>) -> Result<()> {
+        let since = self.clock.now();
+        let entry = self.desk.engine.decide_activation(&bundle, since);
+        let seq = entry.seq;
+        self.desk.commit(entry).map_err(storage_failed)?;
+        if let Err(error) = self.shelf.mark_active(&bundle.reference) {
+            tracing::warn!(error = format!("{error:#}"), "active.aisb does not name the active bundle");
+        }
+        self.newest = Some(bundle.reference.clone());
+        self.coming = Some(Coming { bundle, since, seq });
         Ok(())
     }
 
@@ -578,15 +601,17 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
-    /// Once a second: the inbox, and the watchdog, which is fed only while decisions become durable.
-    fn tick(&mut self, commands: &mpsc::Sender<Command>) {
+    /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
+    fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
+        self.decide_own()?;
         let durable = self.desk.store.durable();
         if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
         self.fed = durable;
-        if self.looking || self.coming.is_some() || !bundles::waits(&self.shelf) {
-            return;
+        let is_busy = self.looking || self.arrived.is_some() || self.coming.is_some();
+        if is_busy || !bundles::waits(&self.shelf) {
+            return Ok(());
         }
         self.looking = true;
         let (shelf, commands) = (self.shelf.clone(), commands.clone());
@@ -597,6 +622,7 @@ impl Shop {
                 tracing::info!("what waits in the inbox waits for the next start");
             }
         });
+        Ok(())
     }
 
     fn status(&self) -> serde_json::Value {

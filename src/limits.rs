@@ -157,6 +157,13 @@ pub const TABLES_FOLLOW_MS: u64 = 250;
 pub const TABLES_BATCH_DECISIONS: usize = 1_024;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
+/// Damaged tables set aside that are kept, the newest ones: to be looked at by whoever wonders why.
+pub const DAMAGED_TABLES_KEPT: usize = 2;
+/// Milliseconds that count between two decisions, at most, for the age of a request: a clock that jumps ahead is a day
+/// ahead, while nights and Sundays count in full.
+pub const REQUEST_AGE_STEP_MS_MAX: i64 = 86_400_000;
+/// Newest decisions whose requests are never forgotten, whatever clocks say: some days of the busiest shop.
+pub const REQUESTS_KEPT_MIN: u64 = 65_536;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
 /// Bytes of sled's page cache.
@@ -300,6 +307,9 @@ pub const LINK_QUEUE_MAX: usize = 2_048;
 pub const LINK_KEEP_ALIVE_S: u64 = 5;
 /// Seconds the link waits for a connect and its acknowledgement.
 pub const LINK_CONNECT_S_MAX: u64 = 5;
+/// Milliseconds between the daemon's last word and the end of its own broker: connections deliver what their lanes hold, and
+/// have no way to say that they have.
+pub const LINK_FAREWELL_MS: u64 = 100;
 /// First upper bound in milliseconds of the link's jittered wait before it connects again.
 pub const LINK_BACKOFF_MS_MIN: u64 = 100;
 /// Last upper bound in milliseconds: the broker is in the shop, so being away longer than needed helps nobody.
