@@ -5,9 +5,11 @@
 //! commit   engine + store (this process) | raw append + fdatasync      acknowledged p50, durable rate
 //! growth   quotes with 1k..1M members, 10..10k promotions              p50, p99
 //! memory   daemon process, 200k members, 1k promotions                 resident, ready
+//! best     `best` | `sequence` on the same baskets, in this process   p50, p99, proved, what greed costs
 //! ```
 //! Absolute figures are of this machine and this minute; the ratios are what is promised. Exit code 1: a goal is missed.
 
+mod best;
 mod child;
 mod commit;
 mod figures;
@@ -46,6 +48,9 @@ pub struct BenchArgs {
     /// Where to write: a directory on the disk that is to be measured
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Write the baskets of `best` with their promotions and totals here, a JSON object a line, for another solver
+    #[arg(long, value_name = "FILE")]
+    pub baskets: Option<PathBuf>,
     /// The echo's own process
     #[arg(long, hide = true)]
     pub serve_echo: bool,
@@ -62,6 +67,8 @@ pub enum Part {
     Growth,
     /// Memory and start-up.
     Memory,
+    /// The best combination of promotions.
+    Best,
 }
 
 /// How much is measured.
@@ -83,6 +90,8 @@ struct Extent {
     memory_members: usize,
     /// Promotions where memory is looked at.
     memory_promotions: usize,
+    /// Baskets whose best combination is looked for.
+    best_baskets: usize,
 }
 
 const WHOLE: Extent = Extent {
@@ -94,6 +103,7 @@ const WHOLE: Extent = Extent {
     quotes: 5_000,
     memory_members: 200_000,
     memory_promotions: 1_000,
+    best_baskets: 1_000,
 };
 
 const QUICK: Extent = Extent {
@@ -102,6 +112,7 @@ const QUICK: Extent = Extent {
     burst: Duration::from_secs(3),
     members: &[1_000, 10_000, 100_000],
     quotes: 1_000,
+    best_baskets: 200,
     ..WHOLE
 };
 
@@ -118,6 +129,8 @@ struct Report {
     growth: Vec<growth::Growth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<memory::Memory>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    best: Vec<best::Best>,
     goals: Vec<Goal>,
 }
 
@@ -150,6 +163,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
         commit: None,
         growth: Vec::new(),
         memory: None,
+        best: Vec::new(),
         goals: Vec::new(),
     };
     if wanted(Part::Quote) {
@@ -164,9 +178,13 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     if wanted(Part::Memory) {
         report.memory = Some(memory::measure(dir.path(), &shop, extent)?);
     }
+    if wanted(Part::Best) {
+        report.best = best::measure(extent.best_baskets, args.baskets.as_ref())?;
+    }
     report.goals.extend(report.quote.iter().flat_map(quote::Quotes::goals));
     report.goals.extend(report.commit.iter().flat_map(commit::Commits::goals));
     report.goals.extend(report.memory.iter().flat_map(memory::Memory::goals));
+    report.goals.extend(report.best.iter().flat_map(best::Best::goals));
     write(&report, args.json, out)?;
     Ok(if report.goals.iter().all(|goal| goal.met) { Exit::Ok } else { Exit::Finding })
 }
@@ -183,6 +201,7 @@ fn write(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
         lines.extend(growth::lines(&report.growth));
     }
     lines.extend(report.memory.iter().flat_map(memory::Memory::lines));
+    lines.extend(report.best.iter().flat_map(best::Best::lines));
     for line in lines {
         writeln!(out, "{line}")?;
     }
