@@ -160,25 +160,22 @@ fn share(offer: &OnUnits, prices: &[i64], goods: &[usize], good: usize, units: u
 }
 
 fn orders(shop: &Small, units_left: i64, left: &[i64]) -> i64 {
-    let mut best = 0;
-    for chosen in 0..1_u32 << shop.orders.len() {
-        let (mut all, mut total, mut grouped) = (units_left, 0, 0);
-        for (at, (order, set, group)) in shop.orders.iter().enumerate() {
-            if chosen & 1 << at == 0 {
-                continue;
-            }
-            let seen = set.as_ref().map_or(all, |set| set.iter().map(|good| left[*good]).sum());
-            let off = match order {
-                OnOrder::Percent(percent) => half_up(seen, *percent),
-                OnOrder::Step(from, save) => if seen >= *from { *save } else { 0 },
-                OnOrder::Every(each, save) => seen / each * save,
-            };
-            grouped += usize::from(*group && off > 0);
-            let off = off.min(seen);
-            (total, all) = (total + off, all - off);
-        }
-        if grouped <= 1 {
-            best = best.max(total);
+    from_order(shop, 0, units_left, left, false)
+}
+
+/// The most the order promotions from one on take off: each skipped, or applied as often as it may be or less often.
+fn from_order(shop: &Small, at: usize, all: i64, left: &[i64], grouped: bool) -> i64 {
+    let Some((order, set, group)) = shop.orders.get(at) else { return 0 };
+    let mut best = from_order(shop, at + 1, all, left, grouped);
+    let seen = set.as_ref().map_or(all, |set| set.iter().map(|good| left[*good]).sum());
+    let offs: Vec<i64> = match order {
+        OnOrder::Percent(percent) => vec![half_up(seen, *percent)],
+        OnOrder::Step(from, save) => vec![if seen >= *from { *save } else { 0 }],
+        OnOrder::Every(each, save) => (1..=seen / each).map(|times| times * save).collect(),
+    };
+    for off in offs.into_iter().map(|off| off.min(seen)).filter(|off| *off > 0) {
+        if !(*group && grouped) {
+            best = best.max(off + from_order(shop, at + 1, all - off, left, grouped || *group));
         }
     }
     best
@@ -363,6 +360,53 @@ fn does_the_order_of_lines_or_promotions_change_it() {
         let one = shop.priced(ResolutionMode::Best, shop.promotions(), false);
         let other = shop.priced(ResolutionMode::Best, promotions, true);
         prop_assert_eq!((one.total, &one.applied, &one.not_applied), (other.total, &other.applied, &other.not_applied));
+        Ok(())
+    });
+}
+
+#[test]
+fn does_anybody_pay_more_because_one_more_promotion_is_open_to_them() {
+    check(cases(400), |shop| {
+        let all = shop.priced(ResolutionMode::Best, shop.promotions(), false).total;
+        for left_out in 0..shop.promotions().len() {
+            let mut fewer = shop.promotions();
+            fewer.remove(left_out);
+            let without = shop.priced(ResolutionMode::Best, fewer, false).total;
+            prop_assert!(all <= without, "{all:?} with all, {without:?} without number {left_out}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn does_one_thing_more_cost_more_than_its_price() {
+    check(cases(400), |shop| {
+        let before = shop.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+        for good in 0..GOODS {
+            let mut more = shop.clone();
+            more.units[good] += 1;
+            let after = more.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+            prop_assert!(after <= before + shop.prices[good], "{before} before, {after} with one more of {good}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn is_a_basket_cheaper_when_it_is_split() {
+    check(cases(400), |mut shop| {
+        // What is given once a basket is given twice for two; the rest must not be.
+        shop.on_units.iter_mut().for_each(|offer| (offer.times, offer.cap) = (None, None));
+        shop.orders.retain(|(order, ..)| matches!(order, OnOrder::Every(..)));
+        shop.orders.truncate(1);
+        shop.on_units.iter_mut().for_each(|offer| offer.grouped = false);
+        let (mut one, mut other) = (shop.clone(), shop.clone());
+        for good in 0..GOODS {
+            one.units[good] = shop.units[good] / 2;
+            other.units[good] = shop.units[good] - one.units[good];
+        }
+        let total = |shop: &Small| shop.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+        prop_assert!(total(&shop) <= total(&one) + total(&other));
         Ok(())
     });
 }

@@ -165,7 +165,7 @@ impl Packing {
         let mut dive = Dive::new(self, part);
         dive.greedy();
         if dive.promising() {
-            let live = dive.tighten(part);
+            let live = dive.tighten(part, 0);
             let parts = self.parts(&live);
             if dive.promising() && parts.len() > 1 {
                 let mut split = Packed::default();
@@ -179,25 +179,29 @@ impl Packing {
         dive.packed(proved)
     }
 
-    /// Every packing that is worth at most `window` less than the bound, one after the other. `judge` is told each with
-    /// what it is worth, may use up steps itself, and answers how much less may be of interest from then on. Says
-    /// whether all were seen.
-    pub(super) fn each(&self, window: i64, steps: &mut u32, judge: &mut Judge<'_>) -> bool {
+    /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
+    /// `judge` is told each, may use up steps itself, and answers what may be of interest from then on. Says whether all
+    /// were seen.
+    pub(super) fn each(&self, best: i64, window: (i64, i64), steps: &mut u32, judge: &mut Judge<'_>) -> bool {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
-        dive.seen = None;
-        let allowed = |window: i64| window.saturating_mul(FINE).saturating_add(FINE - 1);
-        dive.allowed = allowed(window);
+        dive.best = best * FINE;
+        dive.tighten(&all, window.1.saturating_mul(FINE));
+        if let Some(seen) = &mut dive.seen {
+            seen.every_loss = true;
+        }
+        // The bound may lie above the best; what is lost is counted from there.
+        let beyond = dive.bound - dive.best;
+        let fine = |amount: i64| amount.saturating_mul(FINE).saturating_add(beyond);
+        let mut least = fine(window.0);
+        dive.allowed = fine(window.1);
         dive.walk(0, 0, steps, &mut |dive, steps| {
-            let choice: Choice = dive.taken.iter().copied().filter(|(_, times)| *times > 0).collect();
-            dive.allowed = allowed(judge(&choice, (dive.bound - dive.loss) / FINE, steps));
+            if dive.loss >= least {
+                let choice: Choice = dive.taken.iter().copied().filter(|(_, times)| *times > 0).collect();
+                let next = judge(&choice, steps);
+                (least, dive.allowed) = (fine(next.0), fine(next.1));
+            }
         })
-    }
-
-    /// What no packing is worth more than.
-    pub(super) fn bound(&self) -> i64 {
-        let all: Vec<u32> = (0..self.columns.len() as u32).collect();
-        Dive::new(self, &all).bound / FINE
     }
 
     /// Columns by the part they belong to.
@@ -236,8 +240,8 @@ impl Packing {
     }
 }
 
-/// Told a packing, what it is worth and the steps left; answers how much less is of interest from then on.
-pub(super) type Judge<'j> = dyn FnMut(&Choice, i64, &mut u32) -> i64 + 'j;
+/// Told a packing and the steps left; answers between what losses packings are of interest from then on.
+pub(super) type Judge<'j> = dyn FnMut(&Choice, &mut u32) -> (i64, i64) + 'j;
 
 fn find(root: &mut [u32], mut at: u32) -> u32 {
     while root[at as usize] != at {
@@ -447,11 +451,12 @@ impl<'p> Dive<'p> {
         Packed { choice: self.choice.clone(), value, bound }
     }
 
-    /// Better prices, twice: without cuts and with them. Answers the columns that a packing as good could have.
-    fn tighten(&mut self, part: &[u32]) -> Vec<u32> {
+    /// Better prices, twice: without cuts and with them. Answers the columns that a packing could have that is as good as
+    /// the best known, or worse by at most `window`.
+    fn tighten(&mut self, part: &[u32], window: i64) -> Vec<u32> {
         let mut live = part.to_vec();
         for with_cuts in [false, true] {
-            let gap = self.bound - self.best;
+            let gap = (self.bound - self.best).saturating_add(window);
             live.retain(|column| self.slack[*column as usize] <= gap);
             self.keep(&live);
             if with_cuts {
@@ -485,12 +490,14 @@ impl<'p> Dive<'p> {
                 self.weigh(&live);
                 self.arrange(&live);
             }
-            self.greedy();
+            if window == 0 {
+                self.greedy();
+            }
             if !self.promising() {
                 break;
             }
         }
-        let gap = self.bound - self.best;
+        let gap = (self.bound - self.best).saturating_add(window);
         live.retain(|column| self.slack[*column as usize] <= gap);
         self.keep(&live);
         self.arrange(&live);
@@ -779,6 +786,8 @@ struct Seen {
     digit: Vec<u64>,
     slots: Vec<(u64, i64)>,
     filled: usize,
+    /// Does every loss count as a way of its own?
+    every_loss: bool,
 }
 
 impl Seen {
@@ -790,7 +799,7 @@ impl Seen {
             digit[*resource as usize] = radix;
             radix = radix.checked_mul(u64::from(packing.stock[*resource as usize]) + 1)?;
         }
-        Some(Seen { digit, slots: Vec::new(), filled: 0 })
+        Some(Seen { digit, slots: Vec::new(), filled: 0, every_loss: false })
     }
 
     /// Were these units never left with so little loss?
@@ -800,14 +809,14 @@ impl Seen {
             let before = std::mem::take(&mut self.slots);
             self.slots = vec![(0, 0); (before.len() * 4).max(256)];
             before.into_iter().filter(|slot| slot.0 > 0).for_each(|slot| {
-                let place = self.place(slot.0);
+                let place = self.place(slot.0, slot.1);
                 self.slots[place] = slot;
             });
         }
-        let place = self.place(key);
+        let place = self.place(key, loss);
         let slot = &mut self.slots[place];
         if slot.0 == key {
-            let first = loss < slot.1;
+            let first = !self.every_loss && loss < slot.1;
             slot.1 = slot.1.min(loss);
             return first;
         }
@@ -819,10 +828,12 @@ impl Seen {
     }
 
     /// Where the key stands or would stand. There is always a free slot.
-    fn place(&self, key: u64) -> usize {
+    fn place(&self, key: u64, loss: i64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
-        while self.slots[at].0 != 0 && self.slots[at].0 != key {
+        let told = if self.every_loss { key ^ (loss as u64).rotate_left(40) } else { key };
+        let mut at = (told.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
+        let same = |slot: &(u64, i64)| slot.0 == key && (!self.every_loss || slot.1 == loss);
+        while self.slots[at].0 != 0 && !same(&self.slots[at]) {
             at = (at + 1) & mask;
         }
         at
