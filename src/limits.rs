@@ -52,6 +52,8 @@ pub const REPLAY_DAYS_MIN: i64 = 35;
 pub const READ_REPLAYS_MAX: usize = 1_024;
 /// Open quotes of one device: parked baskets of a busy till and its repricing.
 pub const DEVICE_QUOTES_MAX: usize = 64;
+/// Bytes first reserved for an open quote: ten lines fit.
+pub const OPEN_QUOTE_BYTES_USUAL: usize = 1_024;
 /// Open quotes of the shop.
 pub const OPEN_QUOTES_MAX: usize = 4_096;
 /// Requests remembered for having failed inside.

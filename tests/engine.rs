@@ -138,8 +138,17 @@ impl World {
         match self.counter.ask(&mut load, &format!("till-{till}"), op, data) {
             Done::Answered(answer) => answer,
             Done::Decided(entry) => {
-                let entry = Entry::decode(&entry.encode()).expect("it reads what it writes");
-                for change in &entry.changes {
+                let bytes = entry.encode();
+                let read = Entry::decode(&bytes).expect("it reads what it writes");
+                assert_eq!(read, *entry, "nothing is lost or added by writing it down");
+                let is_sale = matches!(read.answer, Ok(Reply::Commit(_)));
+                assert_eq!(
+                    matches!(bytes[0], 3 | 4),
+                    is_sale,
+                    "a sale is written once, not line by line thrice"
+                );
+                let entry = read;
+                for change in entry.changes.iter() {
                     match &change.record {
                         Some(record) => self.records.insert(change.key.clone(), record.clone()),
                         None => self.records.remove(&change.key),

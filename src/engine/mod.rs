@@ -6,13 +6,15 @@
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
 //! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit) · `refund` (void, return) · `membership`
-//! (enroll, head office's members). `quotes` holds what open quotes hold; `replay` decides again.
+//! (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes decisions down; `replay` decides
+//! again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 pub mod decision;
 pub mod input;
+mod kept;
 mod membership;
 pub mod quotes;
 mod refund;
@@ -361,7 +363,8 @@ impl Engine {
         let seq = self.next;
         self.next = Seq(seq.0 + 1);
         let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
-        Box::new(Entry { seq, epoch: self.identity.epoch, at: now, bundle, input, facts, answer, changes })
+        let (epoch, facts, changes) = (self.identity.epoch, facts.only_kept(), changes.into());
+        Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes })
     }
 }
 

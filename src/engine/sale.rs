@@ -128,13 +128,17 @@ fn price(
             if let Some(held) = quotes.held_on_device(device, &promotion) {
                 add_usage(&mut on_device, held);
             }
-            device_usage.insert(promotion.clone(), on_device);
+            if on_device != Usage::default() {
+                device_usage.insert(promotion.clone(), on_device);
+            }
         }
         let mut used = turn.facts.usage(UsageOf::Shop, &promotion);
         if let Some(held) = quotes.held_usage(&promotion) {
             add_usage(&mut used, held);
         }
-        usage.insert(promotion, used);
+        if used != Usage::default() {
+            usage.insert(promotion, used);
+        }
     }
     // Uses count on no day to come: it would hide those of today from every limit per day.
     let day = bundle.shop.time_zone.civil(at.min(turn.now)).day;

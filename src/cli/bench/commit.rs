@@ -214,7 +214,8 @@ fn burst(inside: &mut Inside, pool: &[Box<Entry>], time: Duration) -> Result<(f6
 fn renamed(entry: &Entry, seq: Seq) -> Result<Box<Entry>> {
     let mut entry = Box::new(entry.clone());
     entry.seq = seq;
-    for change in &mut entry.changes {
+    let mut changes = entry.changes.to_vec();
+    for change in &mut changes {
         match (&mut change.key, &mut change.record) {
             (Key::Request(_, id), Some(Record::Request(request))) => {
                 *id = crate::domain::ids::RequestId::new(&format!("burst.{:010}", seq.0))
@@ -228,6 +229,7 @@ fn renamed(entry: &Entry, seq: Seq) -> Result<Box<Entry>> {
             _ => {}
         }
     }
+    entry.changes = changes.into();
     Ok(entry)
 }
 
