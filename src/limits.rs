@@ -50,12 +50,16 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
 pub const READ_REPLAYS_MAX: usize = 1_024;
+/// Bytes of those answers that are kept as such: a thousand scans at 2 KiB. A quote's answer is found again from the quote.
+pub const READ_REPLAYS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Open quotes of one device: parked baskets of a busy till and its repricing.
 pub const DEVICE_QUOTES_MAX: usize = 64;
 /// Bytes first reserved for an open quote: ten lines fit.
 pub const OPEN_QUOTE_BYTES_USUAL: usize = 1_024;
 /// Open quotes of the shop.
 pub const OPEN_QUOTES_MAX: usize = 4_096;
+/// Bytes of all open quotes: as many as there may be, at 2 KiB each; baskets of hundreds of lines are fewer.
+pub const OPEN_QUOTES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests remembered for having failed inside.
 pub const PANICS_REMEMBERED_MAX: usize = 64;
 /// Commands waiting for the daemon's loop, from the control socket and head office.

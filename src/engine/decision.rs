@@ -275,6 +275,11 @@ impl Facts {
         self.0.insert(key, record);
     }
 
+    /// What was asked for.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
+    }
+
     /// What stands under a key; `None` if nothing does or it was not asked for.
     pub fn get(&self, key: &Key) -> Option<&Record> {
         self.0.get(key).and_then(Option::as_ref)

@@ -35,7 +35,7 @@ use crate::domain::text::Lang;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use input::{Body, Input, Request};
-use quotes::{OpenQuotes, ReadReplays};
+use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply};
 
 /// Who this box is: constant for one life of its data.
@@ -265,12 +265,13 @@ impl Engine {
     }
 
     fn handle_read(&mut self, request: Request, facts: &Facts, now: UnixMs) -> Outcome {
-        if let Some((digest, answer)) = self.reads.find(&request.device, &request.id) {
-            return if *digest == request.digest {
-                Outcome::Again { answer: answer.clone(), after: None }
-            } else {
-                Outcome::Read(Arc::new(Err(id_reused(&request))))
-            };
+        if let Some((digest, first)) = self.reads.find(&request.device, &request.id) {
+            if *digest != request.digest {
+                return Outcome::Read(Arc::new(Err(id_reused(&request))));
+            }
+            if let Some(answer) = self.answer_again(first, facts) {
+                return Outcome::Again { answer: Arc::new(answer), after: None };
+            }
         }
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
@@ -286,9 +287,34 @@ impl Engine {
                 ));
             }
         };
-        let answer = Arc::new(answer);
-        self.reads.keep(request.device, request.id, request.digest, answer.clone());
-        Outcome::Read(answer)
+        let first = match &answer {
+            Ok(Reply::Quote(reply)) => {
+                FirstAnswer::Quoted { id: reply.quote.clone(), at: now, since: turn.since }
+            }
+            answer => FirstAnswer::said(answer),
+        };
+        self.reads.keep(request.device, request.id, request.digest, first);
+        Outcome::Read(Arc::new(answer))
+    }
+
+    /// The first answer to a read; nothing if it was a quote that is not open any more.
+    fn answer_again(&self, first: &FirstAnswer, facts: &Facts) -> Option<Answer> {
+        match first {
+            FirstAnswer::Said(bytes) => rmp_serde::from_slice(bytes).ok(),
+            FirstAnswer::Quoted { id, at, since } => {
+                let open = self.quotes.get(id)?;
+                let turn = Turn {
+                    bundle: &open.bundle,
+                    facts,
+                    seq: self.next,
+                    now: *at,
+                    identity: &self.identity,
+                    since: *since,
+                    offline_hours: None,
+                };
+                Some(sale::quoted(&turn, &open.quote()))
+            }
+        }
     }
 
     fn handle_write(&mut self, mut request: Box<Request>, facts: Facts, now: UnixMs) -> Outcome {
