@@ -231,11 +231,11 @@ impl Store {
     }
 
     /// Sends a decision on its way to the disk. It counts at once for `load`; it is durable when told so.
-    pub fn commit(&mut self, entry: Box<Entry>) -> Result<()> {
+    pub fn commit(&mut self, entry: &Entry) -> Result<()> {
         assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
         self.next = Seq(entry.seq.0 + 1);
-        let bytes: Arc<[u8]> = Arc::from(self.encoder.encode(&entry));
-        let applying = Applying::of(&entry);
+        let bytes: Arc<[u8]> = Arc::from(self.encoder.encode(entry));
+        let applying = Applying::of(entry);
         self.overlay.forget(self.durable(), self.followed());
         self.overlay.add(&applying, bytes.clone());
         let sent = self.to_commit.as_ref().map(|queue| queue.send(Written { bytes, applying }));
@@ -443,6 +443,10 @@ impl Follower {
         apply(&self.tables, pending, &*self.roll)?;
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
+        if pending.len() >= limits::TABLES_BATCH_DECISIONS {
+            // In a burst there is something more urgent to do; a quieter batch follows.
+            return Ok(());
+        }
         self.cursor = self.tables.sweep_requests(&self.cursor, UnixMs(last.at.0 - self.request_ms))?;
         Ok(())
     }
