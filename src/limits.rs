@@ -140,13 +140,16 @@ pub const MEMBERS_DECISION_MAX: usize = 16;
 /// Milliseconds the tables wait for more decisions before they follow.
 pub const TABLES_FOLLOW_MS: u64 = 250;
 /// Decisions that make the tables follow at once.
-pub const TABLES_BATCH_DECISIONS: usize = 1_024;
+pub const TABLES_BATCH_DECISIONS: usize = 2_048;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
-/// Bytes of sled's page cache.
-pub const SLED_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of sled's page cache. It counts bytes as written and holds two to three times as many; what is asked for often
+/// is little, and what is not comes from the system's own cache.
+pub const SLED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes first reserved for a record of the tables: a sale or a request fits.
+pub const RECORD_BYTES_USUAL: usize = 128;
 /// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.
 pub const RECORD_BYTES_MAX: usize = 60 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.

@@ -4,7 +4,7 @@
 //! entry = form byte, body
 //! 1 plain    the entry as MessagePack with named fields: everything that is not a sale
 //! 2 packed   plain, compressed
-//! 3 sale     head, input, facts, changes (named) · quote · receipt (lists in a fixed order)
+//! 3 sale     head · input (named) · facts · changes · quote · receipt (lists in a fixed order)
 //! 4 packed   sale, compressed
 //! ```
 //! A sale says the same thing up to five times: what was asked, what was priced, the receipt's lines, the units' shares, and
@@ -163,6 +163,35 @@ where
     }
 }
 
+impl Record {
+    /// Writes the record as MessagePack: as lists where its fields are few and all there, by name where some may be left
+    /// out. `Record` reads both.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Record::Member(_) | Record::Ledger(_) | Record::Quote(_) | Record::Decision(_) => {
+                named(out, self)
+            }
+            Record::Token(_) | Record::Code(_) | Record::Redeemed(_) => list(out, self),
+            Record::Usage(_) | Record::Sale(_) | Record::Request(_) => list(out, self),
+        }
+    }
+}
+
+fn records<'a>(
+    out: &mut Vec<u8>,
+    count: usize,
+    records: impl Iterator<Item = (&'a Key, Option<&'a Record>)>,
+) {
+    list(out, &count);
+    for (key, record) in records {
+        list(out, key);
+        match record {
+            Some(record) => record.write(out),
+            None => list(out, &()),
+        }
+    }
+}
+
 // --- a sale ---
 
 type Head = (Seq, Epoch, UnixMs, Option<BundleRef>);
@@ -176,8 +205,9 @@ fn write_sale(out: &mut Vec<u8>, entry: &Entry) -> Option<()> {
     }
     list(out, &(entry.seq, entry.epoch, entry.at, &entry.bundle));
     named(out, &entry.input);
-    named(out, &Each(|| entry.facts.others()));
-    named(out, &*entry.changes);
+    let facts: Vec<_> = entry.facts.others().collect();
+    records(out, facts.len(), facts.into_iter().map(|(key, record)| (key, record.as_ref())));
+    records(out, entry.changes.len(), entry.changes.iter().map(|it| (&it.key, it.record.as_ref())));
     write_quote(out, quote, Some(&entry.facts))?;
     let titles = Each(|| receipt.figures.applied.iter().map(|applied| applied.title.as_str()));
     list(
@@ -202,8 +232,13 @@ fn write_sale(out: &mut Vec<u8>, entry: &Entry) -> Option<()> {
 fn read_sale(values: &mut Values<'_>) -> Result<Entry, String> {
     let (seq, epoch, at, bundle): Head = values.next()?;
     let input: Input = values.next()?;
-    let mut facts: Facts = values.next()?;
-    let changes: Vec<Change> = values.next()?;
+    let mut facts = Facts::default();
+    for _ in 0..values.next::<u32>()? {
+        facts.add(values.next()?, values.next()?);
+    }
+    let count: u32 = values.next()?;
+    let changes = (0..count).map(|_| Ok(Change { key: values.next()?, record: values.next()? }));
+    let changes: Vec<Change> = changes.collect::<Result<_, String>>()?;
     let quote = read_quote(values, Some(&facts))?;
     let answer = Ok(Reply::Commit(Box::new(read_receipt(values, &quote)?)));
     facts.add(Key::Quote(quote.id.clone()), Some(Record::Quote(Box::new(quote))));

@@ -1,7 +1,7 @@
 //! The tables: a view of the journal in sled, for looking things up. Never the truth.
 //!
 //! Layout: one sled tree per kind of record, numbered (`TREES`), numbers never reused; keys big-endian; a value is a
-//! version byte, MessagePack with named fields and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
+//! version byte, MessagePack (`Record::write`) and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
 //! include, written in the same transaction as what it changed.
 //!
 //! sled 0.34's `flush` does not call fsync on Linux, so each batch is one multi-tree transaction, one `flush` and one
@@ -150,7 +150,7 @@ impl Tables {
     /// Applies a batch: one transaction, flushed and synced.
     pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
         guarded(|| {
-            let active = batch.active.as_ref().map(encode);
+            let active = batch.active.as_ref().map(encode_active);
             // Written down before the transaction: readers wait while it lasts.
             let written = batch.changes.iter().map(|((tree, key), record)| {
                 let record = record.map(|record| sled::IVec::from(encode(record)));
@@ -281,9 +281,20 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     })
 }
 
-fn encode<T: Serialize>(record: &T) -> Vec<u8> {
-    let mut bytes = vec![RECORD_VERSION];
-    rmp_serde::encode::write_named(&mut bytes, record).expect("plain data can always be written");
+fn encode_active(active: &ActiveBundle) -> Vec<u8> {
+    sealed(|bytes| {
+        rmp_serde::encode::write_named(bytes, active).expect("plain data can always be written");
+    })
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    sealed(|bytes| record.write(bytes))
+}
+
+fn sealed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(limits::RECORD_BYTES_USUAL);
+    bytes.push(RECORD_VERSION);
+    write(&mut bytes);
     let sum = crc32c::crc32c(&bytes);
     bytes.extend(sum.to_be_bytes());
     bytes
