@@ -147,6 +147,13 @@ impl World {
                     is_sale,
                     "a sale is written once, not line by line thrice"
                 );
+                if read.seq <= Seq(3) {
+                    let named = rmp_serde::to_vec_named(&*entry).expect("plain data");
+                    let plain = Entry::decode(&[&[1], named.as_slice()].concat());
+                    assert_eq!(plain.as_ref(), Ok(&read), "the form of before is still read");
+                    let cut = (0..bytes.len()).step_by(7).map(|at| Entry::decode(&bytes[..at]));
+                    assert!(cut.into_iter().all(|read| read.is_err()), "half a decision is none");
+                }
                 let entry = read;
                 for change in entry.changes.iter() {
                     match &change.record {
