@@ -141,6 +141,8 @@ pub const MEMBERS_DECISION_MAX: usize = 16;
 pub const TABLES_FOLLOW_MS: u64 = 250;
 /// Decisions that make the tables follow at once.
 pub const TABLES_BATCH_DECISIONS: usize = 2_048;
+/// Decisions of one transaction of the tables: sled frees the pages that a transaction replaces only when it is over.
+pub const TABLES_TRANSACTION_DECISIONS: usize = 128;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
 /// Request records looked at for their age with each batch of the tables.

@@ -464,8 +464,12 @@ fn apply(tables: &Tables, decisions: &[Applying], roll: &dyn Roll) -> std::resul
             tables.apply(&std::mem::take(&mut batch))?;
         }
         batch.add(*seq, changes);
+        if batch.decisions() == limits::TABLES_TRANSACTION_DECISIONS {
+            tables.apply(&std::mem::take(&mut batch))?;
+        }
     }
-    tables.apply(&batch)
+    tables.apply(&batch)?;
+    tables.sync()
 }
 
 fn import(
