@@ -1,12 +1,13 @@
 //! The shell: one loop around the engine, ordered start and shutdown.
 //!
 //! ```text
-//! broker (own runtime) <--MQTT--> link --Happening--> +------+ --Entry--> store's commit thread --Durable--+
+//! broker's tasks <--lanes--> link --Happening-------> +------+ --Entry--> store's commit thread --Durable--+
 //! control socket, head office, inbox --Command------> | loop | <-------------------------------------------+
 //! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
 //! ```
-//! The loop is one OS thread with a runtime of its own: it may read the tables (sled is never called on shared
-//! workers), and a request takes no hop between threads. Start: store, active bundle, broker, link, then ready. Stop, in
+//! The loop is one task beside the broker's, on a runtime with two workers: a request goes from its device's connection
+//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections. The
+//! loop may read the tables, in memory mostly; nobody else there touches the disk. Start: store, active bundle, broker, link, then ready. Stop, in
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
@@ -28,7 +29,7 @@ use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
 use crate::config::{Broker, Config, DeviceLogin, Login, SecretSource};
 use crate::devices::broker::{
-    BrokerConfig, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
+    BrokerConfig, BrokerError, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
     Running as RunningBroker, engine_secret,
 };
 use crate::devices::link::{Happening, Inbox, Link, LinkConfig, Outgoing};
@@ -58,7 +59,7 @@ pub enum Command {
     Looked(Option<Arc<Bundle>>),
 }
 
-/// A running daemon. Dropping it without `stop` is a crash, on purpose: that is what tests do.
+/// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
 pub struct Running {
     /// Where the embedded broker listens; nothing with a shop's own broker.
     pub addr: Option<SocketAddr>,
@@ -90,7 +91,7 @@ pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<Path
     let (end, ended) = watch::channel(None);
     let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
     let body = move || {
-        let outcome = run(config, clock, credentials_dir, stopped, &ready);
+        let outcome = run(config, clock, credentials_dir, stopped, ready);
         end.send_replace(Some(match &outcome {
             Ok(()) => "it was stopped".to_owned(),
             Err(error) => format!("{error:#}"),
@@ -116,7 +117,7 @@ fn run(
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &Ready,
+    ready: Ready,
 ) -> Result<()> {
     let (progress, progressed) = watch::channel(Reached::default());
     let (store, shelf) = open_store(&config, progress)?;
@@ -125,10 +126,8 @@ fn run(
         .thread_name("around")
         .enable_all()
         .build()
-        .context("failed to start the runtime around the loop")?;
-    let own = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let own = own.context("failed to start the loop's runtime")?;
-    let outcome = own.block_on(serve(Setup {
+        .context("failed to start the runtime")?;
+    let serving = around.spawn(serve(Setup {
         config,
         clock,
         credentials_dir,
@@ -139,8 +138,9 @@ fn run(
         progressed,
         around: around.handle().clone(),
     }));
+    let outcome = around.block_on(serving);
     around.shutdown_timeout(Duration::from_millis(limits::STOP_MS_MAX));
-    outcome
+    outcome.context("failed to keep the loop running")?
 }
 
 /// How far the store's threads are.
@@ -198,19 +198,19 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
     }
 }
 
-struct Setup<'a> {
+struct Setup {
     config: Config,
     clock: Arc<dyn Clock>,
     credentials_dir: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
-    ready: &'a Ready,
+    ready: Ready,
     store: Store,
     shelf: Shelf,
     progressed: watch::Receiver<Reached>,
     around: tokio::runtime::Handle,
 }
 
-async fn serve(setup: Setup<'_>) -> Result<()> {
+async fn serve(setup: Setup) -> Result<()> {
     let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
         setup;
     let topics = Topics::new(&config.store.id);
@@ -221,9 +221,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
 
-    let (broker, link_config) =
+    let (mut broker, link, mut inbox) =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
-    let (link, mut inbox) = Link::start(link_config);
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
     let control = around.spawn(control::serve(control, commands.clone()));
@@ -243,6 +242,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         sender,
         looking: false,
         newest,
+        told: Default::default(),
+        arrived: None,
         coming: None,
         fed: Seq(0),
         present: Default::default(),
@@ -256,7 +257,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
     let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
     loop {
-        if up && !announced && shop.coming.is_none() {
+        if up && !announced && shop.arrived.is_none() && shop.coming.is_none() {
             announced = true;
             ready.send(addr).context("failed to say that the daemon is ready")?;
             notify(&[sd_notify::NotifyState::Ready]);
@@ -264,7 +265,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => break,
-            _ = tick.tick() => shop.tick(&commands),
+            _ = tick.tick() => shop.tick(&commands)?,
             changed = progressed.changed() => {
                 changed.context("failed to hear the store: its threads are gone")?;
                 let reached = progressed.borrow_and_update().clone();
@@ -272,6 +273,7 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
                     bail!("failed to make decisions durable: {why}");
                 }
                 shop.durable(reached.durable);
+                shop.decide_own()?;
             }
             happening = inbox.next() => match happening {
                 Some(Happening::Message(received)) => shop.received(received)?,
@@ -282,7 +284,8 @@ async fn serve(setup: Setup<'_>) -> Result<()> {
                 Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
                 None => bail!("failed to keep the link to the broker"),
             },
-            Some(command) = commanded.recv() => shop.command(command)?,
+            cause = broker_ended(&mut broker) => bail!("failed to {cause}"),
+            Some(command) = commanded.recv(), if shop.told.len() < limits::COMMANDS_MAX => shop.command(command)?,
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
     }
@@ -314,6 +317,13 @@ async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
     }
 }
 
+async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
+    match broker {
+        Some(broker) => broker.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     let Some(active) = store.active_bundle() else { return };
     match shelf.load(&active.reference) {
@@ -327,7 +337,7 @@ fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
     }
 }
 
-type FrontDoor = (Option<RunningBroker>, LinkConfig);
+type FrontDoor = (Option<RunningBroker>, Link, Inbox);
 
 async fn front_door(
     config: &Config,
@@ -337,8 +347,6 @@ async fn front_door(
     credentials_dir: Option<&std::path::Path>,
     around: &tokio::runtime::Handle,
 ) -> Result<FrontDoor> {
-    let will =
-        EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now()).encode();
     match &config.broker {
         Broker::Embedded { listen, open_on_loopback, devices_file } => {
             let registry: Arc<dyn DeviceRegistry> = match devices_file {
@@ -355,29 +363,27 @@ async fn front_door(
             };
             let engine_secret =
                 engine_secret().map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let broker = BrokerConfig {
-                listen: *listen,
-                topics: topics.clone(),
-                registry,
-                engine_secret: engine_secret.clone(),
-            };
+            let broker = BrokerConfig { listen: *listen, topics: topics.clone(), registry, engine_secret };
             let broker =
                 around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
             let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let link = LinkConfig::embedded(broker.local_addr(), topics, &engine_secret, &will);
-            Ok((Some(broker), link))
+            let (link, inbox) =
+                broker.link().await.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
+            Ok((Some(broker), link, inbox))
         }
         Broker::External { url, login } => {
             let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
-            let link = LinkConfig {
+            let will =
+                EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now());
+            let (link, inbox) = Link::start(LinkConfig {
                 host: url.host.clone(),
                 port: url.port,
                 client_id: format!("aisled-{}", config.store.id),
                 credentials,
                 subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
-                will: Some((topics.engine_status(), will)),
-            };
-            Ok((None, link))
+                will: Some((topics.engine_status(), will.encode())),
+            });
+            Ok((None, link, inbox))
         }
     }
 }
@@ -464,6 +470,10 @@ struct Shop {
     looking: bool,
     /// The bundle the journal last made active, though its file may not be readable: no older one is ever taken.
     newest: Option<BundleRef>,
+    /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
+    told: std::collections::VecDeque<MembersUpdate>,
+    /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
+    arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
@@ -535,13 +545,9 @@ impl Shop {
             }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
                 for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
-                    let part = MembersUpdate { members: members.to_vec(), ..update.clone() };
-                    if let Outcome::Decided(entry) =
-                        self.desk.decide(Input::Members(part)).map_err(storage_failed)?
-                    {
-                        self.desk.commit(entry).map_err(storage_failed)?;
-                    }
+                    self.told.push_back(MembersUpdate { members: members.to_vec(), ..update.clone() });
                 }
+                self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
@@ -552,20 +558,40 @@ impl Shop {
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
                 self.looking = false;
-                let since = self.clock.now();
-                let entry = self.desk.engine.decide_activation(&bundle, since);
-                let seq = entry.seq;
-                self.desk.commit(entry).map_err(storage_failed)?;
-                if let Err(error) = self.shelf.mark_active(&bundle.reference) {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "active.aisb does not name the active bundle"
-                    );
-                }
-                self.newest = Some(bundle.reference.clone());
-                self.coming = Some(Coming { bundle, since, seq });
+                self.arrived = Some(bundle);
+                self.decide_own()?;
             }
         }
+        Ok(())
+    }
+
+    /// Decides what no device asked for, as far as the store has room: nobody can be told to come again.
+    fn decide_own(&mut self) -> Result<()> {
+        while self.desk.store.has_room() {
+            if let Some(bundle) = self.arrived.take() {
+                self.activate(bundle)?;
+            } else if let Some(part) = self.told.pop_front() {
+                let decided = self.desk.decide(Input::Members(part)).map_err(storage_failed)?;
+                if let Outcome::Decided(entry) = decided {
+                    self.desk.commit(entry).map_err(storage_failed)?;
+                }
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn activate(&mut self, bundle: Arc<Bundle>) -> Result<()> {
+        let since = self.clock.now();
+        let entry = self.desk.engine.decide_activation(&bundle, since);
+        let seq = entry.seq;
+        self.desk.commit(entry).map_err(storage_failed)?;
+        if let Err(error) = self.shelf.mark_active(&bundle.reference) {
+            tracing::warn!(error = format!("{error:#}"), "active.aisb does not name the active bundle");
+        }
+        self.newest = Some(bundle.reference.clone());
+        self.coming = Some(Coming { bundle, since, seq });
         Ok(())
     }
 
@@ -575,15 +601,17 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
-    /// Once a second: the inbox, and the watchdog, which is fed only while decisions become durable.
-    fn tick(&mut self, commands: &mpsc::Sender<Command>) {
+    /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
+    fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
+        self.decide_own()?;
         let durable = self.desk.store.durable();
         if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
         self.fed = durable;
-        if self.looking || self.coming.is_some() || !bundles::waits(&self.shelf) {
-            return;
+        let is_busy = self.looking || self.arrived.is_some() || self.coming.is_some();
+        if is_busy || !bundles::waits(&self.shelf) {
+            return Ok(());
         }
         self.looking = true;
         let (shelf, commands) = (self.shelf.clone(), commands.clone());
@@ -594,6 +622,7 @@ impl Shop {
                 tracing::info!("what waits in the inbox waits for the next start");
             }
         });
+        Ok(())
     }
 
     fn status(&self) -> serde_json::Value {

@@ -145,6 +145,13 @@ pub const TABLES_BATCH_DECISIONS: usize = 2_048;
 pub const TABLES_TRANSACTION_DECISIONS: usize = 128;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
+/// Damaged tables set aside that are kept, the newest ones: to be looked at by whoever wonders why.
+pub const DAMAGED_TABLES_KEPT: usize = 2;
+/// Milliseconds that count between two decisions, at most, for the age of a request: a clock that jumps ahead is a day
+/// ahead, while nights and Sundays count in full.
+pub const REQUEST_AGE_STEP_MS_MAX: i64 = 86_400_000;
+/// Newest decisions whose requests are never forgotten, whatever clocks say: some days of the busiest shop.
+pub const REQUESTS_KEPT_MIN: u64 = 65_536;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
 /// Bytes of sled's page cache. It counts bytes as written and holds two to three times as many; what is asked for often
@@ -152,6 +159,8 @@ pub const SWEEP_RECORDS: usize = 512;
 pub const SLED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes first reserved for a record of the tables: a sale or a request fits.
 pub const RECORD_BYTES_USUAL: usize = 128;
+/// Records of the tables kept decoded: a busy hour's members with what pricing reads of them, at some 2 KiB each 8 MiB.
+pub const READ_CACHE_RECORDS_MAX: usize = 4_096;
 /// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.
 pub const RECORD_BYTES_MAX: usize = 60 * 1024;
 /// Bytes after which a journal segment is closed and the next begun.

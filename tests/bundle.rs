@@ -12,6 +12,7 @@ use aisled::bundle::{Bundle, diff};
 use aisled::cli::Exit;
 use aisled::cli::bundle::{self as verb, BundleArgs, BundleVerb, EXAMPLE, Surroundings};
 use aisled::clock::{Stopwatch, SystemClock};
+use aisled::domain::calendar::UnixMs;
 use aisled::domain::code::Code;
 use aisled::domain::ids::{CouponCode, MemberId, StoreId};
 
@@ -35,6 +36,9 @@ fn places(result: Result<Authored, Vec<Finding>>) -> Vec<String> {
         .map(|finding| format!("{}:{}:{} {}", finding.file, finding.line, finding.column, finding.code))
         .collect()
 }
+
+/// When the tests sign.
+const SIGNED: UnixMs = UnixMs(1_794_888_000_000);
 
 fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed(&[seed; 32])
@@ -151,7 +155,7 @@ fn do_promotions_keep_the_order_of_paths_and_files() {
 #[test]
 fn does_a_bundle_survive_being_packed() {
     let authored = example();
-    let pack = || packed::pack(3, &authored.rules, &authored.members, &authored.codes, &key(1));
+    let pack = || packed::pack(3, SIGNED, &authored.rules, &authored.members, &authored.codes, &key(1));
     let file = pack().expect("the example packs");
     assert_eq!(file, pack().expect("the example packs"), "the same input gives the same bytes");
     let trusted = [key(2).public(), key(1).public()];
@@ -159,6 +163,7 @@ fn does_a_bundle_survive_being_packed() {
 
     let opened = packed::open(Cursor::new(&file), &admission(&trusted)).expect("our own file");
     assert_eq!((opened.reference.version, opened.member_count(), opened.code_count()), (3, 2, 2));
+    assert_eq!(opened.signed_at, SIGNED, "how fresh its members are");
     let unproved = packed::reference(Cursor::new(&file)).expect("our own file");
     assert_eq!(opened.reference, unproved, "the hash is that of the whole file");
     let bundle = Bundle::compile(opened.reference, opened.rules).expect("the example compiles");
@@ -169,7 +174,8 @@ fn does_a_bundle_survive_being_packed() {
 #[test]
 fn is_a_bundle_refused_wherever_a_byte_is_changed() {
     let authored = example();
-    let file = packed::pack(3, &authored.rules, &authored.members, &authored.codes, &key(1)).expect("packs");
+    let file =
+        packed::pack(3, SIGNED, &authored.rules, &authored.members, &authored.codes, &key(1)).expect("packs");
     let trusted = [key(1).public()];
     for place in 0..file.len() {
         for flip in [0x01, 0x80] {
@@ -183,7 +189,8 @@ fn is_a_bundle_refused_wherever_a_byte_is_changed() {
 #[test]
 fn is_a_bundle_refused_wherever_it_is_cut() {
     let authored = example();
-    let file = packed::pack(3, &authored.rules, &authored.members, &authored.codes, &key(1)).expect("packs");
+    let file =
+        packed::pack(3, SIGNED, &authored.rules, &authored.members, &authored.codes, &key(1)).expect("packs");
     let trusted = [key(1).public()];
     for length in 0..file.len() {
         let error = open(&file[..length], &admission(&trusted)).err();
@@ -204,7 +211,7 @@ fn which_bundles_does_a_box_refuse() {
     let authored = example();
     let mut rules = authored.rules;
     rules.shop.stores = vec![StoreId::new("sh-001").expect("an id")];
-    let pack = |version, seed| packed::pack(version, &rules, &[], &[], &key(seed)).expect("packs");
+    let pack = |version, seed| packed::pack(version, SIGNED, &rules, &[], &[], &key(seed)).expect("packs");
     let trusted = [key(1).public()];
     let (here, there) = (StoreId::new("sh-001").expect("an id"), StoreId::new("sh-002").expect("an id"));
     let with = |floor, store| Admission { trusted: &trusted, floor, store };
@@ -218,7 +225,7 @@ fn which_bundles_does_a_box_refuse() {
     assert_eq!(code(&pack(5, 1), &admission(&[])), Some(Code::BundleKeyUnknown));
 
     let mut newer = pack(5, 1);
-    newer[9] = 2;
+    newer[9] = 3;
     assert_eq!(code(&newer, &with(0, None)), Some(Code::BundleFormatUnknown));
 
     let mut unsigned = pack(5, 1);
@@ -228,7 +235,7 @@ fn which_bundles_does_a_box_refuse() {
 
     // Another's bundle under the name of a trusted key.
     let mut foreign = pack(5, 2);
-    foreign[18..26].copy_from_slice(&key(1).public().id().0);
+    foreign[26..34].copy_from_slice(&key(1).public().id().0);
     assert_eq!(code(&foreign, &with(0, None)), Some(Code::BundleSignatureBad));
 }
 
@@ -238,8 +245,9 @@ fn forged(sections: [(Vec<u8>, u64, u64); 3]) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     let secret = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
     let mut file = packed::MAGIC.to_vec();
-    file.extend(1_u16.to_be_bytes());
+    file.extend(2_u16.to_be_bytes());
     file.extend(9_u64.to_be_bytes());
+    file.extend(SIGNED.0.to_be_bytes());
     file.extend(key(1).public().id().0);
     for (bytes, unpacked, records) in &sections {
         file.extend((bytes.len() as u64).to_be_bytes());
@@ -250,7 +258,7 @@ fn forged(sections: [(Vec<u8>, u64, u64); 3]) -> Vec<u8> {
     for (bytes, ..) in &sections {
         file.extend(bytes);
     }
-    let message = [b"aisled bundle 1\n".as_slice(), &Sha256::digest(&file)].concat();
+    let message = [b"aisled bundle 2\n".as_slice(), &Sha256::digest(&file)].concat();
     let signature = secret.sign(&message).to_bytes();
     file.extend(signature);
     file
@@ -315,7 +323,7 @@ fn are_many_members_read_one_at_a_time() {
     let id = |n: u32| MemberId::new(&format!("m-{n}")).expect("an id");
     let member = |n: u32| MemberRecord { id: id(n), ..authored.members[0].clone() };
     let members: Vec<MemberRecord> = (0..50_000).map(member).collect();
-    let file = packed::pack(1, &authored.rules, &members, &[], &key(1)).expect("packs");
+    let file = packed::pack(1, SIGNED, &authored.rules, &members, &[], &key(1)).expect("packs");
     let trusted = [key(1).public()];
     let mut opened = packed::open(Cursor::new(&file), &admission(&trusted)).expect("opens");
     let read = opened.members().expect("seeks").map(|member| member.expect("reads").id);
@@ -477,7 +485,7 @@ fn what_do_200_000_members_cost() {
         member
     });
     let members: Vec<MemberRecord> = members.collect();
-    let file = packed::pack(1, &authored.rules, &members, &[], &key(1)).expect("packs");
+    let file = packed::pack(1, SIGNED, &authored.rules, &members, &[], &key(1)).expect("packs");
     let packed_ms = started.elapsed(&clock).as_millis();
     let size = file.len();
     fs::write(&path, file).expect("written");

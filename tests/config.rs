@@ -47,6 +47,23 @@ fn are_the_manuals_values_the_built_in_defaults() {
 }
 
 #[test]
+fn which_paths_may_be_relative_as_the_manual_says() {
+    let manual = Config::default_text();
+    let says =
+        "Paths are relative to this file unless they begin with /; only\n# store.data_dir must begin with /";
+    assert!(manual.contains(says), "the manual says which");
+    assert_eq!(
+        problems("[store]\ndata_dir = \"data\""),
+        [(2, 12, Code::ConfigValue, "store.data_dir".to_owned())]
+    );
+    let devices = "[broker]\nopen_on_loopback = false\ndevices_file = \"devices\"";
+    let Broker::Embedded { devices_file, .. } = config(devices).broker else {
+        panic!("the daemon's own broker")
+    };
+    assert_eq!(devices_file, Some(PathBuf::from("/etc/aisled/devices")));
+}
+
+#[test]
 fn does_the_manual_hold_every_key_once_with_its_default() {
     let written = parse(&commented_in()).expect("the manual is right").settings;
     let built_in = parse("").expect("the empty file is right").settings;

@@ -20,7 +20,7 @@ use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
 use aisled::daemon;
 use aisled::daemon::control::{self, Ask};
-use aisled::domain::calendar::Day;
+use aisled::domain::calendar::{Day, UnixMs};
 use aisled::domain::ids::{Epoch, Seq, StoreId};
 use aisled::engine::decision::Entry;
 use aisled::engine::reply::Reply;
@@ -178,7 +178,8 @@ async fn shop(dir: &Path, journey: &Journey, office: SocketAddr) -> Shop {
     let data = dir.join("shop");
     let key = SecretKey::from_seed(&[7; 32]);
     let (rules, members, codes) = bundle_of(journey, first_day());
-    let packed = packed::pack(1, &rules, &members, &codes, &key).expect("is packed");
+    let packed =
+        packed::pack(1, UnixMs(1_794_888_000_000), &rules, &members, &codes, &key).expect("is packed");
     std::fs::create_dir_all(data.join("bundles/inbox")).expect("is made");
     std::fs::write(data.join("bundles/inbox/1.aisb"), packed).expect("is written");
     let text = format!(

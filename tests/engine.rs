@@ -171,6 +171,13 @@ impl World {
         }
     }
 
+    /// Other rules are in force from now on.
+    fn activate(&mut self, authored: &aisled::bundle::authoring::Authored) {
+        self.bundle = counter::bundle(authored);
+        let entry = self.counter.engine.activate(self.bundle.clone(), self.counter.now);
+        self.entries.insert(entry.seq, *entry);
+    }
+
     fn number(&mut self) -> Value {
         self.numbers += 1;
         json!({ "business_day": "2026-11-18", "seq": self.numbers })
@@ -367,6 +374,219 @@ proptest! {
             world.check();
         }
         world.undo_everything();
+    }
+}
+
+/// Milk and an offer once a day, for a member.
+fn once_a_day(card: &str) -> Value {
+    json!({
+        "basket": { "lines": [{ "line": "1", "sku": SKUS[0], "qty": 2 }] },
+        "member": { "kind": "card", "value": card },
+    })
+}
+
+fn applied(answer: &Answer, promotion: &str) -> bool {
+    let figures = match answer {
+        Ok(Reply::Quote(quote)) => &quote.figures,
+        Ok(Reply::Commit(receipt)) => &receipt.figures,
+        other => panic!("no figures: {other:?}"),
+    };
+    figures.applied.iter().any(|one| one.promotion.as_str() == promotion)
+}
+
+fn refused(answer: &Answer) -> &'static str {
+    match answer {
+        Err(refusal) => refusal.code.title(aisled::domain::text::Lang::En),
+        Ok(reply) => panic!("it is not refused: {reply:?}"),
+    }
+}
+
+#[test]
+fn is_a_limit_per_day_kept_though_a_till_says_it_is_another_day() {
+    let daily = "fifty-points-a-day";
+    let mut world = World::new();
+    let sell = |world: &mut World, mut data: Value| {
+        data["transaction"] = world.number();
+        data["tenders"] = json!([{ "kind": "cash", "amount": 100_000 }]);
+        world.ask(1, "commit", &data)
+    };
+    assert!(applied(&sell(&mut world, once_a_day("2001")), daily));
+    for at in ["2026-11-16T12:00:00+08:00", "2026-11-17T12:00:00+08:00", "2026-11-19T12:00:00+08:00"] {
+        let mut dated = once_a_day("2001");
+        dated["at"] = json!(at);
+        assert!(!applied(&sell(&mut world, dated.clone()), daily), "a sale is of the day it arrives: {at}");
+        let look = world.ask(1, "quote", &dated);
+        assert!(applied(&look, daily), "a quote of another moment tells that moment's price: {at}");
+        let Ok(Reply::Quote(quote)) = look else { panic!("a quote") };
+        let sold = sell(&mut world, json!({ "quote": quote.quote }));
+        assert_eq!(refused(&sold), "quote expired", "it is not sold now for that moment's price: {at}");
+    }
+    let mut same = once_a_day("2001");
+    same["at"] = json!("2026-11-17T12:00:00+08:00");
+    same["member"] = Value::Null;
+    let Ok(Reply::Quote(quote)) = world.ask(1, "quote", &same) else { panic!("a quote") };
+    let Ok(Reply::Commit(sold)) = sell(&mut world, json!({ "quote": quote.quote })) else {
+        panic!("the same now")
+    };
+    assert_eq!(sold.figures.total, quote.figures.total);
+    let mut late = once_a_day("2002");
+    late["charged"] = json!({ "total": 480, "at": "2026-11-16T12:00:00+08:00" });
+    assert!(applied(&sell(&mut world, late), daily), "what was paid during an outage is priced as of then");
+}
+
+#[test]
+fn does_the_record_of_a_charged_sale_add_up() {
+    // By the rules 480 of 700: a member's price, half off the second, 4 points by the rate and 50 for the day.
+    for (total, rate_points) in [(480, 4), (700, 5), (240, 2), (0, 0)] {
+        let mut world = World::new();
+        let mut late = once_a_day("2002");
+        late["gift_cards"] = json!([{ "code": "GIFT-1", "balance": 300 }]);
+        late["charged"] = json!({ "total": total, "at": "2026-11-16T12:00:00+08:00" });
+        late["transaction"] = world.number();
+        late["tenders"] = json!([]);
+        let Ok(Reply::Commit(sold)) = world.ask(1, "commit", &late) else { panic!("it is never refused") };
+        let charged = sold.charged.as_ref().expect("it says what was charged");
+        assert_eq!((charged.by_rules.0, charged.difference.0), (480, total - 480));
+        let figures = &sold.figures;
+        assert_eq!((figures.subtotal.0, figures.discount_total.0, figures.total.0), (700, 220, total));
+        assert_eq!(figures.total, figures.subtotal - figures.discount_total + charged.difference);
+        for line in &figures.lines {
+            let off: i64 = line.discounts.iter().map(|discount| discount.amount.0).sum();
+            assert_eq!(line.net.0, line.gross.0 - off + line.difference.0, "{total}");
+        }
+        let shares = || sold.units.iter().flat_map(|line| &line.shares);
+        assert_eq!(shares().map(|share| share.net.0 * i64::from(share.qty)).sum::<i64>(), total);
+        assert_eq!(figures.points.earn, 50 + rate_points, "points by a rate follow the money: {total}");
+        assert_eq!(
+            shares().map(|share| share.points * i64::from(share.qty)).sum::<i64>(),
+            figures.points.earn
+        );
+        assert_eq!(sold.points_ledger.iter().map(|line| line.points).sum::<i64>(), figures.points.earn);
+        assert_eq!(figures.points.balance_after, Some(1_050 + rate_points));
+        assert_eq!(figures.gift_cards[0].used.0, total.min(300));
+        let back = json!({ "transaction": late["transaction"] });
+        let Ok(Reply::Refund(back)) = world.ask(1, "void", &back) else { panic!("it is taken back") };
+        assert_eq!((back.refund.0, back.points_balance_after), (total, Some(1_000)));
+    }
+}
+
+fn sale_of(world: &mut World, sku: &str, qty: u32, card: &str, codes: &[&str]) -> (Value, Receipt) {
+    let number = world.number();
+    let data = json!({
+        "transaction": number,
+        "basket": { "lines": [{ "line": "1", "sku": sku, "qty": qty }] },
+        "member": { "kind": "card", "value": card },
+        "coupons": codes,
+        "tenders": [{ "kind": "cash", "amount": 10_000_000 }],
+    });
+    match world.ask(1, "commit", &data) {
+        Ok(Reply::Commit(receipt)) => (number, *receipt),
+        other => panic!("no sale: {other:?}"),
+    }
+}
+
+fn refund_of(answer: Answer) -> Refund {
+    match answer {
+        Ok(Reply::Refund(refund)) => *refund,
+        other => panic!("no refund: {other:?}"),
+    }
+}
+
+fn wallet_of(world: &mut World, card: &str) -> Vec<String> {
+    let data = json!({ "member": { "kind": "card", "value": card } });
+    match world.ask(1, "wallet", &data) {
+        Ok(Reply::Wallet(wallet)) => {
+            wallet.coupons.iter().map(|coupon| coupon.code.as_str().to_owned()).collect()
+        }
+        other => panic!("no wallet: {other:?}"),
+    }
+}
+
+/// Oil for more than 200: it brings a coupon for the next visit.
+const OIL: &str = "6901234000048";
+
+#[test]
+fn is_a_returned_coupon_back_in_the_wallet() {
+    let mut world = World::new();
+    let (first, receipt) = sale_of(&mut world, OIL, 2, "2007", &[]);
+    let code = receipt.coupons_issued[0].code.as_str().to_owned();
+    assert_eq!(wallet_of(&mut world, "2007"), [code.as_str()]);
+    let (second, receipt) = sale_of(&mut world, SKUS[3], 2, "2007", &[&code]);
+    assert_eq!(receipt.coupons_burned.len(), 1);
+    assert!(wallet_of(&mut world, "2007").is_empty());
+    let back = refund_of(world.ask(1, "void", &json!({ "transaction": second })));
+    assert_eq!(back.coupons_returned.len(), 1);
+    assert_eq!(wallet_of(&mut world, "2007"), [code.as_str()], "good again, and theirs to see");
+    let (third, _) = sale_of(&mut world, SKUS[3], 2, "2007", &[&code]);
+    refund_of(world.ask(1, "void", &json!({ "transaction": first })));
+    let back = refund_of(world.ask(1, "void", &json!({ "transaction": third })));
+    assert!(back.coupons_returned.is_empty(), "withdrawn with the sale that issued it");
+    assert!(wallet_of(&mut world, "2007").is_empty());
+    let (_, receipt) = sale_of(&mut world, OIL, 2, "2008", &[]);
+    let code = receipt.coupons_issued[0].code.as_str().to_owned();
+    let (late, _) = sale_of(&mut world, SKUS[3], 2, "2008", &[&code]);
+    world.counter.now = world.counter.now.plus_ms(40 * 86_400_000);
+    let back = refund_of(world.ask(1, "void", &json!({ "transaction": late })));
+    assert!(back.coupons_returned.is_empty() && wallet_of(&mut world, "2008").is_empty(), "it has run out");
+}
+
+#[test]
+fn does_a_return_give_back_the_uses_its_sale_took_whatever_is_limited_now() {
+    let limited = rules::authored();
+    let mut free = limited.clone();
+    for promotion in &mut free.rules.promotions {
+        promotion.limits.clear();
+    }
+    let spinach = PromotionId::new("spinach-twice").expect("an id");
+    let mut world = World::new();
+    let counted = |world: &World| {
+        let member = MemberId::new("m-2003").expect("an id");
+        let of_member = match world.records.get(&Key::Ledger(member)) {
+            Some(Record::Ledger(ledger)) => ledger.usage.get(&spinach).map_or(0, |usage| usage.uses),
+            _ => 0,
+        };
+        let device = UsageOf::Device(aisled::domain::ids::DeviceId::new("till-1").expect("an id"));
+        (world.uses(UsageOf::Shop, "first-five").0, of_member, world.uses(device, "cake-per-till").0)
+    };
+    let all = |world: &mut World| {
+        let sold = ["6901234000086", "6901234000062", "6901234000093"];
+        sold.map(|sku| sale_of(world, sku, 1, "2003", &[]).0)
+    };
+    let took = all(&mut world);
+    assert_eq!(counted(&world), (1, 1, 1));
+    world.activate(&free);
+    let took_nothing = all(&mut world);
+    for sale in took {
+        refund_of(world.ask(1, "void", &json!({ "transaction": sale })));
+    }
+    assert_eq!(counted(&world), (0, 0, 0), "taken under limits that are gone");
+    world.activate(&limited);
+    all(&mut world);
+    for sale in took_nothing {
+        refund_of(world.ask(1, "void", &json!({ "transaction": sale })));
+    }
+    assert_eq!(counted(&world), (1, 1, 1), "what was not taken is not given back");
+}
+
+#[test]
+fn does_a_second_return_hear_which_decision_was_the_first() {
+    let mut world = World::new();
+    let (original, _) = sale_of(&mut world, SKUS[3], 2, "2003", &[]);
+    let number = world.number();
+    let back = |number: &Value| json!({ "original": original, "transaction": number, "lines": [{ "line": "1", "qty": 2 }] });
+    let first = refund_of(world.ask(1, "return", &back(&number)));
+    let again = world.ask(1, "return", &back(&number));
+    assert_eq!(refused(&again), "transaction exists with other content", "under a new id");
+    let other = world.number();
+    let other = world.ask(1, "return", &back(&other));
+    let void = world.ask(1, "void", &json!({ "transaction": original }));
+    let (voided, _) = sale_of(&mut world, SKUS[3], 2, "2003", &[]);
+    let voided = json!({ "transaction": voided });
+    let done = refund_of(world.ask(1, "void", &voided));
+    let twice = world.ask(1, "void", &voided);
+    for (answer, decision) in [(again, &first), (other, &first), (void, &first), (twice, &done)] {
+        let Err(refusal) = answer else { panic!("done twice") };
+        assert!(refusal.detail.contains(&decision.decision), "{refusal:?} names {}", decision.decision);
     }
 }
 

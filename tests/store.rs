@@ -309,3 +309,52 @@ fn is_the_caller_told_when_the_disk_cannot_keep_up() {
         assert!(shop.store.has_room());
     }
 }
+
+#[test]
+fn are_requests_forgotten_because_a_clock_jumped() {
+    const DAY_MS: i64 = 86_400_000;
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let mut shop = Memory::open(dir.path());
+    work(&mut shop, 1, 10);
+    // A year ahead, back again, and to where a clock without a battery begins.
+    for (round, days) in [400, -400, -20_000, 20_000].into_iter().enumerate() {
+        shop.counter.now = shop.counter.now.plus_ms(days * DAY_MS);
+        let from = 1_000 * (round as u64 + 1);
+        work(&mut shop, from, 3);
+        shop.wait_followed();
+        work(&mut shop, from + 100, 3);
+        shop.wait_followed();
+    }
+    let is_request = |key: &Key| matches!(key, Key::Request(..));
+    let requests: Vec<_> = shop.everything().into_iter().filter(|(key, _)| is_request(key)).collect();
+    assert!(requests.len() >= 34, "{}", requests.len());
+    for (key, record) in requests {
+        assert!(record.is_some(), "{key:?} is forgotten: sent again, it would be done again");
+    }
+}
+
+#[test]
+fn how_many_damaged_tables_are_kept() {
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let set_aside = || {
+        let entries = std::fs::read_dir(dir.path()).expect("it is there").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.contains("damaged")).collect();
+        names.sort();
+        names
+    };
+    for _ in 0..limits::DAMAGED_TABLES_KEPT + 2 {
+        Memory::open(dir.path()).store.close();
+        std::fs::write(dir.path().join("tables.suspect"), b"for the test").expect("it is written");
+    }
+    let again = Memory::open(dir.path());
+    assert_eq!(set_aside().len(), limits::DAMAGED_TABLES_KEPT);
+    let newest =
+        again.recovered.tables_set_aside.as_ref().and_then(|path| path.file_name()).expect("one more");
+    assert!(
+        set_aside().contains(&newest.to_string_lossy().into_owned()),
+        "the newest is kept: {:?}",
+        set_aside()
+    );
+    assert!(!set_aside().contains(&"tables.damaged-1".to_owned()));
+}

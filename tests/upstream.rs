@@ -106,9 +106,18 @@ fn sale(seq: u64) -> Entry {
         training: false,
         refunded: Money(0),
         returned: Vec::new(),
+        taken_back: None,
+        took: Vec::new(),
+        held: Vec::new(),
     };
     let mut facts = Facts::default();
-    let known = Known { profile: Default::default(), points: POINTS, as_of: UnixMs(0) };
+    let known = Known {
+        profile: Default::default(),
+        points: POINTS,
+        as_of: UnixMs(0),
+        listed: None,
+        withdrawn: false,
+    };
     facts.add(Key::Member(member(seq)), Some(Record::Member(Box::new(known))));
     Entry {
         seq: Seq(seq),

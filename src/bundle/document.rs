@@ -183,7 +183,7 @@ pub struct MemberRecord {
     /// What the member may show; stored as hashes.
     #[serde(default)]
     pub tokens: Vec<Token>,
-    /// Points at the time of `as_of` of the bundle.
+    /// Points when the bundle was signed.
     #[serde(default)]
     pub points: i64,
     /// Everything else head office knows.

@@ -1,10 +1,10 @@
 //! The packed form: one signed file, verified before anything in it is unpacked or read.
 //!
 //! ```text
-//! magic "aisledb\n" 8 | format u16 | version u64 | key id 8
+//! magic "aisledb\n" 8 | format u16 | version u64 | signed at i64 (milliseconds since 1970, UTC) | key id 8
 //! rules, members, codes, each: packed bytes u64 | unpacked bytes u64 | records u64 | SHA-256 of the packed bytes 32
 //! the three sections, each one zstd stream of records: length u32 | MessagePack with field names
-//! ed25519 signature 64 over: "aisled bundle 1\n" | SHA-256 of everything before it
+//! ed25519 signature 64 over: "aisled bundle 2\n" | SHA-256 of everything before it
 //! ```
 //! Integers are big-endian. Invariants: the file is exactly as long as its header says; nothing is decompressed
 //! before the signature has verified under a trusted key; every unpacked byte counts against the size the header
@@ -24,6 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, StoreId};
 use crate::limits;
@@ -35,11 +36,11 @@ use super::keys::{KeyId, PublicKey, SecretKey, hex};
 pub const MAGIC: [u8; 8] = *b"aisledb\n";
 
 /// The one format this program writes and reads.
-const FORMAT: u16 = 1;
-const CONTEXT: &[u8] = b"aisled bundle 1\n";
+const FORMAT: u16 = 2;
+const CONTEXT: &[u8] = b"aisled bundle 2\n";
 const SECTIONS: usize = 3;
 const SECTION_HEADER_BYTES: usize = 3 * 8 + 32;
-const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + SECTIONS * SECTION_HEADER_BYTES;
+const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 8 + SECTIONS * SECTION_HEADER_BYTES;
 const SIGNATURE_BYTES: usize = 64;
 /// zstd's level: the last before time grows much faster than size falls.
 const LEVEL: i32 = 9;
@@ -215,12 +216,13 @@ impl Promise {
     }
 }
 
-/// Packs and signs a bundle. The same input gives the same bytes.
+/// Packs and signs a bundle, its members as they are at `signed_at`. The same input gives the same bytes.
 ///
 /// # Errors
 /// `TooLarge` or `Ratio` where a box would refuse the result.
 pub fn pack<'r>(
     version: u64,
+    signed_at: UnixMs,
     rules: &Rules,
     members: impl IntoIterator<Item = &'r MemberRecord>,
     codes: impl IntoIterator<Item = &'r CodeRecord>,
@@ -233,6 +235,7 @@ pub fn pack<'r>(
     file.extend(MAGIC);
     file.extend(FORMAT.to_be_bytes());
     file.extend(version.to_be_bytes());
+    file.extend(signed_at.0.to_be_bytes());
     file.extend(key.public().id().0);
     for (promise, _) in &sections {
         for number in [promise.packed, promise.unpacked, promise.records] {
@@ -298,6 +301,8 @@ pub struct Opened<R> {
     pub reference: BundleRef,
     /// Who signed it.
     pub key: KeyId,
+    /// When, by the signer's clock: how fresh its members are.
+    pub signed_at: UnixMs,
     /// Everything but members and codes.
     pub rules: Rules,
     reader: R,
@@ -352,7 +357,7 @@ pub fn open<R: Read + Seek>(mut reader: R, admission: &Admission<'_>) -> Result<
     {
         return Err(BundleError::WrongStore(store.clone()));
     }
-    Ok(Opened { reference, key: header.key, rules, reader, sections })
+    Ok(Opened { reference, key: header.key, signed_at: header.signed_at, rules, reader, sections })
 }
 
 impl<R: Read + Seek> Opened<R> {
@@ -391,6 +396,7 @@ pub fn reference<R: Read + Seek>(mut reader: R) -> Result<BundleRef, BundleError
 struct Header {
     bytes: [u8; HEADER_BYTES],
     version: u64,
+    signed_at: UnixMs,
     key: KeyId,
     sections: [Promise; SECTIONS],
     /// Bytes before the signature.
@@ -416,6 +422,7 @@ impl Header {
             return Err(BundleError::UnknownFormat(format));
         }
         let version = u64::from_be_bytes(take(&mut rest));
+        let signed_at = UnixMs(i64::from_be_bytes(take(&mut rest)));
         let key = KeyId(take(&mut rest));
         let sections: [Promise; SECTIONS] = std::array::from_fn(|_| Promise {
             packed: u64::from_be_bytes(take(&mut rest)),
@@ -435,7 +442,7 @@ impl Header {
             std::cmp::Ordering::Greater => {
                 Err(malformed("file", format_args!("{} bytes follow its end", length - whole)))
             }
-            std::cmp::Ordering::Equal => Ok(Header { bytes, version, key, sections, signed }),
+            std::cmp::Ordering::Equal => Ok(Header { bytes, version, signed_at, key, sections, signed }),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::{PublicKey, SecretKey};
 use crate::bundle::packed::{self, Admission, BundleError, Opened};
 use crate::bundle::{Bundle, Plan, plan};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, StoreId};
 use crate::domain::text::Lang;
@@ -258,7 +259,7 @@ impl Verb<'_> {
         let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
         let secret: SecretKey = text.parse().with_context(|| format!("failed to read {}", key.display()))?;
         let Authored { rules, members, codes } = authored;
-        let packed = match packed::pack(version, &rules, &members, &codes, &secret) {
+        let packed = match packed::pack(version, SystemClock.now(), &rules, &members, &codes, &secret) {
             Ok(packed) => packed,
             Err(error) => return self.refuse(dir, &error.into()),
         };

@@ -8,17 +8,20 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::Exit;
+use super::bundle::{EXTENSION, INBOX};
 use super::config::write_error;
+use crate::bundle::keys::PublicKey;
+use crate::bundle::packed::{self, Admission};
 use crate::clock::Clock;
 use crate::config::{Broker, Config, DeviceLogin, Environment, Loaded, Login, ServerUrl};
 use crate::domain::calendar::UnixMs;
@@ -160,10 +163,7 @@ fn probes(loaded: &Loaded, holder: Option<Holder>, around: &Surroundings<'_>) ->
         None => Probe::ok("daemon", "not running"),
     });
     probes.push(probe_trusted_keys(config));
-    probes.push(match (around.bundle)(&data_dir.join(ACTIVE_BUNDLE), config) {
-        Ok(seen) => Probe::ok("bundle", seen),
-        Err((code, cause)) => Probe::finding("bundle", Outcome::Fail, code, "", cause),
-    });
+    probes.push(probe_bundle(config, holder.is_some(), around.bundle));
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
     probes.push(probe_broker(&config.broker, holder.is_some()));
     probes.extend(probe_devices_file(&config.broker));
@@ -265,6 +265,54 @@ fn probe_trusted_keys(config: &Config) -> Probe {
         1 => Probe::ok("trusted keys", "1 key"),
         count => Probe::ok("trusted keys", format!("{count} keys")),
     }
+}
+
+/// The active bundle, and what `bundle install` left for the daemon: a box that is about to take one is ready.
+fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe) -> Probe {
+    let file = config.store.data_dir.join(ACTIVE_BUNDLE);
+    let active = active(&file, config);
+    let floor = fs::File::open(&file).ok().and_then(|file| packed::reference(BufReader::new(file)).ok());
+    let (waiting, refused) = inbox(config, floor.map_or(0, |reference| reference.version));
+    let when = if is_running { "takes it within a second" } else { "takes it when it starts" };
+    let waits =
+        waiting.map(|version| format!("version {version} waits in the inbox, verified; the daemon {when}"));
+    let is_ready = active.is_ok() || waits.is_some();
+    let (seen, missing) = match active {
+        Ok(seen) => (Some(seen), None),
+        Err(missing) => (None, Some(missing)),
+    };
+    if let Some((code, cause)) = refused {
+        let outcome = if is_ready { Outcome::Warn } else { Outcome::Fail };
+        let cause: Vec<String> = [Some(cause), waits].into_iter().flatten().collect();
+        return Probe::finding("bundle", outcome, code, "", cause.join("; "));
+    }
+    match missing {
+        Some((code, cause)) if !is_ready => Probe::finding("bundle", Outcome::Fail, code, "", cause),
+        _ => Probe::ok("bundle", [seen, waits].into_iter().flatten().collect::<Vec<_>>().join("; ")),
+    }
+}
+
+/// What waits for the daemon: the newest version it would take, and why it would refuse the last of the others.
+fn inbox(config: &Config, floor: u64) -> (Option<u64>, Option<(Code, String)>) {
+    let keys = config.bundle.trusted_keys.iter().filter_map(|key| key.to_string().parse().ok());
+    let trusted: Vec<PublicKey> = keys.collect();
+    let admission = Admission { trusted: &trusted, floor, store: Some(&config.store.id) };
+    let entries = fs::read_dir(config.store.data_dir.join(INBOX)).into_iter().flatten().flatten();
+    let is_bundle = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_bundle).collect();
+    files.sort();
+    let (mut newest, mut refused) = (None, None);
+    for file in files {
+        let opened = fs::File::open(&file).map_err(packed::BundleError::from);
+        match opened.and_then(|file| packed::open(BufReader::new(file), &admission)) {
+            Ok(opened) => newest = newest.max(Some(opened.reference.version)),
+            Err(error) => {
+                let cause = format!("{} waits in the inbox and would be refused: {error}", file.display());
+                refused = Some((error.code(), cause));
+            }
+        }
+    }
+    (newest, refused)
 }
 
 fn probe_secrets(config: &Config, credentials_dir: Option<&Path>) -> Vec<Probe> {
@@ -400,7 +448,6 @@ fn text(probes: &[Probe]) -> String {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use std::path::PathBuf;
 
     const KEY: &str = "aisled-ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
@@ -420,8 +467,8 @@ mod tests {
             self.dir.path().join(name)
         }
 
-        /// Runs the check on a file with `more` in it; gives the findings' names and codes.
-        fn check(&self, more: &str) -> (Exit, Vec<(String, String)>) {
+        /// Runs the check on a file with `more` in it; gives its report.
+        fn report(&self, more: &str) -> (Exit, serde_json::Value) {
             let file = self.path("aisled.toml");
             let text = format!("store.data_dir = {:?}\n{more}", self.dir.path());
             fs::write(&file, text).expect("it can be written");
@@ -436,7 +483,12 @@ mod tests {
             let mut out = Vec::new();
             let args = CheckArgs { json: true, running: self.running };
             let exit = run(args, Some(&file), &around, &mut out).expect("memory takes it");
-            let report: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
+            (exit, serde_json::from_slice(&out).expect("it is JSON"))
+        }
+
+        /// The findings' names and codes.
+        fn check(&self, more: &str) -> (Exit, Vec<(String, String)>) {
+            let (exit, report) = self.report(more);
             let found = (report["probes"].as_array().into_iter().flatten())
                 .filter(|probe| probe["outcome"] != "ok")
                 .map(|probe| {
@@ -473,6 +525,49 @@ mod tests {
     fn what_does_a_box_out_of_the_carton_lack() {
         let (exit, found) = ShopBox::new().check("broker.listen = \"127.0.0.1:0\"");
         assert_eq!((exit, codes(&found)), (Exit::Finding, vec!["AIS-4103", "AIS-2903"]));
+    }
+
+    #[test]
+    fn is_a_bundle_that_waits_for_the_daemon_told() {
+        use crate::bundle::authoring::{self, Authored};
+        use crate::bundle::keys::SecretKey;
+        let files = crate::cli::bundle::EXAMPLE.iter();
+        let files = files.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        let Authored { rules, members, codes } =
+            authoring::read(files.collect::<Vec<_>>()).expect("it is right");
+        let pack = |version, seed| {
+            let key = SecretKey::from_seed(&[seed; 32]);
+            packed::pack(version, UnixMs(0), &rules, &members, &codes, &key).expect("it packs")
+        };
+        let waiting = ShopBox::new();
+        let inbox = waiting.path(INBOX);
+        fs::create_dir_all(&inbox).expect("it can be made");
+        let key = SecretKey::from_seed(&[1; 32]).public();
+        let config = format!("broker.listen = \"127.0.0.1:0\"\nbundle.trusted_keys = [\"{key}\"]\n");
+        let seen = || {
+            let (exit, report) = waiting.report(&config);
+            let probes = report["probes"].as_array().expect("a list").clone();
+            let probe = probes.into_iter().find(|probe| probe["name"] == "bundle").expect("it is looked at");
+            let text = |name: &str| probe[name].as_str().unwrap_or_default().to_owned();
+            (exit, text("code"), text("cause"))
+        };
+        assert_eq!(seen().1, "AIS-2903", "nothing waits");
+        fs::write(inbox.join("2.aisb"), pack(2, 1)).expect("it can be written");
+        let (exit, _, cause) = seen();
+        assert!(
+            exit == Exit::Ok && cause.contains("version 2 waits") && cause.contains("verified"),
+            "{cause}"
+        );
+        fs::write(inbox.join("3.aisb"), pack(3, 9)).expect("it can be written");
+        let (exit, code, cause) = seen();
+        assert_eq!((exit, code.as_str()), (Exit::Finding, "AIS-3003"), "a key nobody trusts: {cause}");
+        assert!(cause.contains("3.aisb") && cause.contains("version 2 waits"), "{cause}");
+        fs::rename(inbox.join("2.aisb"), waiting.path(ACTIVE_BUNDLE)).expect("the daemon took it");
+        fs::write(inbox.join("3.aisb"), pack(1, 1)).expect("it can be written");
+        assert_eq!(seen().1, "AIS-3005", "older than the active one");
+        fs::write(inbox.join("3.aisb"), pack(3, 1)).expect("it can be written");
+        let (exit, _, cause) = seen();
+        assert!(exit == Exit::Ok && cause.contains("version 3 waits"), "{cause}");
     }
 
     #[test]

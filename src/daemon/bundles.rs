@@ -168,19 +168,32 @@ impl Roll for Shelf {
         let mut opened =
             self.open(&self.kept(bundle), bundle.version).map_err(|error| format!("{error:#}"))?;
         let chain = opened.rules.shop.chain.clone();
+        // A signer whose clock is ahead does not outdo what head office says later.
+        let as_of = opened.signed_at.min(at);
         for member in opened.members().map_err(|e| e.to_string())? {
             let member = member.map_err(|e| e.to_string())?;
             let own = Token { kind: TokenKind::Member, value: member.id.as_str().to_owned() };
             for token in member.tokens.iter().chain([&own]) {
                 take(Key::Token(token.hash(&chain)), Record::Token(member.id.clone()));
             }
-            let known = Known { profile: member.profile, points: member.points, as_of: at };
+            let known = Known {
+                profile: member.profile,
+                points: member.points,
+                as_of,
+                listed: Some(bundle.version),
+                withdrawn: false,
+            };
             take(Key::Member(member.id), Record::Member(Box::new(known)));
         }
         for code in opened.codes().map_err(|e| e.to_string())? {
             let code = code.map_err(|e| e.to_string())?;
-            let issued =
-                IssuedCode { coupon: code.coupon, member: code.member, home: code.home, expires: None };
+            let issued = IssuedCode {
+                coupon: code.coupon,
+                member: code.member,
+                home: code.home,
+                expires: None,
+                listed: Some(bundle.version),
+            };
             let normal =
                 crate::domain::ids::CouponCode::normal(code.code.as_str()).map_err(|e| e.to_string())?;
             take(Key::Code(normal), Record::Code(issued));

@@ -30,10 +30,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt5::broker::config::{StorageBackend, StorageConfig};
+use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::devices::link::{Inbox, Link};
 use crate::devices::topic::Topics;
 use crate::domain::code::Code;
 use crate::limits;
@@ -137,6 +139,7 @@ impl EmbeddedBroker {
         if !listen.ip().is_loopback() {
             return Err(BrokerError::NotLoopback(listen));
         }
+        let subscriptions = vec![config.topics.requests_filter(), config.topics.statuses_filter()];
         let doorman = Arc::new(Doorman::new(config.topics, config.registry, config.engine_secret));
         let settings = settings(listen).with_event_handler(Arc::clone(&doorman) as Arc<_>);
         let mut broker = MqttBroker::with_config(settings)
@@ -146,10 +149,10 @@ impl EmbeddedBroker {
         let local_addr =
             broker.local_addr().ok_or_else(|| BrokerError::Start("it has no address".to_owned()))?;
         let mut ready = broker.ready_receiver();
-        let stop = broker.shutdown_handle();
+        let (router, stop) = (broker.router(), broker.shutdown_handle());
         let task = tokio::spawn(async move { broker.run().await.map_err(|error| error.to_string()) });
         let ticks = tokio::spawn(doorman.tick_each_second());
-        let mut running = Running { local_addr, stop, task, ticks };
+        let mut running = Running { local_addr, router, subscriptions, stop, task, ticks };
         tokio::select! {
             up = timeout(Duration::from_millis(limits::BROKER_START_STOP_MS_MAX), ready.wait_for(|up| *up)) => match up {
                 Ok(Ok(_)) => {}
@@ -189,6 +192,8 @@ fn settings(listen: SocketAddr) -> mqtt5::broker::BrokerConfig {
 /// A broker that accepts connections. Dropping it stops it without waiting.
 pub struct Running {
     local_addr: SocketAddr,
+    router: Arc<MessageRouter>,
+    subscriptions: Vec<String>,
     stop: BrokerShutdownHandle,
     task: JoinHandle<Result<(), String>>,
     ticks: JoinHandle<()>,
@@ -198,6 +203,11 @@ impl Running {
     /// Where it listens, with the port the system chose if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The daemon's own link, without a socket: hears every request and status. There is one; a second takes its place.
+    pub async fn link(&self) -> Result<(Link, Inbox), BrokerError> {
+        Link::inside(Arc::clone(&self.router), &self.subscriptions).await.map_err(BrokerError::Start)
     }
 
     /// Waits until the broker ends by itself, which it should not; the daemon selects on this. Cancel-safe.

@@ -1,4 +1,7 @@
-//! The daemon's own MQTT 5 client: requests in, replies out, over the embedded broker or a shop's Mosquitto.
+//! The daemon's end of the front door: requests in, replies out.
+//!
+//! At a shop's own broker it is an MQTT 5 client over TCP, which the rest of this file is about. In the embedded broker it
+//! is a session without a socket (`inside.rs`). Whoever uses a link does not see which of the two it is.
 //!
 //! Invariants:
 //! - `publish` never waits and never blocks the caller: no connection, a full queue and a packet beyond the broker's limit are errors. So the
@@ -18,6 +21,8 @@
 //! Written against rumqttc 0.25.1: it does not set nodelay (40-90 ms a hop), drops what was queued when the session is gone,
 //! does not resubscribe, has no back-off, and breaks the connection over a packet larger than the broker takes.
 
+mod inside;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -25,6 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use mqtt5::broker::router::MessageRouter;
+use mqtt5::packet::publish::PublishPacket;
 use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
@@ -65,7 +72,8 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    /// The daemon at its embedded broker: hears every request and status, and leaves `will` as its retained status.
+    /// A client with the daemon's rights at an embedded broker: hears every request and status, and leaves `will` as its
+    /// retained status.
     pub fn embedded(broker: SocketAddr, topics: &Topics, engine_secret: &str, will: &[u8]) -> LinkConfig {
         LinkConfig {
             host: broker.ip().to_string(),
@@ -169,6 +177,7 @@ impl fmt::Display for LinkError {
 impl std::error::Error for LinkError {}
 
 /// What link and task share.
+#[derive(Default)]
 struct Shared {
     up: AtomicBool,
     closing: AtomicBool,
@@ -178,39 +187,61 @@ struct Shared {
 /// The sending half. Cloneable; all clones share one connection.
 #[derive(Clone)]
 pub struct Link {
-    client: AsyncClient,
+    way: Way,
     shared: Arc<Shared>,
 }
 
-/// The receiving half, and the task that serves the socket. Dropping it ends the task without goodbye, so that the
-/// broker publishes the will.
-pub struct Inbox {
+#[derive(Clone)]
+enum Way {
+    Socket(AsyncClient),
+    Inside(mpsc::Sender<PublishPacket>),
+}
+
+/// The receiving half. Dropping it ends the connection without goodbye, so that the broker publishes the will.
+pub struct Inbox(Hearing);
+
+enum Hearing {
+    Socket(Socket),
+    Inside(inside::Session),
+}
+
+/// What the task that serves the socket tells, and the task.
+struct Socket {
     happenings: mpsc::Receiver<Happening>,
     task: JoinHandle<()>,
-    link: Link,
+    client: AsyncClient,
+    shared: Arc<Shared>,
 }
 
 impl Link {
     /// Starts connecting, and goes on until the inbox is closed or dropped. Needs a tokio runtime with time and I/O.
     pub fn start(config: LinkConfig) -> (Link, Inbox) {
         let (client, events) = AsyncClient::new(options(&config), limits::LINK_QUEUE_MAX);
-        let shared = Arc::new(Shared {
-            up: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            packet_bytes_max: AtomicU32::new(0),
-        });
-        let link = Link { client, shared };
+        let shared = Arc::new(Shared::default());
         let (sender, happenings) = mpsc::channel(usize::from(limits::LINK_UNACKED_MAX));
         let task = Task {
             events,
-            link: link.clone(),
+            client: client.clone(),
+            shared: Arc::clone(&shared),
             subscriptions: config.subscriptions,
             inbox: sender,
             attempts: 0,
             random: RandomState::new(),
         };
         let task = tokio::spawn(task.run());
-        (link.clone(), Inbox { happenings, task, link })
+        let link = Link { way: Way::Socket(client.clone()), shared: Arc::clone(&shared) };
+        (link, Inbox(Hearing::Socket(Socket { happenings, task, client, shared })))
+    }
+
+    /// A link within the process of an embedded broker, up at once. See `broker::Running::link`.
+    pub(super) async fn inside(
+        router: Arc<MessageRouter>,
+        subscriptions: &[String],
+    ) -> Result<(Link, Inbox), String> {
+        let shared = Arc::new(Shared::default());
+        let session = inside::Session::open(router, ENGINE_USER, subscriptions, Arc::clone(&shared));
+        let (sender, session) = session.await?;
+        Ok((Link { way: Way::Inside(sender), shared }, Inbox(Hearing::Inside(session))))
     }
 
     /// Whether the last happening was `Up`.
@@ -235,13 +266,17 @@ impl Link {
         if bytes > bytes_max {
             return Err(LinkError::TooLarge { bytes, bytes_max });
         }
+        let client = match &self.way {
+            Way::Inside(session) => return inside::publish(session, message),
+            Way::Socket(client) => client,
+        };
         let properties = PublishProperties {
             content_type: message.content_type,
             correlation_data: message.correlation_data.map(Into::into),
             message_expiry_interval: message.expires_s,
             ..PublishProperties::default()
         };
-        self.client
+        client
             .try_publish_with_properties(
                 message.topic,
                 QoS::AtLeastOnce,
@@ -254,27 +289,40 @@ impl Link {
 }
 
 impl Inbox {
-    /// The next happening; `None` only after [`Inbox::close`]. Cancel-safe.
+    /// The next happening; `None` only where the link is lost for good. Cancel-safe. Poll it to have messages sent.
     pub async fn next(&mut self) -> Option<Happening> {
-        self.happenings.recv().await
+        match &mut self.0 {
+            Hearing::Socket(socket) => socket.happenings.recv().await,
+            Hearing::Inside(session) => session.next().await,
+        }
     }
 
     /// Sends what is queued and says goodbye, so that the will is not published: publish the own farewell first.
     /// Waits at most `LINK_CONNECT_S_MAX` seconds.
-    pub async fn close(mut self) {
-        self.link.shared.closing.store(true, Ordering::Release);
-        let asked = self.link.is_up() && self.link.client.try_disconnect().is_ok();
-        self.happenings.close();
-        if asked {
-            let bound = Duration::from_secs(limits::LINK_CONNECT_S_MAX);
-            if timeout(bound, &mut self.task).await.is_err() {
-                tracing::warn!("the broker did not take the daemon's goodbye in time");
-            }
+    pub async fn close(self) {
+        let bound = Duration::from_secs(limits::LINK_CONNECT_S_MAX);
+        let closed = match self.0 {
+            Hearing::Socket(socket) => timeout(bound, socket.close()).await,
+            Hearing::Inside(session) => timeout(bound, session.close()).await,
+        };
+        if closed.is_err() {
+            tracing::warn!("the broker did not take the daemon's goodbye in time");
         }
     }
 }
 
-impl Drop for Inbox {
+impl Socket {
+    async fn close(mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        let asked = self.shared.up.load(Ordering::Acquire) && self.client.try_disconnect().is_ok();
+        self.happenings.close();
+        if asked && (&mut self.task).await.is_err() {
+            tracing::warn!("the link's task panicked while it said goodbye");
+        }
+    }
+}
+
+impl Drop for Socket {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -330,7 +378,8 @@ fn cause(error: &ConnectionError) -> String {
 /// Serves the socket.
 struct Task {
     events: EventLoop,
-    link: Link,
+    client: AsyncClient,
+    shared: Arc<Shared>,
     subscriptions: Vec<String>,
     inbox: mpsc::Sender<Happening>,
     attempts: u32,
@@ -346,8 +395,8 @@ impl Task {
                 Err(error) => Err(cause(&error)),
             };
             if let Err(cause) = lost {
-                self.link.shared.up.store(false, Ordering::Release);
-                if self.link.shared.closing.load(Ordering::Acquire) || self.inbox.is_closed() {
+                self.shared.up.store(false, Ordering::Release);
+                if self.shared.closing.load(Ordering::Acquire) || self.inbox.is_closed() {
                     return;
                 }
                 self.lost(cause).await;
@@ -373,13 +422,11 @@ impl Task {
     fn connected(&mut self, ack: &ConnAck) -> Result<(), String> {
         let announced = ack.properties.as_ref().and_then(|properties| properties.max_packet_size);
         let ours = u32::try_from(limits::MQTT_PACKET_BYTES_MAX).unwrap_or(u32::MAX);
-        self.link
-            .shared
+        self.shared
             .packet_bytes_max
             .store(announced.map_or(ours, |bytes| bytes.min(ours)), Ordering::Release);
         let filters = self.subscriptions.iter().map(|filter| Filter::new(filter, QoS::AtLeastOnce));
-        self.link
-            .client
+        self.client
             .try_subscribe_many(filters)
             .map_err(|_| "the subscriptions do not fit the queue".to_owned())
     }
@@ -392,7 +439,7 @@ impl Task {
             return Err(format!("the broker refuses the subscription to {filter}"));
         }
         self.attempts = 0;
-        self.link.shared.up.store(true, Ordering::Release);
+        self.shared.up.store(true, Ordering::Release);
         self.tell(Happening::Up).await;
         Ok(())
     }

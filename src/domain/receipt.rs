@@ -1,11 +1,13 @@
 //! What is remembered of a sale so that goods can come back: where its decision is, and what has come back already.
 //!
 //! The receipt itself (every unit's frozen share) stands in the journal at `decision`; this record is what the tables
-//! hold to find it and to refuse a second void or a return of more than was sold.
+//! hold to find it, to refuse a second void or a return of more than was sold, and to give back what the sale took of
+//! limits and of its member's wallet: exactly that, whatever is limited when the goods come back.
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{LineId, MemberId, Seq};
+use super::ids::{CouponCode, LineId, MemberId, PromotionId, Seq};
+use super::member::{HeldCoupon, Used};
 use super::money::Money;
 
 /// A sale as the tables know it.
@@ -29,6 +31,32 @@ pub struct SaleRecord {
     pub refunded: Money,
     /// Units come back so far, by line.
     pub returned: Vec<(LineId, u32)>,
+    /// The decision that last took units back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<Seq>,
+    /// What it took of limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<Took>,
+    /// Coupons it used up that its member held in the wallet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldCoupon>,
+}
+
+/// What a sale took of one promotion's limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// Of which.
+    pub promotion: PromotionId,
+    /// How much.
+    pub used: Used,
+    /// Was it counted for the shop?
+    pub shop: bool,
+    /// For the till?
+    pub device: bool,
+    /// For the member?
+    pub member: bool,
+    /// For this code, where it was.
+    pub code: Option<CouponCode>,
 }
 
 impl SaleRecord {

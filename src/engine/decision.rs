@@ -185,6 +185,12 @@ pub struct Known {
     pub points: i64,
     /// When it was written; 1970 for a member enrolled here and not yet confirmed.
     pub as_of: UnixMs,
+    /// The version of the bundle that listed the member last; none for one that no bundle brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u64>,
+    /// Left out of a newer bundle: a stranger to every offer, with points and history kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// A single-use code.
@@ -198,6 +204,9 @@ pub struct IssuedCode {
     pub home: Option<StoreId>,
     /// Last moment it is good, where it was issued with one.
     pub expires: Option<UnixMs>,
+    /// The version of the bundle that listed it last; none for one issued here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u64>,
 }
 
 /// A priced basket: all that pricing saw and what it said. Enough to price again to the same figures.
@@ -329,9 +338,23 @@ impl Facts {
         }
     }
 
-    /// A member by id, both halves put together.
+    /// Whoever shows this token, for offers: nobody where head office withdrew the member.
+    pub fn shopper(&self, token: TokenHash) -> Option<Member> {
+        let id = self.owner(token)?;
+        self.known(id).filter(|known| !known.withdrawn).and_then(|_| self.member(id))
+    }
+
+    /// Head office's half of a member.
+    pub fn known(&self, id: &MemberId) -> Option<&Known> {
+        match self.get(&Key::Member(id.clone())) {
+            Some(Record::Member(known)) => Some(known),
+            _ => None,
+        }
+    }
+
+    /// A member by id, both halves put together, withdrawn ones too: goods may come back.
     pub fn member(&self, id: &MemberId) -> Option<Member> {
-        let Some(Record::Member(known)) = self.get(&Key::Member(id.clone())) else { return None };
+        let known = self.known(id)?;
         let ledger = match self.get(&Key::Ledger(id.clone())) {
             Some(Record::Ledger(ledger)) => (**ledger).clone(),
             _ => Ledger::beginning(known.points, known.as_of),

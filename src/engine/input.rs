@@ -120,7 +120,7 @@ pub struct QuoteBody {
     /// Through what it comes in.
     #[serde(default)]
     pub channel: Channel,
-    /// Priced as of this moment instead of now.
+    /// A quote is priced as of this moment instead of now; with a sale it is only recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<UnixMs>,
     /// In which language titles are.

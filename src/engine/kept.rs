@@ -272,6 +272,7 @@ fn read_receipt(values: &mut Values<'_>, quote: &Quote) -> Result<Receipt, Strin
         gross: line.gross,
         net: line.net,
         discounts: line.discounts.clone(),
+        difference: Money::ZERO,
     });
     let applied = priced.applied.iter().zip(titles).map(|(applied, title)| AppliedView {
         promotion: applied.promotion.clone(),
@@ -329,6 +330,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
             shown.line == line.line
                 && (shown.gross, shown.net) == (line.gross, line.net)
                 && shown.discounts == line.discounts
+                && shown.difference == Money::ZERO
                 && units.line == line.line
                 && units.sku == line.sku
                 && units.shares == line.shares

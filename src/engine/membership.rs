@@ -1,7 +1,8 @@
 //! Who is a member: enrolments here, and what head office says of its members.
 //!
-//! Order of checks of an enrolment: consent to the programme (422) · token free (409). A member update replaces head
-//! office's half and settles points; the shop's half keeps every movement head office has not counted yet.
+//! Order of checks of an enrolment: consent to the programme (422) · token free (409). Whoever head office withdrew may
+//! enrol again and is who they were, points and history with them. A member update replaces head office's half, where it
+//! says something of it, and settles points; the shop's half keeps every movement head office has not counted yet.
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
@@ -18,8 +19,15 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
     if !enroll.consent.programme {
         return Err(Refusal::new(Code::ConsentNeeded, "consent.programme is false"));
     }
-    if turn.facts.owner(enroll.token).is_some() {
-        return Err(Refusal::new(Code::AlreadyEnrolled, "the token belongs to a member of this shop"));
+    if let Some(id) = turn.facts.owner(enroll.token) {
+        let Some(known) = turn.facts.known(id).filter(|known| known.withdrawn) else {
+            return Err(Refusal::new(Code::AlreadyEnrolled, "the token belongs to a member of this shop"));
+        };
+        let birthday = enroll.birthday.or(known.profile.birthday);
+        let profile = Profile { birthday, consent: enroll.consent, ..known.profile.clone() };
+        let known = Known { profile, points: known.points, as_of: UnixMs(0), listed: None, withdrawn: false };
+        let changes = vec![Change::put(Key::Member(id.clone()), Record::Member(Box::new(known)))];
+        return Ok((Reply::Enroll(Enrolled { member: id.clone(), decision: turn.reference() }), changes));
     }
     let id = format!("{}-{:x}-{:x}", turn.identity.store, turn.identity.epoch.0, turn.seq.0);
     let id = MemberId::new(&id).expect("a store id and two hexadecimal numbers are a member id");
@@ -29,7 +37,7 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
         joined: Some(turn.bundle.shop.time_zone.civil(turn.now).day),
         ..Profile::default()
     };
-    let known = Known { profile, points: 0, as_of: UnixMs(0) };
+    let known = Known { profile, points: 0, as_of: UnixMs(0), listed: None, withdrawn: false };
     let changes = vec![
         Change::put(Key::Token(enroll.token), Record::Token(id.clone())),
         Change::put(Key::Member(id.clone()), Record::Member(Box::new(known))),
@@ -51,10 +59,17 @@ pub(super) fn update(update: &MembersUpdate, facts: &Facts) -> Vec<Change> {
         if known.as_ref().is_some_and(|known| known.profile_as_of > update.as_of) {
             continue;
         }
-        let known_profile = known.as_ref().map(|known| known.profile.clone());
-        let profile = member.profile.clone().or(known_profile).unwrap_or_default();
-        let record = Known { profile, points: member.points, as_of: update.as_of };
-        changes.push(Change::put(Key::Member(member.id.clone()), Record::Member(Box::new(record))));
+        // Points alone say nothing of who is a member: a withdrawn one stays withdrawn.
+        if member.profile.is_some() || known.is_none() {
+            let record = Known {
+                profile: member.profile.clone().unwrap_or_default(),
+                points: member.points,
+                as_of: update.as_of,
+                listed: facts.known(&member.id).and_then(|known| known.listed),
+                withdrawn: false,
+            };
+            changes.push(Change::put(Key::Member(member.id.clone()), Record::Member(Box::new(record))));
+        }
         let mut ledger = known.map_or_else(|| Ledger::beginning(0, UnixMs(0)), |known| known.ledger);
         ledger.points.settle(member.points, update.settled_through, update.as_of);
         changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
@@ -66,4 +81,39 @@ pub(super) fn update(update: &MembersUpdate, facts: &Facts) -> Vec<Change> {
         );
     }
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Seq;
+    use crate::engine::input::MemberUpdate;
+
+    #[test]
+    fn does_a_word_of_points_alone_make_a_withdrawn_one_a_member_again() {
+        let id = MemberId::new("m-1").expect("an id");
+        let profile = Profile { orders_elsewhere: 3, ..Profile::default() };
+        let known = Known {
+            profile: profile.clone(),
+            points: 5,
+            as_of: UnixMs(10),
+            listed: Some(1),
+            withdrawn: true,
+        };
+        let mut facts = Facts::default();
+        facts.add(Key::Member(id.clone()), Some(Record::Member(Box::new(known))));
+        let told = |profile: Option<Profile>| {
+            let member = MemberUpdate { id: id.clone(), tokens: Vec::new(), profile, points: 8 };
+            let word = MembersUpdate { as_of: UnixMs(20), settled_through: Seq(4), members: vec![member] };
+            let mut after = facts.clone();
+            update(&word, &facts).into_iter().for_each(|change| after.add(change.key, change.record));
+            let member = after.member(&id).expect("they are there");
+            (member.ledger.points.balance(), after.known(&id).expect("they are there").clone())
+        };
+        let (points, known) = told(None);
+        assert_eq!((points, known.withdrawn, known.as_of), (8, true, UnixMs(10)), "settled, and no more");
+        assert_eq!(known.profile, profile);
+        let (points, known) = told(Some(Profile::default()));
+        assert_eq!((points, known.withdrawn, known.as_of, known.listed), (8, false, UnixMs(20), Some(1)));
+    }
 }

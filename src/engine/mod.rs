@@ -5,13 +5,14 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit) · `refund` (void, return) · `membership`
-//! (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes decisions down; `replay` decides
-//! again.
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund`
+//! (void, return) · `membership` (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes
+//! decisions down; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
+mod charged;
 pub mod decision;
 pub mod input;
 mod kept;
@@ -107,7 +108,12 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// How a device refers to this decision: store, epoch, place.
     pub(crate) fn reference(&self) -> String {
-        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, self.seq.0)
+        self.reference_of(self.seq)
+    }
+
+    /// How a device refers to a decision of this life of the box.
+    pub(crate) fn reference_of(&self, seq: Seq) -> String {
+        format!("{}/{}/{}", self.identity.store, self.identity.epoch.0, seq.0)
     }
 
     pub(crate) fn lang(&self, asked: Option<Lang>, profile: Option<Lang>) -> Lang {
@@ -236,10 +242,10 @@ impl Engine {
                     facts,
                 ));
             }
-            Body::Void(transaction) => keys.extend(refund::needs(&active.bundle, transaction, facts)),
+            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
             Body::Return(back) => {
                 keys.push(Key::Sale(back.transaction.clone()));
-                keys.extend(refund::needs(&active.bundle, &back.original, facts));
+                keys.extend(refund::needs(&back.original, facts));
             }
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }
@@ -334,14 +340,12 @@ impl Engine {
         };
         let mut settled = None;
         let decided: Result<(Reply, Vec<Change>), Refusal> = match &mut request.body {
-            Body::Commit(commit) => {
-                sale::commit(&turn, &mut self.quotes, &request.device, commit, request.at).map(
-                    |(reply, changes, quote)| {
-                        settled = quote;
-                        (reply, changes)
-                    },
-                )
-            }
+            Body::Commit(commit) => sale::commit(&turn, &mut self.quotes, &request.device, commit).map(
+                |(reply, changes, quote)| {
+                    settled = quote;
+                    (reply, changes)
+                },
+            ),
             Body::Void(transaction) => refund::void(&turn, transaction),
             Body::Return(back) => refund::give_back(&turn, back),
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),

@@ -1,16 +1,16 @@
 //! Void and return: what was frozen at the sale is given back, and what it earned is taken back.
 //!
-//! Both read the sale's own decision from the journal: the quote it settled holds each unit's share, the codes, the
-//! points and the return policies as they were. Points spent come back in proportion to the money, points earned go
-//! with the units that earned them; codes and quotas come back when the whole sale has.
+//! Both read the sale's own decision from the journal: the receipt holds each unit's share as it was settled, the quote
+//! the return policies as they were. Points spent come back in proportion to the money, points earned go with the units
+//! that earned them. When the whole sale has come back, so do its codes that are still good, into the wallet they came
+//! from, and what it took of limits: as its record says, not as today's rules do.
 //!
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
 //! free (409) · lines known (404) · units left (422) · promotions that allow only a whole return (422).
 
-use crate::bundle::Bundle;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, LineId, PromotionId};
+use crate::domain::ids::{CouponCode, LineId, PromotionId, Seq};
 use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::domain::receipt::SaleRecord;
@@ -19,20 +19,21 @@ use crate::pricing::returns::{self, Refunded, ReturnFault, SoldLine};
 use super::Turn;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
-use super::quotes::uses;
-use super::reply::{Receipt, Refund, RefundLine, Refusal, Reply};
-use super::sale::{counted, view};
+use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
+use super::sale::{counted, keep_newest, view};
 
 /// What taking back a sale reads.
-pub(super) fn needs(bundle: &Bundle, original: &TransactionKey, facts: &Facts) -> Vec<Key> {
+pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     let mut keys = vec![Key::Sale(original.clone())];
     let Some(sale) = facts.sale(original) else { return keys };
     keys.push(Key::Decision(sale.decision));
     if let Some(member) = &sale.member {
         keys.extend([Key::Member(member.clone()), Key::Ledger(member.clone())]);
     }
-    if let Some((quote, _)) = facts.decision(sale.decision).and_then(sold) {
-        keys.extend(counted(bundle, quote).map(|(of, promotion, _)| Key::Usage(of, promotion.clone())));
+    let took = counted(&sale.took, &original.device);
+    keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
+    if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
+        keys.extend(receipt.coupons_burned.iter().map(|code| Key::Code(code.clone())));
     }
     keys
 }
@@ -60,7 +61,7 @@ fn find<'a>(turn: &'a Turn<'_>, key: &TransactionKey) -> Result<Sold<'a>, Refusa
     if record.voided {
         return Err(Refusal::new(
             Code::AlreadyVoided,
-            format!("sale {device} {business_day} {seq} was voided"),
+            format!("sale {device} {business_day} {seq} was voided{}", by(turn, record.taken_back)),
         ));
     }
     let (quote, receipt) = turn.facts.decision(record.decision).and_then(sold).ok_or_else(|| {
@@ -75,14 +76,19 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
     if !sale.record.returned.is_empty() {
         return Err(Refusal::new(
             Code::VoidAfterReturn,
-            "units of it were returned; return the rest line by line",
+            format!(
+                "units of it came back{}; return the rest line by line",
+                by(turn, sale.record.taken_back)
+            ),
         ));
     }
-    let all = sale.quote.priced.lines.iter().map(|line| (line.line.clone(), line.units)).collect::<Vec<_>>();
-    let mut back = worked_out(&sale, &all)?;
+    let units = |line: &LineUnits| line.shares.iter().map(|share| share.qty).sum();
+    let all = sale.receipt.units.iter().map(|line| (line.line.clone(), units(line))).collect::<Vec<_>>();
+    let mut back = worked_out(turn, &sale, &all)?;
     back.amount = sale.record.total;
     let (refund, mut changes) = take_back(turn, key, &sale, &back);
-    let record = SaleRecord { voided: true, refunded: back.amount, ..sale.record.clone() };
+    let taken_back = Some(turn.seq);
+    let record = SaleRecord { voided: true, refunded: back.amount, taken_back, ..sale.record.clone() };
     changes.push(Change::put(Key::Sale(key.clone()), Record::Sale(record)));
     Ok((Reply::Refund(Box::new(refund)), changes))
 }
@@ -91,18 +97,18 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
 pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Change>), Refusal> {
     let sale = find(turn, &back.original)?;
     let number = &back.transaction;
-    if turn.facts.sale(number).is_some() {
-        let detail = format!(
-            "{} {} {} is taken by another transaction",
-            number.device, number.business_day, number.seq
-        );
+    if let Some(known) = turn.facts.sale(number) {
+        let TransactionKey { device, business_day, seq } = number;
+        let by = by(turn, Some(known.decision));
+        let detail = format!("{device} {business_day} {seq} is the number of a transaction that stands{by}");
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let mut worked_out = worked_out(&sale, &back.lines)?;
+    let mut worked_out = worked_out(turn, &sale, &back.lines)?;
     worked_out.amount = worked_out.amount.min((sale.record.total - sale.record.refunded).max(Money::ZERO));
     let (refund, mut changes) = take_back(turn, &back.original, &sale, &worked_out);
     let mut record = sale.record.clone();
     record.refunded += worked_out.amount;
+    record.taken_back = Some(turn.seq);
     for (line, qty) in &back.lines {
         match record.returned.iter_mut().find(|(id, _)| id == line) {
             Some((_, units)) => *units += qty,
@@ -115,6 +121,8 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
         is_return: true,
         refunded: Money::ZERO,
         returned: Vec::new(),
+        took: Vec::new(),
+        held: Vec::new(),
         ..sale.record.clone()
     };
     changes.push(Change::put(Key::Sale(back.original.clone()), Record::Sale(record)));
@@ -123,11 +131,10 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
 }
 
 /// What these units are worth by the sale's frozen shares and policies.
-fn worked_out(sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refusal> {
+fn worked_out(turn: &Turn<'_>, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refusal> {
     let sold: Vec<SoldLine<'_>> = sale
-        .quote
-        .priced
-        .lines
+        .receipt
+        .units
         .iter()
         .map(|line| SoldLine {
             line: &line.line,
@@ -142,8 +149,17 @@ fn worked_out(sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refus
             ReturnFault::TooMany { .. } => Code::NothingLeftToReturn,
             ReturnFault::PartialBlocked(_) => Code::PartialReturnBlocked,
         };
-        Refusal::new(code, fault.to_string())
+        let by = match code {
+            Code::NothingLeftToReturn => by(turn, sale.record.taken_back),
+            _ => String::new(),
+        };
+        Refusal::new(code, format!("{fault}{by}"))
     })
+}
+
+/// Names the decision that took units back last, so that a till that lost its answer finds it.
+fn by(turn: &Turn<'_>, decision: Option<Seq>) -> String {
+    decision.map_or_else(String::new, |seq| format!(" (decision {})", turn.reference_of(seq)))
 }
 
 /// The refund document and what it changes (the sale records not among it).
@@ -166,7 +182,10 @@ fn take_back(
     }
     let (returned, withdrawn): (Vec<CouponCode>, Vec<CouponCode>) = if undoes {
         let issued = receipt.coupons_issued.iter().map(|coupon| coupon.code.clone());
-        (receipt.coupons_burned.clone(), issued.collect())
+        let stands = |code: &&CouponCode| {
+            turn.facts.code(code).is_some_and(|code| code.expires.is_none_or(|expires| expires >= turn.now))
+        };
+        (receipt.coupons_burned.iter().filter(stands).cloned().collect(), issued.collect())
     } else {
         (Vec::new(), Vec::new())
     };
@@ -181,22 +200,25 @@ fn take_back(
         if back.whole {
             ledger.visits = ledger.visits.saturating_sub(1);
             ledger.voided += 1;
-            for (promotion, used) in uses(quote) {
-                if let Some(usage) = ledger.usage.get_mut(promotion) {
-                    usage.take_back(quote.day.number(), used);
+            for took in record.took.iter().filter(|took| took.member) {
+                if let Some(usage) = ledger.usage.get_mut(&took.promotion) {
+                    usage.take_back(quote.day.number(), took.used);
                 }
             }
+            ledger.coupons.extend(record.held.iter().filter(|held| returned.contains(&held.code)).cloned());
+            keep_newest(&mut ledger.coupons);
         }
         points_balance_after = Some(ledger.points.balance());
         changes.push(Change::put(Key::Ledger(member.id), Record::Ledger(Box::new(ledger))));
     }
     if undoes {
-        changes.extend(returned.iter().map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
+        let burned = receipt.coupons_burned.iter();
+        changes.extend(burned.map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
         changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
-        for (of, promotion, used) in counted(turn.bundle, quote) {
-            let mut usage = turn.facts.usage(of.clone(), promotion);
-            usage.take_back(quote.day.number(), used);
-            changes.push(Change::put(Key::Usage(of, promotion.clone()), Record::Usage(usage)));
+        for (of, took) in counted(&record.took, &original.device) {
+            let mut usage = turn.facts.usage(of.clone(), &took.promotion);
+            usage.take_back(quote.day.number(), took.used);
+            changes.push(Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage)));
         }
     }
     let shown = back.lines.iter().map(|line| RefundLine {

@@ -162,6 +162,14 @@ pub struct LineView {
     pub net: Money,
     /// What was taken off.
     pub discounts: Vec<LineDiscount>,
+    /// What the till charged beyond the rules (negative: less), where it charged while the engine was away; `net` has it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub difference: Money,
+}
+
+/// Serde hands over a reference.
+fn is_nothing(amount: &Money) -> bool {
+    *amount == Money::ZERO
 }
 
 /// A promotion that applied, as the contract shows it.

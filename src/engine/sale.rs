@@ -5,29 +5,33 @@
 //!
 //! Order of checks of a commit: transaction known (first answer again, or 409) · quote known and this device's
 //! (410, 403) · basket priced (404, 422) · codes still free (409) · points still there (422) · payments (422).
-//! A sale rung up while the daemon was away (`charged`) is never refused for its rules: what the till charged
-//! stands, and the difference is flagged.
+//! A sale is priced by the box's clock as it arrives, whatever moment its `at` names: that is only recorded. A quote of
+//! another moment tells that moment's price; it is sold if it comes to the same now, else 410.
+//! A sale rung up while the daemon was away (`charged`) is never refused for its rules: it is priced as of when it was
+//! paid, what the till charged stands, and the difference is flagged.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::Bundle;
-use crate::domain::basket::{Basket, Charged, Tender, TenderKind, TransactionKey};
+use crate::domain::basket::{Tender, TenderKind, TransactionKey};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
-use crate::domain::money::{Money, allocate};
-use crate::domain::receipt::SaleRecord;
+use crate::domain::money::Money;
+use crate::domain::receipt::{SaleRecord, Took};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced, PricedLine, Reason, UnitShare};
+use crate::pricing::outcome::{Issue, Priced, Reason};
 use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
 
 use super::Turn;
+use super::charged::{as_charged, name_prices};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
@@ -101,7 +105,7 @@ pub(super) fn quoted(turn: &Turn<'_>, quote: &Quote) -> Answer {
 
 fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> Reply {
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let mut figures = figures(turn, turn.bundle, quote, lang);
+    let mut figures = figures(turn, turn.bundle, (quote, &quote.priced), lang);
     figures.add_reasons(reasons, lang);
     Reply::Quote(Box::new(QuoteReply {
         quote: quote.id.clone(),
@@ -119,8 +123,8 @@ fn price(
     asked: &QuoteBody,
     at: UnixMs,
 ) -> Result<(Quote, Reasons), Refusal> {
-    let owner = asked.member.and_then(|token| turn.facts.owner(token));
-    let member = owner.and_then(|id| turn.facts.member(id)).map(|member| with_holds(member, quotes));
+    let member = asked.member.and_then(|token| turn.facts.shopper(token));
+    let member = member.map(|member| with_holds(member, quotes));
     let codes: Vec<PresentedCode> = asked
         .basket
         .coupons
@@ -299,9 +303,8 @@ pub(super) fn commit(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
-    at: Option<UnixMs>,
 ) -> Result<Committed, Refusal> {
-    let settled = settle(turn, quotes, device, commit, at);
+    let settled = settle(turn, quotes, device, commit);
     quotes.conclude(settled.is_ok());
     settled
 }
@@ -311,7 +314,6 @@ fn settle(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
-    at: Option<UnixMs>,
 ) -> Result<Committed, Refusal> {
     if let Some(known) = turn.facts.sale(&commit.transaction) {
         let TransactionKey { device, business_day, seq } = &commit.transaction;
@@ -321,10 +323,13 @@ fn settle(
         );
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let (quote, bundle) = settled_quote(turn, quotes, device, commit, at)?;
-    let (quote, charged) = match &commit.charged {
-        Some(charged) => as_charged(quote, charged),
-        None => (quote, None),
+    let (quote, bundle) = settled_quote(turn, quotes, device, commit)?;
+    let (settled, charged) = match &commit.charged {
+        Some(charged) => {
+            let (settled, view) = as_charged(&bundle, &quote.priced, charged);
+            (Cow::Owned(settled), Some(view))
+        }
+        None => (Cow::Borrowed(&quote.priced), None),
     };
     if charged.is_none() {
         check_still_there(turn, &quote)?;
@@ -339,11 +344,12 @@ fn settle(
         issue(turn, &bundle, &quote, lang)
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
+    let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
     let mut changes = Vec::new();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
         if let Some(member) = &member {
-            let ledger = ledger_after(turn, &bundle, member, &quote, &issued);
+            let ledger = ledger_after(turn, member, (&quote, &settled), &took, &issued);
             balance_after = Some(ledger.points.balance());
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }
@@ -353,7 +359,7 @@ fn settle(
         changes.extend(issued.iter().map(|(coupon, issued)| {
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
         }));
-        changes.extend(usage_after(turn, &bundle, &quote));
+        changes.extend(usage_after(turn, &quote, &took));
     }
     changes.push(Change::put(
         Key::Sale(commit.transaction.clone()),
@@ -361,18 +367,21 @@ fn settle(
             decision: turn.seq,
             content: content_of(commit),
             member: member.as_ref().map(|member| member.id.clone()),
-            total: quote.priced.total,
+            total: settled.total,
             is_return: false,
             voided: false,
             training: commit.training,
             refunded: Money::ZERO,
             returned: Vec::new(),
+            taken_back: None,
+            held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
+            took,
         }),
     ));
-    let mut figures = figures(turn, &bundle, &quote, lang);
+    let mut figures = figures(turn, &bundle, (&quote, &settled), lang);
     figures.points.balance_after = balance_after;
-    let texts = texts(&bundle, &figures, lang);
-    let units = quote.priced.lines.iter().map(|line| LineUnits {
+    let texts = texts(&bundle, &figures, charged.as_ref(), lang);
+    let units = settled.lines.iter().map(|line| LineUnits {
         line: line.line.clone(),
         sku: line.sku.clone(),
         shares: line.shares.clone(),
@@ -382,7 +391,7 @@ fn settle(
         transaction: view(&commit.transaction),
         member: member.map(|member| member.id),
         units: units.collect(),
-        points_ledger: quote.priced.points.lines.clone(),
+        points_ledger: settled.points.lines.clone(),
         coupons_burned: burned,
         coupons_issued: issued.into_iter().map(|(coupon, _)| coupon).collect(),
         texts,
@@ -390,6 +399,7 @@ fn settle(
         charged,
         figures,
     };
+    drop(settled);
     Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
 }
 
@@ -413,7 +423,6 @@ fn settled_quote(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     commit: &Commit,
-    at: Option<UnixMs>,
 ) -> Result<(Quote, Arc<Bundle>), Refusal> {
     match &commit.sold {
         Sold::Quote(id) => {
@@ -427,27 +436,32 @@ fn settled_quote(
                 ));
             }
             let (quote, bundle) = (open.quote(), open.bundle.clone());
-            if !quotes.is_superseded(id) {
+            let is_of_its_moment = quote.asked.at.is_none() || commit.charged.is_some();
+            if is_of_its_moment && !quotes.is_superseded(id) {
                 return Ok((quote, bundle));
             }
             // Its successor holds the same things for the same basket: one of the two becomes the sale.
             quotes.supersede(device, &quote.asked);
-            let (again, _) = price(turn, &bundle, quotes, device, &quote.asked, quote.made_at)?;
+            let at = if is_of_its_moment { quote.made_at } else { turn.now };
+            let (again, _) = price(turn, &bundle, quotes, device, &quote.asked, at)?;
             let scarce = |priced: &Priced| {
                 let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
                 (used.collect::<Vec<_>>(), priced.points.spend)
             };
             let same_use = scarce(&again.priced) == scarce(&quote.priced);
             if !same_use || again.priced.total != quote.priced.total {
-                let detail = format!("quote {id} was superseded and what it needed has been used since");
+                let detail = if is_of_its_moment {
+                    format!("quote {id} was superseded and what it needed has been used since")
+                } else {
+                    format!("quote {id} was asked for another moment and comes to something else now")
+                };
                 return Err(Refusal::new(Code::QuoteExpired, detail));
             }
-            Ok((quote, bundle))
+            Ok((if is_of_its_moment { quote } else { Quote { id: id.clone(), ..again } }, bundle))
         }
         Sold::Basket(asked) => {
             quotes.supersede(device, asked);
-            let at =
-                commit.charged.as_ref().map(|charged| charged.at).or(asked.at).or(at).unwrap_or(turn.now);
+            let at = commit.charged.as_ref().map_or(turn.now, |charged| charged.at.min(turn.now));
             let mut asked = asked.clone();
             let mut quote = loop {
                 match price(turn, turn.bundle, quotes, device, &asked, at) {
@@ -464,59 +478,6 @@ fn settled_quote(
             Ok((quote, turn.bundle.clone()))
         }
     }
-}
-
-/// Gives each line of an article that is not in the catalogue the price the till charged. False if there was none.
-fn name_prices(basket: &mut Basket, bundle: &Bundle, charged: &Charged) -> bool {
-    let mut named = false;
-    for line in &mut basket.lines {
-        if line.unit_price.is_none() && bundle.book.item(&line.sku).is_none() {
-            let net =
-                charged.lines.iter().find(|(id, _)| *id == line.line).map_or(Money::ZERO, |(_, net)| *net);
-            line.unit_price = Some(Money(net.0 / i64::from(line.quantity.units())));
-            named = true;
-        }
-    }
-    named
-}
-
-/// What the till charged stands: its total, shared over the lines by the nets it told (else by the rules'), and so over
-/// each unit. The nets are weights only: a refund can never come to more than the total that was paid.
-fn as_charged(mut quote: Quote, charged: &Charged) -> (Quote, Option<ChargedView>) {
-    let by_rules = quote.priced.total;
-    let difference = charged.total - by_rules;
-    let leftover = crate::domain::money::Leftover::LargestRemainder;
-    if difference != Money::ZERO || !charged.lines.is_empty() {
-        let told =
-            |line: &PricedLine| charged.lines.iter().find(|(id, _)| *id == line.line).map(|(_, net)| *net);
-        let weights = quote.priced.lines.iter().map(|line| told(line).unwrap_or(line.net).0.max(0));
-        let spread = allocate(charged.total.max(Money::ZERO), &weights.collect::<Vec<i64>>(), leftover);
-        for (line, share) in quote.priced.lines.iter_mut().zip(spread) {
-            line.net = share;
-            line.shares = shares_of(&line.shares, line.net);
-        }
-        quote.priced.total = charged.total;
-    }
-    let told: Money = charged.lines.iter().map(|(_, net)| *net).sum();
-    let adds_up = charged.lines.is_empty() || told == charged.total;
-    let flagged = difference != Money::ZERO || !adds_up;
-    let view = ChargedView { total: charged.total, by_rules, difference, flagged };
-    (quote, Some(view))
-}
-
-fn shares_of(shares: &[UnitShare], net: Money) -> Vec<UnitShare> {
-    let units: Vec<&UnitShare> =
-        shares.iter().flat_map(|share| std::iter::repeat_n(share, share.qty as usize)).collect();
-    let weights: Vec<i64> = units.iter().map(|share| share.net.0.max(0)).collect();
-    let nets = allocate(net.max(Money::ZERO), &weights, crate::domain::money::Leftover::LargestRemainder);
-    let mut runs: Vec<UnitShare> = Vec::new();
-    for (unit, net) in units.into_iter().zip(nets) {
-        match runs.last_mut() {
-            Some(run) if *run == (UnitShare { qty: run.qty, net, ..unit.clone() }) => run.qty += 1,
-            _ => runs.push(UnitShare { qty: 1, net, ..unit.clone() }),
-        }
-    }
-    runs
 }
 
 fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
@@ -587,6 +548,7 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
             member: quote.member.as_ref().map(|member| member.id.clone()),
             home: Some(turn.identity.store.clone()),
             expires: Some(expires),
+            listed: None,
         };
         issued.push((shown, kept));
     }
@@ -595,20 +557,18 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
 
 fn ledger_after(
     turn: &Turn<'_>,
-    bundle: &Bundle,
     member: &Member,
-    quote: &Quote,
+    (quote, settled): (&Quote, &Priced),
+    took: &[Took],
     issued: &[(IssuedCoupon, IssuedCode)],
 ) -> Ledger {
     let mut ledger = member.ledger.clone();
     ledger.visits += 1;
-    ledger.spend += quote.priced.total;
+    ledger.spend += settled.total;
     ledger.last_visit = ledger.last_visit.max(Some(quote.day));
-    ledger.points.book(turn.seq, quote.priced.points.earn - quote.priced.points.spend);
-    for (promotion, used) in uses(quote) {
-        if has_limit(bundle.book.promotion(promotion), &[LimitScope::Member, LimitScope::MemberDay]) {
-            ledger.usage.entry(promotion.clone()).or_default().count(quote.day.number(), used);
-        }
+    ledger.points.book(turn.seq, settled.points.earn - settled.points.spend);
+    for took in took.iter().filter(|took| took.member) {
+        ledger.usage.entry(took.promotion.clone()).or_default().count(quote.day.number(), took.used);
     }
     while ledger.usage.len() > limits::MEMBER_USAGE_MAX {
         let oldest = ledger.usage.iter().min_by_key(|(_, usage)| usage.day).map(|(id, _)| id.clone());
@@ -625,9 +585,19 @@ fn ledger_after(
             expires,
         });
     }
-    let surplus = ledger.coupons.len().saturating_sub(limits::MEMBER_COUPONS_MAX);
-    ledger.coupons.drain(..surplus);
+    keep_newest(&mut ledger.coupons);
     ledger
+}
+
+/// Coupons of the member's wallet that a sale uses up.
+fn burned_of<'a>(member: &'a Member, quote: &'a Quote) -> impl Iterator<Item = &'a HeldCoupon> {
+    member.ledger.coupons.iter().filter(|held| burned_codes(quote).any(|code| *code == held.code))
+}
+
+/// A wallet holds so many coupons; the oldest leave.
+pub(super) fn keep_newest(coupons: &mut Vec<HeldCoupon>) {
+    let surplus = coupons.len().saturating_sub(limits::MEMBER_COUPONS_MAX);
+    coupons.drain(..surplus);
 }
 
 /// Does a promotion count its uses over one of these scopes?
@@ -635,29 +605,43 @@ pub(super) fn has_limit(promotion: Option<&Promotion>, scopes: &[LimitScope]) ->
     promotion.is_some_and(|promotion| promotion.limits.iter().any(|limit| scopes.contains(&limit.scope)))
 }
 
-fn usage_after(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Vec<Change> {
-    counted(bundle, quote)
-        .map(|(of, promotion, used)| {
-            let mut usage = turn.facts.usage(of.clone(), promotion);
-            usage.count(quote.day.number(), used);
-            Change::put(Key::Usage(of, promotion.clone()), Record::Usage(usage))
+fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
+    counted(took, &quote.device)
+        .map(|(of, took)| {
+            let mut usage = turn.facts.usage(of.clone(), &took.promotion);
+            usage.count(quote.day.number(), took.used);
+            Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage))
         })
         .collect()
 }
 
+/// What a sale takes of limits, by the rules it is sold under.
+fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
+    let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
+        let limited = |scopes: &[LimitScope]| has_limit(bundle.book.promotion(promotion), scopes);
+        let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
+        Took {
+            promotion: promotion.clone(),
+            used,
+            shop: limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
+            device: limited(&[LimitScope::Device]),
+            member: is_of_member,
+            code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),
+        }
+    });
+    taken.filter(|took| took.shop || took.device || took.member || took.code.is_some()).collect()
+}
+
 /// Every count a sale adds to, beside its member's.
 pub(super) fn counted<'a>(
-    bundle: &'a Bundle,
-    quote: &'a Quote,
-) -> impl Iterator<Item = (UsageOf, &'a PromotionId, Used)> {
-    let shop = [LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain];
-    quote.priced.applied.iter().zip(uses(quote)).flat_map(move |(applied, (promotion, used))| {
-        let rule = bundle.book.promotion(promotion);
-        let of_shop = has_limit(rule, &shop).then_some(UsageOf::Shop);
-        let of_device = has_limit(rule, &[LimitScope::Device]).then(|| UsageOf::Device(quote.device.clone()));
-        let code = applied.coupon.as_ref().filter(|_| has_limit(rule, &[LimitScope::Code]));
-        let of_code = code.map(|code| UsageOf::Code(code.clone()));
-        [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, promotion, used))
+    took: &'a [Took],
+    device: &'a DeviceId,
+) -> impl Iterator<Item = (UsageOf, &'a Took)> {
+    took.iter().flat_map(move |took| {
+        let of_shop = took.shop.then_some(UsageOf::Shop);
+        let of_device = took.device.then(|| UsageOf::Device(device.clone()));
+        let of_code = took.code.clone().map(UsageOf::Code);
+        [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, took))
     })
 }
 
@@ -681,13 +665,15 @@ fn title(bundle: &Bundle, promotion: &PromotionId, lang: Lang) -> String {
         .unwrap_or_default()
 }
 
-fn figures(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Figures {
-    let priced = &quote.priced;
-    let lines = priced.lines.iter().map(|line| LineView {
+/// The figures of a quote, or of the sale it became: as `settled`.
+fn figures(turn: &Turn<'_>, bundle: &Bundle, (quote, settled): (&Quote, &Priced), lang: Lang) -> Figures {
+    let priced = settled;
+    let lines = priced.lines.iter().zip(&quote.priced.lines).map(|(line, by_rules)| LineView {
         line: line.line.clone(),
         gross: line.gross,
         net: line.net,
         discounts: line.discounts.clone(),
+        difference: line.net - by_rules.net,
     });
     let applied = priced.applied.iter().map(|applied| AppliedView {
         promotion: applied.promotion.clone(),
@@ -741,8 +727,8 @@ impl Figures {
     }
 }
 
-/// What the receipt says: each promotion with what it took off, the saving, the points.
-fn texts(bundle: &Bundle, figures: &Figures, lang: Lang) -> Vec<String> {
+/// What the receipt says: each promotion with what it took off, what the till charged otherwise, the saving, the points.
+fn texts(bundle: &Bundle, figures: &Figures, charged: Option<&ChargedView>, lang: Lang) -> Vec<String> {
     let money = |amount: Money| bundle.shop.currency.format(amount);
     let mut texts: Vec<String> = figures
         .applied
@@ -750,8 +736,17 @@ fn texts(bundle: &Bundle, figures: &Figures, lang: Lang) -> Vec<String> {
         .filter(|applied| applied.amount.is_positive())
         .map(|applied| format!("{} -{}", applied.title, money(applied.amount)))
         .collect();
-    if figures.discount_total.is_positive() {
-        let saved = money(figures.discount_total);
+    let difference = charged.map_or(Money::ZERO, |charged| charged.difference);
+    if difference != Money::ZERO {
+        let sign = if difference.is_positive() { "+" } else { "" };
+        texts.push(match lang {
+            Lang::ZhCn => format!("收银实收差额 {sign}{}", money(difference)),
+            Lang::En => format!("Charged otherwise at the till {sign}{}", money(difference)),
+        });
+    }
+    let saved = figures.discount_total - difference;
+    if figures.discount_total.is_positive() && saved.is_positive() {
+        let saved = money(saved);
         texts.push(match lang {
             Lang::ZhCn => format!("本单共优惠 {saved}"),
             Lang::En => format!("You saved {saved}"),

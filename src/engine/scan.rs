@@ -20,7 +20,7 @@ const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
 
 /// Answers `scan`.
 pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
-    let member = find(turn, scan.token);
+    let member = turn.facts.shopper(scan.token);
     let lang = turn.lang(scan.lang, member.as_ref().and_then(|member| member.profile.lang));
     let day = turn.bundle.shop.time_zone.civil(turn.now).day;
     let segments: Vec<SegmentId> =
@@ -53,7 +53,7 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
 
 /// Answers `wallet`.
 pub(super) fn wallet(turn: &Turn<'_>, token: TokenHash) -> Reply {
-    let member = find(turn, token);
+    let member = turn.facts.shopper(token);
     let lang = turn.lang(None, member.as_ref().and_then(|member| member.profile.lang));
     let held: Vec<_> = member
         .iter()
@@ -74,10 +74,6 @@ pub(super) fn wallet(turn: &Turn<'_>, token: TokenHash) -> Reply {
         data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
         member: member.as_ref().map(|member| view(turn, member)),
     })
-}
-
-fn find(turn: &Turn<'_>, token: TokenHash) -> Option<Member> {
-    turn.facts.owner(token).and_then(|id| turn.facts.member(id))
 }
 
 fn view(turn: &Turn<'_>, member: &Member) -> MemberView {

@@ -25,10 +25,11 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
-use crate::engine::decision::{Change, Encoder, Entry, Key, Record};
+use crate::engine::decision::{Change, Encoder, Entry, Key, Known, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
+use super::cache::ReadCache;
 use super::disk::OsDisk;
 use super::error::{Result, StorageError};
 use super::identity::{BoxIdentity, load_or_create};
@@ -38,10 +39,12 @@ use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
 
 /// Beside the tables: they are to be set aside and rebuilt at the next start.
 const SUSPECT: &str = "tables.suspect";
+/// Beside the tables: such as were set aside, numbered. The newest `DAMAGED_TABLES_KEPT` stay.
+const DAMAGED: &str = "tables.damaged-";
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
-    /// Hands over each record of a bundle that became active `at`.
+    /// Hands over each record of a bundle that became active `at`. Its members are as fresh as its signing.
     fn records(
         &self,
         bundle: &BundleRef,
@@ -96,6 +99,7 @@ pub struct Store {
     view: JournalView,
     reader: Reader,
     overlay: Overlay,
+    cache: ReadCache,
     active: Option<ActiveBundle>,
     next: Seq,
     durable: Arc<AtomicU64>,
@@ -110,6 +114,7 @@ impl Store {
     /// Opens a data directory: takes its lock, opens the journal, brings the tables up to it.
     pub fn open(options: StoreOptions) -> Result<(Store, Recovered)> {
         let dir = &options.dir;
+        let request_days = usize::try_from(options.request_days).unwrap_or_default();
         prepare(dir)?;
         let lock = DirLock::take(dir)?;
         let identity = load_or_create(dir, &options.store)?;
@@ -120,7 +125,7 @@ impl Store {
         journal_options.known = applied;
         let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
         let view = journal.view();
-        let caught_up = catch_up(dir, (&tables, applied), &view, &*options.roll)?;
+        let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, request_days))?;
         let active = tables.active().map_err(tables_error)?;
         let next = journal.next_seq();
         let last = Seq(next.0 - 1);
@@ -147,7 +152,7 @@ impl Store {
             followed: followed.clone(),
             roll: options.roll,
             tell,
-            request_ms: options.request_days * 86_400_000,
+            request_days,
             cursor: Vec::new(),
         };
         let threads =
@@ -161,6 +166,7 @@ impl Store {
             view,
             reader,
             overlay: Overlay::default(),
+            cache: ReadCache::default(),
             active,
             next,
             durable,
@@ -218,7 +224,10 @@ impl Store {
         }
         match self.overlay.record(key) {
             Some(record) => Ok(record),
-            None => self.tables.get(key).map_err(|fault| suspect(&self.dir, fault)),
+            None => {
+                let (followed, tables, dir) = (self.followed(), &self.tables, &self.dir);
+                self.cache.load(key, followed, || tables.get(key).map_err(|fault| suspect(dir, fault)))
+            }
         }
     }
 
@@ -234,6 +243,10 @@ impl Store {
     pub fn commit(&mut self, entry: &Entry) -> Result<()> {
         assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
         self.next = Seq(entry.seq.0 + 1);
+        match &entry.input {
+            Input::Activate(_) => self.cache.close_until(entry.seq),
+            _ => self.cache.changed(&entry.changes),
+        }
         let bytes: Arc<[u8]> = Arc::from(self.encoder.encode(entry));
         let applying = Applying::of(entry);
         self.overlay.forget(self.durable(), self.followed());
@@ -417,7 +430,7 @@ struct Follower {
     followed: Arc<AtomicU64>,
     roll: Box<dyn Roll>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
-    request_ms: i64,
+    request_days: usize,
     cursor: Vec<u8>,
 }
 
@@ -440,34 +453,45 @@ impl Follower {
 
     fn follow(&mut self, pending: &[Applying]) -> std::result::Result<(), TablesFault> {
         let Some(last) = pending.last() else { return Ok(()) };
-        apply(&self.tables, pending, &*self.roll)?;
+        apply(&self.tables, pending, &*self.roll, self.request_days)?;
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
         if pending.len() >= limits::TABLES_BATCH_DECISIONS {
             // In a burst there is something more urgent to do; a quieter batch follows.
             return Ok(());
         }
-        self.cursor = self.tables.sweep_requests(&self.cursor, UnixMs(last.at.0 - self.request_ms))?;
+        let before = self.tables.lived()?.forgets_before(last.seq, self.request_days);
+        self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
         Ok(())
     }
 }
 
 /// Applies decisions in order. Members and codes of a bundle come in at the place where it became active.
-fn apply(tables: &Tables, decisions: &[Applying], roll: &dyn Roll) -> std::result::Result<(), TablesFault> {
+fn apply(
+    tables: &Tables,
+    decisions: &[Applying],
+    roll: &dyn Roll,
+    request_days: usize,
+) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
+    let mut lived = tables.lived()?;
     for Applying { seq, at, activation, changes } in decisions {
         if let Some(reference) = activation {
             // What was decided before stands before what the bundle brings.
+            batch.lived(lived.clone());
             tables.apply(&std::mem::take(&mut batch))?;
             import(tables, reference, *at, roll)?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: *at });
             tables.apply(&std::mem::take(&mut batch))?;
         }
         batch.add(*seq, changes);
+        lived.pass(*seq, *at, request_days);
         if batch.decisions() == limits::TABLES_TRANSACTION_DECISIONS {
+            batch.lived(lived.clone());
             tables.apply(&std::mem::take(&mut batch))?;
         }
     }
+    batch.lived(lived);
     tables.apply(&batch)?;
     tables.sync()
 }
@@ -479,27 +503,53 @@ fn import(
     roll: &dyn Roll,
 ) -> std::result::Result<(), TablesFault> {
     let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
-    let mut failed = Ok(());
-    let keep = |known: &Record, new: &Record| match (known, new) {
-        (Record::Member(known), Record::Member(new)) => known.as_of > new.as_of,
-        _ => false,
-    };
+    let (mut failed, mut listed_at) = (Ok(()), None);
     let outcome = roll.records(reference, at, &mut |key, record| {
+        if let Record::Member(known) = &record {
+            listed_at = Some(known.as_of);
+        }
         records.push((key, record));
         if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
-            failed = tables.import(&std::mem::take(&mut records), keep);
+            failed = tables.import(std::mem::take(&mut records), listed_again);
         }
     });
     failed?;
-    tables.import(&records, keep)?;
-    if let Err(why) = outcome {
-        tracing::error!(
-            version = reference.version,
-            why,
-            "members of the bundle could not be read; those read stay"
-        );
+    tables.import(records, listed_again)?;
+    match outcome {
+        Ok(()) => tables.revise(|record| left_out(record, reference.version, listed_at))?,
+        Err(why) => {
+            tracing::error!(
+                version = reference.version,
+                why,
+                "members of the bundle could not be read; those read stay"
+            );
+        }
     }
     tables.sync()
+}
+
+/// A record that a bundle lists and that is there already: the fresher half of a member stays.
+fn listed_again(known: Record, new: Record) -> Record {
+    match (known, new) {
+        (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
+            Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
+        }
+        (_, new) => new,
+    }
+}
+
+/// What becomes of a record that the bundle `version` leaves out though an earlier one listed it: a code is gone, a member
+/// is withdrawn, unless head office spoke of them after the bundle was signed. A bundle without members speaks of none.
+fn left_out(record: &Record, version: u64, listed_at: Option<UnixMs>) -> Option<Option<Record>> {
+    let is_left_out = |listed: Option<u64>| listed.is_some_and(|listed| listed < version);
+    match record {
+        Record::Code(code) if is_left_out(code.listed) => Some(None),
+        Record::Member(known) if is_left_out(known.listed) && !known.withdrawn => {
+            let known = listed_at.filter(|listed_at| known.as_of <= *listed_at).map(|_| known.clone())?;
+            Some(Some(Record::Member(Box::new(Known { withdrawn: true, ..*known }))))
+        }
+        _ => None,
+    }
 }
 
 /// Brings the tables up to the journal. Returns how many decisions they lacked.
@@ -507,7 +557,7 @@ fn catch_up(
     dir: &Path,
     (tables, applied): (&Tables, Seq),
     view: &JournalView,
-    roll: &dyn Roll,
+    (roll, request_days): (&dyn Roll, usize),
 ) -> Result<u64> {
     let mut reader = view.reader(Seq(applied.0 + 1));
     let mut pending: Vec<Applying> = Vec::new();
@@ -529,13 +579,13 @@ fn catch_up(
         }
         if pending.len() == limits::TABLES_BATCH_DECISIONS {
             count += pending.len() as u64;
-            apply(tables, &pending, roll).map_err(|fault| suspect(dir, fault))?;
+            apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
             pending.clear();
         }
     }
     if !pending.is_empty() {
         count += pending.len() as u64;
-        apply(tables, &pending, roll).map_err(|fault| suspect(dir, fault))?;
+        apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
     }
     Ok(count)
 }
@@ -574,10 +624,17 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
         Ok(tables) => Ok((tables, None)),
         Err(TablesFault::Disk(error)) => Err(StorageError::disk(DiskOp::Open, &path, error)),
         Err(fault) => {
-            let aside = (1..).map(|n| dir.join(format!("tables.damaged-{n}"))).find(|path| !path.exists());
-            let aside = aside.expect("numbers do not run out");
+            let damaged = damaged_tables(dir)?;
+            let number = damaged.last().map_or(1, |(number, _)| number + 1);
+            let aside = dir.join(format!("{DAMAGED}{number}"));
             tracing::error!(%fault, aside = %aside.display(), "the tables are set aside and rebuilt from the journal");
             fs::rename(&path, &aside).map_err(|e| StorageError::disk(DiskOp::Rename, &path, e))?;
+            let too_many = (damaged.len() + 1).saturating_sub(limits::DAMAGED_TABLES_KEPT);
+            for (_, old) in damaged.iter().take(too_many) {
+                if let Err(error) = fs::remove_dir_all(old) {
+                    tracing::warn!(%error, old = %old.display(), "tables set aside long ago cannot be removed");
+                }
+            }
             let tables = Tables::open(&path, cache_bytes).map_err(tables_error)?;
             if suspected.exists() {
                 fs::remove_file(&suspected).map_err(|e| StorageError::disk(DiskOp::Remove, &suspected, e))?;
@@ -585,6 +642,17 @@ fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)
             Ok((tables, Some(aside)))
         }
     }
+}
+
+/// Tables set aside in earlier starts, oldest first.
+fn damaged_tables(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    use super::disk::DiskOp;
+    let entries = fs::read_dir(dir).map_err(|e| StorageError::disk(DiskOp::List, dir, e))?;
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(DAMAGED)?.parse::<u64>().ok();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut damaged: Vec<(u64, PathBuf)> = paths.filter_map(|path| Some((number(&path)?, path))).collect();
+    damaged.sort();
+    Ok(damaged)
 }
 
 /// Names a file that makes the next start rebuild the tables, so that a damaged record never becomes a crash loop.
@@ -608,4 +676,84 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     use super::disk::DiskOp;
     let failed = |error| StorageError::disk(DiskOp::Create, Path::new(name), error);
     Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::MemberId;
+    use crate::domain::member::Profile;
+
+    /// A bundle's members: who, and when it was signed.
+    struct Listed(&'static [&'static str], i64);
+
+    fn id(name: &str) -> MemberId {
+        MemberId::new(name).expect("an id")
+    }
+
+    fn known(as_of: i64, listed: Option<u64>) -> Record {
+        let profile = Profile { orders_elsewhere: 7, ..Profile::default() };
+        Record::Member(Box::new(Known { profile, points: 9, as_of: UnixMs(as_of), listed, withdrawn: false }))
+    }
+
+    impl Roll for Listed {
+        fn records(
+            &self,
+            bundle: &BundleRef,
+            _: UnixMs,
+            take: &mut dyn FnMut(Key, Record),
+        ) -> std::result::Result<(), String> {
+            let Listed(members, signed_at) = self;
+            let one = |name: &&str| take(Key::Member(id(name)), known(*signed_at, Some(bundle.version)));
+            members.iter().for_each(one);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whose_word_of_a_member_is_the_newest() {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
+        let arrive = |version, roll: Listed| {
+            let reference = BundleRef { version, hash: Arc::from("0") };
+            import(&tables, &reference, UnixMs(9_999), &roll).expect("it is read");
+        };
+        let tell = |name: &str, as_of, listed| {
+            let change = [crate::engine::decision::Change::put(Key::Member(id(name)), known(as_of, listed))];
+            let mut batch = Batch::default();
+            batch.add(Seq(1), &change);
+            tables.apply(&batch).expect("applies");
+        };
+        let state = |name: &str| match tables.get(&Key::Member(id(name))).expect("reads") {
+            Some(Record::Member(known)) => (known.as_of.0, known.listed, known.withdrawn),
+            other => panic!("{other:?}"),
+        };
+        arrive(1, Listed(&["kept", "told", "told-late", "left"], 100));
+        tell("told", 150, Some(1));
+        tell("told-late", 350, Some(1));
+        tell("told-only", 150, None);
+        tell("enrolled", 0, None);
+        arrive(2, Listed(&["kept", "told"], 120));
+        assert_eq!(state("kept"), (120, Some(2), false));
+        assert_eq!(
+            state("told"),
+            (150, Some(2), false),
+            "head office's later word stays; the list names them"
+        );
+        assert_eq!(state("left"), (100, Some(1), true));
+        assert_eq!(
+            state("told-late"),
+            (350, Some(1), false),
+            "head office spoke of them after it was signed"
+        );
+        arrive(3, Listed(&["left"], 300));
+        assert_eq!(state("left"), (300, Some(3), false), "listed again");
+        assert_eq!(state("told"), (150, Some(2), true), "the list is newer than the word");
+        assert_eq!(state("told-late"), (350, Some(1), false));
+        for (name, as_of) in [("told-only", 150), ("enrolled", 0)] {
+            assert_eq!(state(name), (as_of, None, false), "{name}: no bundle brought them, none takes them");
+        }
+        arrive(4, Listed(&[], 400));
+        assert_eq!(state("left"), (300, Some(3), false), "a bundle without members speaks of none");
+    }
 }

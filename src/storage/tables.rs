@@ -2,7 +2,7 @@
 //!
 //! Layout: one sled tree per kind of record, numbered (`TREES`), numbers never reused; keys big-endian; a value is a
 //! version byte, MessagePack (`Record::write`) and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
-//! include, written in the same transaction as what it changed.
+//! include, written in the same transaction as what it changed; and how long the shop has `lived` through it.
 //!
 //! sled 0.34's `flush` does not call fsync on Linux, so batches are multi-tree transactions, followed by one `flush` and
 //! one `sync_data` of our own on `db` (measured in design 4-durability: 30 of 30 power cuts survived, 9 of 30 without).
@@ -24,14 +24,19 @@ use crate::domain::ids::{BundleRef, Seq};
 use crate::engine::decision::{Change, Key, Record, UsageOf};
 use crate::limits;
 
+use super::age::Lived;
+
 const RECORD_VERSION: u8 = 1;
 
 /// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request.
 const TREES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
 const META: usize = 0;
+const MEMBERS: usize = 2;
+const CODES: usize = 4;
 const REQUESTS: usize = 8;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
+const LIVED: &[u8] = b"lived";
 
 /// The tables could not do something. They are set aside and rebuilt; the journal has everything.
 #[derive(Debug)]
@@ -93,6 +98,7 @@ pub struct Tables {
 pub struct Batch<'a> {
     changes: BTreeMap<(usize, Vec<u8>), Option<&'a Record>>,
     active: Option<ActiveBundle>,
+    lived: Option<Lived>,
     through: Seq,
     decisions: usize,
 }
@@ -112,6 +118,11 @@ impl<'a> Batch<'a> {
     /// How many were added.
     pub fn decisions(&self) -> usize {
         self.decisions
+    }
+
+    /// How long the shop has lived through the decisions added.
+    pub fn lived(&mut self, lived: Lived) {
+        self.lived = Some(lived);
     }
 
     /// A bundle became active.
@@ -148,6 +159,11 @@ impl Tables {
         self.trees[META].get(ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
     }
 
+    /// How long the shop has lived through the decisions the tables include.
+    pub fn lived(&self) -> Result<Lived, TablesFault> {
+        Ok(self.trees[META].get(LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+    }
+
     /// What stands under a key. `Key::Quote` and `Key::Decision` are not in the tables.
     pub fn get(&self, key: &Key) -> Result<Option<Record>, TablesFault> {
         let Some((tree, key)) = place(key) else { return Ok(None) };
@@ -157,7 +173,8 @@ impl Tables {
     /// Applies a batch in one transaction. It is durable after `sync`; what a crash leaves is whole transactions.
     pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
         guarded(|| {
-            let active = batch.active.as_ref().map(encode_active);
+            let active = batch.active.as_ref().map(encode_named);
+            let lived = batch.lived.as_ref().map(encode_named);
             // Written down before the transaction: readers wait while it lasts.
             let written = batch.changes.iter().map(|((tree, key), record)| {
                 let record = record.map(|record| sled::IVec::from(encode(record)));
@@ -174,6 +191,9 @@ impl Tables {
                 if let Some(active) = &active {
                     trees[META].insert(ACTIVE, active.as_slice())?;
                 }
+                if let Some(lived) = &lived {
+                    trees[META].insert(LIVED, lived.as_slice())?;
+                }
                 if batch.through > Seq(0) {
                     trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
                 }
@@ -182,24 +202,42 @@ impl Tables {
         })
     }
 
-    /// Brings in records of a bundle (its members and codes), which no decision holds. `keep` says of a record that is
-    /// there already whether it stays.
+    /// Brings in records of a bundle (its members and codes), which no decision holds. `meet` says what becomes of one
+    /// that is there already: known, new.
     pub fn import(
         &self,
-        records: &[(Key, Record)],
-        keep: impl Fn(&Record, &Record) -> bool,
+        records: Vec<(Key, Record)>,
+        meet: impl Fn(Record, Record) -> Record,
     ) -> Result<(), TablesFault> {
         guarded(|| {
             let mut batches = vec![sled::Batch::default(); TREES.len()];
             for (key, record) in records {
-                let Some((tree, bytes)) = place(key) else { continue };
-                let stays = self.get(key)?.is_some_and(|known| keep(&known, record));
-                if !stays {
-                    batches[tree].insert(bytes, encode(record));
-                }
+                let Some((tree, bytes)) = place(&key) else { continue };
+                let record = match self.get(&key)? {
+                    Some(known) => meet(known, record),
+                    None => record,
+                };
+                batches[tree].insert(bytes, encode(&record));
             }
             for (tree, batch) in self.trees.iter().zip(batches) {
                 tree.apply_batch(batch)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Goes through all members and single-use codes. `change` says what becomes of each: nothing, gone, or another.
+    pub fn revise(&self, change: impl Fn(&Record) -> Option<Option<Record>>) -> Result<(), TablesFault> {
+        guarded(|| {
+            for tree in [&self.trees[MEMBERS], &self.trees[CODES]] {
+                for entry in tree.iter() {
+                    let (key, value) = entry?;
+                    match change(&decode(&value)?) {
+                        None => {}
+                        Some(None) => drop(tree.remove(key)?),
+                        Some(Some(record)) => drop(tree.insert(key, encode(&record))?),
+                    }
+                }
             }
             Ok(())
         })
@@ -211,13 +249,14 @@ impl Tables {
         self.file.sync_data().map_err(|e| TablesFault::Sled(format!("sync db: {e}")))
     }
 
-    /// Forgets request records older than `before`, a few at a time, beginning behind `cursor`. Returns where to go on.
-    pub fn sweep_requests(&self, cursor: &[u8], before: UnixMs) -> Result<Vec<u8>, TablesFault> {
+    /// Forgets request records of decisions before `before`, a few at a time, beginning behind `cursor`. Returns where to
+    /// go on.
+    pub fn sweep_requests(&self, cursor: &[u8], before: Seq) -> Result<Vec<u8>, TablesFault> {
         let mut last = Vec::new();
         for entry in self.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
             let (key, value) = entry?;
             if let Ok(Record::Request(record)) = decode::<Record>(&value)
-                && record.at < before
+                && record.decision < before
             {
                 self.trees[REQUESTS].remove(&key)?;
             }
@@ -256,9 +295,9 @@ fn guarded<T>(body: impl FnOnce() -> Result<T, TablesFault>) -> Result<T, Tables
 fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     Some(match key {
         Key::Token(hash) => (1, hash.0.to_vec()),
-        Key::Member(id) => (2, id.as_str().as_bytes().to_vec()),
+        Key::Member(id) => (MEMBERS, id.as_str().as_bytes().to_vec()),
         Key::Ledger(id) => (3, id.as_str().as_bytes().to_vec()),
-        Key::Code(code) => (4, code.as_str().as_bytes().to_vec()),
+        Key::Code(code) => (CODES, code.as_str().as_bytes().to_vec()),
         Key::Redeemed(code) => (5, code.as_str().as_bytes().to_vec()),
         Key::Usage(of, promotion) => {
             let mut bytes = match of {
@@ -287,9 +326,9 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     })
 }
 
-fn encode_active(active: &ActiveBundle) -> Vec<u8> {
+fn encode_named<T: Serialize>(value: &T) -> Vec<u8> {
     sealed(|bytes| {
-        rmp_serde::encode::write_named(bytes, active).expect("plain data can always be written");
+        rmp_serde::encode::write_named(bytes, value).expect("plain data can always be written");
     })
 }
 

@@ -210,3 +210,24 @@ async fn are_many_requests_at_once_all_answered_and_counted_once() {
     assert_eq!(decisions.len(), 240);
     assert_eq!(shop.status()["journal"]["next"], before + 240);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_a_daemon_that_is_dropped_stopped_in_order() {
+    let mut shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let first = till.ask_as("commit", "sale-number-1", &commit(1, 30_000)).await;
+    let mut presence = till.presence.clone();
+    drop(shop.running.take());
+    let told =
+        presence.wait_for(|document| document["state"] == "stopping" || document["state"] == "offline");
+    crate::till::soon("the farewell", told).await.expect("it is said");
+    crate::shop::until("the directory to be free", || {
+        aisled::storage::lock::DirLock::take(shop.data()).is_ok()
+    })
+    .await;
+    shop.clock.advance_ms(1);
+    shop.start().await;
+    let mut till = shop.till("till-1").await;
+    let again = till.ask_as("commit", "sale-number-1", &commit(1, 30_000)).await;
+    assert_eq!((again.data(), again.replayed()), (first.data(), true));
+}

@@ -206,7 +206,7 @@ async fn is_a_limit_per_day_kept_though_a_till_lives_in_the_future() {
     let mut ahead = points("2");
     ahead["at"] = json!("2027-06-01T12:00:00+08:00");
     let ahead = quote(&mut till, ahead).await;
-    till.ask("commit", paying(2, &ahead)).await.data();
+    assert_eq!(till.ask("commit", paying(2, &ahead)).await.refusal(), (410, "AIS-2004"), "it is not June");
     assert!(!applied(&quote(&mut till, points("3")).await, "fifty-points-a-day"), "today's was used");
 }
 

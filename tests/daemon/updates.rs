@@ -1,12 +1,13 @@
 //! New rules while the shop sells: taken if they are right, refused by name if not, and never in the middle of a sale.
 
+use aisled::bundle::authoring::Authored;
 use aisled::bundle::keys::SecretKey;
 use aisled::bundle::packed;
 use serde_json::{Value, json};
 
 use crate::rules;
-use crate::shop::{Shop, cash, line, sale, until};
-use crate::signed::{key, packed_with};
+use crate::shop::{Shop, card, cash, line, sale, until};
+use crate::signed::{key, packed_with, signed_at};
 
 const CIGARETTES: &str = "6901234000109";
 
@@ -16,7 +17,12 @@ fn dearer(version: u64, price: i64) -> Vec<u8> {
     for item in authored.rules.catalogue.iter_mut().filter(|item| item.sku.as_str() == CIGARETTES) {
         item.price = aisled::domain::money::Money(price);
     }
-    packed::pack(version, &authored.rules, &authored.members, &authored.codes, &key()).expect("it packs")
+    packed_of(version, &authored)
+}
+
+fn packed_of(version: u64, authored: &Authored) -> Vec<u8> {
+    let Authored { rules, members, codes } = authored;
+    packed::pack(version, signed_at(version), rules, members, codes, &key()).expect("it packs")
 }
 
 fn basket() -> Value {
@@ -63,7 +69,7 @@ async fn is_a_bundle_that_is_not_right_refused_while_the_shop_sells_on() {
     let end = unsigned.len();
     unsigned[end - 64..].fill(0);
     let mut promises = good.clone();
-    promises[26..34].copy_from_slice(&u64::MAX.to_be_bytes());
+    promises[34..42].copy_from_slice(&u64::MAX.to_be_bytes());
     for (name, bytes) in [
         ("older.aisb", packed_with(4, &key())),
         ("clash.aisb", dearer(5, 9_900)),
@@ -149,4 +155,66 @@ async fn what_a_shop_without_rules_says() {
     shop.follows(1).await;
     assert_eq!(till.ask("quote", basket()).await.data()["total"], 2_300);
     shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_of_members_and_codes_that_newer_rules_leave_out() {
+    let mut shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let sold = json!({
+        "transaction": sale(1), "basket": { "lines": [line("1", CIGARETTES, 1)] }, "member": card("2005"), "tenders": cash(2_300),
+    });
+    let points = till.ask("commit", sold).await.data()["points"]["balance_after"].clone();
+    let enrolled = json!({ "token": card("new"), "consent": { "programme": true, "personal": true } });
+    till.ask("enroll", enrolled).await.data();
+
+    let mut fewer = rules::authored();
+    fewer.members.retain(|member| member.id.as_str() != "m-2005");
+    fewer.codes.retain(|code| code.code.as_str() != "ONCE-02");
+    shop.put("2.aisb", &packed_of(2, &fewer));
+    shop.follows(2).await;
+    let scan = |token: &str| json!({ "token": card(token) });
+    let member = |reply: &Value| reply["member"]["id"].clone();
+    assert_eq!(till.ask("scan", scan("2005")).await.data()["member"], Value::Null, "no offers of a member");
+    assert_eq!(member(till.ask("scan", scan("2006")).await.data()), "m-2006");
+    assert_ne!(
+        member(till.ask("scan", scan("new")).await.data()),
+        Value::Null,
+        "enrolled here: not the bundle's"
+    );
+    let of_code =
+        |code: &str| json!({ "basket": { "lines": [line("1", CIGARETTES, 1)] }, "coupons": [code] });
+    let kept = till.ask("quote", of_code("ONCE-01")).await.data()["coupons"][0].clone();
+    let dropped = till.ask("quote", of_code("ONCE-02")).await.data()["coupons"][0].clone();
+    assert_eq!((&kept["outcome"], &dropped["reason"]), (&json!("applied"), &json!("code_unknown")));
+
+    let again = json!({ "token": card("2005"), "consent": { "programme": true, "personal": false } });
+    assert_eq!(till.ask("enroll", again).await.data()["member"], "m-2005", "who they were");
+    let back = till.ask("scan", scan("2005")).await.data()["member"].clone();
+    assert_eq!(back["points"]["balance"], points, "with points and history");
+    let mut nobody = rules::authored();
+    nobody.members.clear();
+    shop.put("3.aisb", &packed_of(3, &nobody));
+    shop.follows(3).await;
+    assert_eq!(member(till.ask("scan", scan("2006")).await.data()), "m-2006", "rules alone withdraw nobody");
+    shop.put("4.aisb", &packed_of(4, &fewer));
+    shop.follows(4).await;
+    assert_eq!(member(till.ask("scan", scan("2005")).await.data()), "m-2005", "enrolled here by now");
+
+    let mut one = rules::authored();
+    one.members.retain(|member| member.id.as_str() == "m-2005");
+    shop.put("5.aisb", &packed_of(5, &one));
+    shop.follows(5).await;
+    shop.put("6.aisb", &packed_of(6, &fewer));
+    shop.follows(6).await;
+    assert_eq!(
+        till.ask("scan", scan("2005")).await.data()["member"],
+        Value::Null,
+        "listed and left out again"
+    );
+    let void = till.ask("void", json!({ "transaction": sale(1) })).await.data().clone();
+    assert_eq!(void["points_balance_after"], 1_000, "what was bought still comes back");
+    shop.restart().await;
+    let mut till = shop.till("till-1").await;
+    assert_eq!(till.ask("scan", scan("2005")).await.data()["member"], Value::Null);
 }

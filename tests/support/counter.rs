@@ -47,7 +47,13 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
         for token in member.tokens.iter().chain([&own]) {
             records.push((Key::Token(token.hash(chain)), Record::Token(member.id.clone())));
         }
-        let known = Known { profile: member.profile.clone(), points: member.points, as_of: at };
+        let known = Known {
+            profile: member.profile.clone(),
+            points: member.points,
+            as_of: at,
+            listed: Some(1),
+            withdrawn: false,
+        };
         records.push((Key::Member(member.id.clone()), Record::Member(Box::new(known))));
     }
     for code in &authored.codes {
@@ -56,6 +62,7 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
             member: code.member.clone(),
             home: code.home.clone(),
             expires: None,
+            listed: Some(1),
         };
         records.push((Key::Code(code.code.clone()), Record::Code(issued)));
     }

@@ -85,6 +85,13 @@ impl Process {
         bail!("failed to hear \"{wanted}\" from a child; it said: {}", seen.join(" | "))
     }
 
+    /// Nanoseconds of processor time its threads have used so far; 0 where the system does not say.
+    fn cpu_ns(&self) -> u64 {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return 0 };
+        let stats = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("schedstat")));
+        stats.flatten().filter_map(|stat| stat.split_whitespace().next()?.parse::<u64>().ok()).sum()
+    }
+
     /// Waits a moment, hearing what the child says.
     fn moment(&self) {
         // A line or none: it is only the wait that matters.
@@ -165,6 +172,11 @@ impl Daemon {
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
+    /// Nanoseconds of processor time it has used so far.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.process.cpu_ns()
+    }
+
     /// Stops it in order.
     pub(super) fn stop(mut self) -> Result<()> {
         let pid = i32::try_from(self.process.child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -178,7 +190,7 @@ impl Daemon {
 
 /// A running echo service.
 pub(super) struct Echo {
-    _process: Process,
+    process: Process,
     /// Where its broker listens.
     pub(super) addr: SocketAddr,
 }
@@ -193,10 +205,12 @@ impl Echo {
         let process = Process::start(&mut command)?;
         let line = process.line("echo ")?;
         let addr = line.strip_prefix("echo ").and_then(|addr| addr.parse().ok());
-        Ok(Echo {
-            addr: addr.ok_or_else(|| anyhow!("failed to read where the echo is: {line}"))?,
-            _process: process,
-        })
+        Ok(Echo { addr: addr.ok_or_else(|| anyhow!("failed to read where the echo is: {line}"))?, process })
+    }
+
+    /// Nanoseconds of processor time it has used so far.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.process.cpu_ns()
     }
 }
 

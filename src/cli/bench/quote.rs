@@ -48,6 +48,10 @@ pub(super) struct Quotes {
     rate_to_echo_same_size: Ratio,
     /// Latency where the highest rate is measured.
     flooded_p50_to_echo: Ratio,
+    /// Processor time of the service with its broker for one request, at the highest rate: what `rate_to_echo` rests on,
+    /// and steadier than it where the machine has other work.
+    cpu_us_to_echo: Ratio,
+    cpu_us_to_echo_same_size: Ratio,
     /// Durable commits through the same door, for information.
     commit_over_mqtt: CommitOverMqtt,
 }
@@ -92,6 +96,8 @@ impl Quotes {
             ("p99", &self.p99_to_echo_same_size),
             ("highest rate", &self.rate_to_echo_same_size),
             ("p50 at the highest rate", &self.flooded_p50_to_echo),
+            ("processor time at the highest rate", &self.cpu_us_to_echo),
+            ("processor time at the highest rate", &self.cpu_us_to_echo_same_size),
         ];
         lines.extend(ratios.map(|(name, ratio)| super::ratio_line(name, ratio)));
         let commit = &self.commit_over_mqtt;
@@ -107,14 +113,29 @@ impl Quotes {
     }
 }
 
-struct Sides {
+/// A round, and what it cost the service.
+struct Measured {
+    round: Round,
+    cpu_us: f64,
+}
+
+impl Measured {
+    fn new(round: Round, cpu_ns: u64) -> Measured {
+        let cpu_us = cpu_ns as f64 / 1_000.0 / round.latencies.len().max(1) as f64;
+        Measured { round, cpu_us }
+    }
+}
+
+struct Sides<'a> {
     daemon: Devices,
     echo: Devices,
+    daemon_process: &'a Daemon,
+    echo_process: &'a Echo,
     bodies: Arc<[String]>,
     sizes: Arc<[u32]>,
 }
 
-impl Sides {
+impl Sides<'_> {
     fn ask(&self, every: Option<Duration>, time: Duration) -> Ask {
         Ask {
             op: Op::Quote,
@@ -127,18 +148,22 @@ impl Sides {
         }
     }
 
-    async fn daemon(&self, every: Option<Duration>, time: Duration) -> Result<Round> {
-        self.daemon.round(Ask { checked: true, ..self.ask(every, time) }).await
+    async fn daemon(&self, every: Option<Duration>, time: Duration) -> Result<Measured> {
+        let before = self.daemon_process.cpu_ns();
+        let round = self.daemon.round(Ask { checked: true, ..self.ask(every, time) }).await?;
+        Ok(Measured::new(round, self.daemon_process.cpu_ns() - before))
     }
 
-    async fn echo(&self, every: Option<Duration>, time: Duration, same_size: bool) -> Result<Round> {
+    async fn echo(&self, every: Option<Duration>, time: Duration, same_size: bool) -> Result<Measured> {
         let ask = self.ask(every, time);
         let ask = if same_size { Ask { answer_bytes: self.sizes.clone(), ..ask } } else { ask };
-        self.echo.round(ask).await
+        let before = self.echo_process.cpu_ns();
+        let round = self.echo.round(ask).await?;
+        Ok(Measured::new(round, self.echo_process.cpu_ns() - before))
     }
 
     /// One round of each; (daemon, echo) pairs for the plain and the same-size echo.
-    async fn turn(&self, every: Option<Duration>, time: Duration) -> Result<[(Round, Round); 2]> {
+    async fn turn(&self, every: Option<Duration>, time: Duration) -> Result<[(Measured, Measured); 2]> {
         let plain = (self.daemon(every, time).await?, self.echo(every, time, false).await?);
         let sized = (self.daemon(every, time).await?, self.echo(every, time, true).await?);
         Ok([plain, sized])
@@ -165,11 +190,13 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
     let mut sides = Sides {
         daemon: Devices::connect(daemon.addr, DEVICES).await?,
         echo: Devices::connect(echo.addr, DEVICES).await?,
+        daemon_process: daemon,
+        echo_process: echo,
         bodies: baskets.iter().map(Value::to_string).collect(),
         sizes: Arc::from([]),
     };
     progress("quote: warming up");
-    let warm = sides.daemon(None, extent.round).await?;
+    let warm = sides.daemon(None, extent.round).await?.round;
     sides.sizes = warm.answers.clone().into();
     sides.echo(None, extent.round, true).await?;
     let (mut slow, mut fast) = (Vec::new(), Vec::new());
@@ -178,17 +205,19 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
         slow.push(sides.turn(Some(EVERY), extent.round).await?);
         fast.push(sides.turn(None, extent.round).await?);
     }
-    let pairs = |rounds: &[[(Round, Round); 2]], side: usize, of: &dyn Fn(&Round) -> f64| -> Vec<Pair> {
-        rounds.iter().map(|pair| Pair { ours: of(&pair[side].0), theirs: of(&pair[side].1) }).collect()
-    };
-    let p50 = |round: &Round| Latency::of(&round.latencies).p50_us;
-    let p99 = |round: &Round| Latency::of(&round.latencies).p99_us;
-    let rate = |round: &Round| round.per_second;
+    let pairs =
+        |rounds: &[[(Measured, Measured); 2]], side: usize, of: &dyn Fn(&Measured) -> f64| -> Vec<Pair> {
+            rounds.iter().map(|pair| Pair { ours: of(&pair[side].0), theirs: of(&pair[side].1) }).collect()
+        };
+    let p50 = |of: &Measured| Latency::of(&of.round.latencies).p50_us;
+    let p99 = |of: &Measured| Latency::of(&of.round.latencies).p99_us;
+    let rate = |of: &Measured| of.round.per_second;
+    let cpu = |of: &Measured| of.cpu_us;
     let (plain, sized) =
         ("an echo of the request, same broker", "an echo with a reply of the same size, same broker");
     let mut all = super::figures::histogram();
     for (ours, _) in slow.iter().flatten() {
-        all.add(&ours.latencies).context("failed to add up")?;
+        all.add(&ours.round.latencies).context("failed to add up")?;
     }
     let quotes = Quotes {
         devices: DEVICES,
@@ -204,13 +233,15 @@ async fn rounds(daemon: &Daemon, echo: &Echo, shop: &Shop, extent: Extent) -> Re
         p99_to_echo_same_size: Ratio::of(&pairs(&slow, 1, &p99), "us", sized),
         rate_to_echo_same_size: Ratio::of(&pairs(&fast, 1, &rate), "1/s", sized),
         flooded_p50_to_echo: Ratio::of(&pairs(&fast, 0, &p50), "us", plain),
+        cpu_us_to_echo: Ratio::of(&pairs(&fast, 0, &cpu), "us", plain),
+        cpu_us_to_echo_same_size: Ratio::of(&pairs(&fast, 1, &cpu), "us", sized),
         commit_over_mqtt: commits(&sides, daemon, &baskets, extent).await?,
     };
     Ok(quotes)
 }
 
 async fn commits(
-    sides: &Sides,
+    sides: &Sides<'_>,
     daemon: &Daemon,
     baskets: &[Value],
     extent: Extent,

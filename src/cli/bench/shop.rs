@@ -15,6 +15,7 @@ use crate::bundle::keys::SecretKey;
 use crate::bundle::{Bundle, packed};
 use crate::cli::demo::sample;
 use crate::cli::tills::{Dice, Stock, Visit};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, MemberId};
 use crate::domain::member::{Token, TokenHash, TokenKind};
@@ -137,7 +138,7 @@ pub(super) fn key() -> SecretKey {
 
 /// Packs and signs version 1.
 pub(super) fn pack(rules: &Rules, members: &[MemberRecord]) -> Result<Vec<u8>> {
-    packed::pack(1, rules, members, &[], &key())
+    packed::pack(1, SystemClock.now(), rules, members, &[], &key())
         .map_err(|error| anyhow!("failed to pack the sample shop: {error}"))
 }
 
@@ -159,7 +160,7 @@ pub(super) struct MadeRoll {
 impl Roll for MadeRoll {
     fn records(
         &self,
-        _bundle: &BundleRef,
+        bundle: &BundleRef,
         at: UnixMs,
         take: &mut dyn FnMut(Key, Record),
     ) -> std::result::Result<(), String> {
@@ -169,7 +170,8 @@ impl Roll for MadeRoll {
                 let hash: TokenHash = token.hash(chain);
                 take(Key::Token(hash), Record::Token(member.id.clone()));
             }
-            let known = Known { profile: member.profile, points: member.points, as_of: at };
+            let (profile, points) = (member.profile, member.points);
+            let known = Known { profile, points, as_of: at, listed: Some(bundle.version), withdrawn: false };
             take(Key::Member(member.id), Record::Member(Box::new(known)));
         };
         self.shop.members.iter().take(self.members).cloned().for_each(&mut add);

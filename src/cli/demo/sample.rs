@@ -12,6 +12,7 @@ use crate::bundle::authoring::{self, Authored};
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::SecretKey;
 use crate::bundle::packed;
+use crate::clock::{Clock as _, SystemClock};
 
 macro_rules! sample_shop {
     ($($name:literal),+ $(,)?) => {
@@ -86,7 +87,7 @@ pub(crate) fn sign(
     (rules, members, codes): (Rules, Vec<MemberRecord>, Vec<CodeRecord>),
     key: &SecretKey,
 ) -> Result<Signed> {
-    let packed = packed::pack(version, &rules, &members, &codes, key)
+    let packed = packed::pack(version, SystemClock.now(), &rules, &members, &codes, key)
         .map_err(|error| anyhow!("failed to pack the bundle: {error} ({})", error.code()))?;
     Ok(Signed { rules, members, codes, packed })
 }

@@ -144,7 +144,12 @@ impl Actor {
         count(&self.tally().counts.quotes, 1);
         let total = quote["total"].as_i64().unwrap_or_default();
         let kind = self.dice.pick(&["wallet", "wallet", "wallet", "card", "cash"]).copied().unwrap_or("cash");
-        Some(json!({ "quote": quote["quote"], "tenders": tenders(kind, total) }))
+        let mut data = json!({ "quote": quote["quote"], "tenders": tenders(kind, total) });
+        if let Some(at) = &visit.at {
+            // A sale of another day is one that was paid then.
+            data["charged"] = json!({ "total": total, "at": at });
+        }
+        Some(data)
     }
 
     fn note_sale(&self, business_day: Day, seq: u64, receipt: &Value) {

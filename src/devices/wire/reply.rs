@@ -2,8 +2,8 @@
 //!
 //! A payload is never larger than `WIRE_PAYLOAD_BYTES_MAX`. An answer that would be is shortened in a fixed order
 //! (`SHORTENED`): first explanations lose entries from their end, then whole lists become empty, the least needed
-//! first; `shortened` names every list that is not complete. Totals, points, coupons and the decision's reference always stay,
-//! so a committed sale never looks like a failure. Only a basket of some 200 lines or more comes near it.
+//! first; `shortened` names every list that is not complete. Totals, the figures of points, gift cards, the codes burned, issued or
+//! given back and the decision's reference always stay, so a committed sale never looks like a failure. Only a basket of some 200 lines or more comes near it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

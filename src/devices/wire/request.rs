@@ -46,7 +46,7 @@ pub struct Envelope<'a, D> {
     /// request; give every new request a new id.
     #[schemars(with = "RequestId")]
     pub id: &'a str,
-    /// When it happened by your clock, where that is not now. Needed for what was kept while the daemon was away.
+    /// When it happened by your clock, where that is not now: it is recorded. Needed for `charged` without an `at`.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<&'a str>,
@@ -110,7 +110,7 @@ pub struct QuoteData<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
     pub gift_cards: Vec<GiftCardData<'a>>,
-    /// Price as of this moment instead of now.
+    /// Price as of this moment instead of now: to look at. Such a quote is sold if it comes to the same now, or as `charged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<&'a str>,
@@ -318,7 +318,7 @@ pub struct CommitData<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
     pub gift_cards: Vec<GiftCardData<'a>>,
-    /// As in a quote.
+    /// Recorded only: a sale is priced as it arrives, or as of when it was `charged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<&'a str>,
