@@ -164,15 +164,13 @@ where
 }
 
 impl Record {
-    /// Writes the record as MessagePack: as lists where its fields are few and all there, by name where some may be left
-    /// out. `Record` reads both.
+    /// Writes the record as MessagePack: as lists where every field is always there, by name where one may be left out: a list
+    /// would not say which. `Record` reads both.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Record::Member(_) | Record::Ledger(_) | Record::Quote(_) | Record::Decision(_) => {
-                named(out, self)
-            }
-            Record::Token(_) | Record::Code(_) | Record::Redeemed(_) => list(out, self),
-            Record::Usage(_) | Record::Sale(_) | Record::Request(_) => list(out, self),
+            Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
+            Record::Member(_) | Record::Ledger(_) | Record::Code(_) => named(out, self),
+            Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => named(out, self),
         }
     }
 }
