@@ -141,7 +141,7 @@ impl World {
                 let bytes = entry.encode();
                 let read = Entry::decode(&bytes).expect("it reads what it writes");
                 assert_eq!(read, *entry, "nothing is lost or added by writing it down");
-                // What a till charged alone is not what its quote says.
+                // What a till charged alone may not be what its quote says.
                 let is_sale = matches!(&read.answer, Ok(Reply::Commit(receipt)) if receipt.charged.is_none());
                 assert_eq!(
                     matches!(bytes[0], 3 | 4),
