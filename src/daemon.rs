@@ -6,8 +6,8 @@
 //! wall and rising clock, one tick a second ---------> +------+ --answers, when durable--> link
 //! ```
 //! The loop is one task beside the broker's, on a runtime with two workers: a request goes from its device's connection
-//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections. The
-//! loop may read the tables, in memory mostly; nobody else there touches the disk. Start: store, active bundle, broker, link, then ready. Stop, in
+//! through the loop and back without a hop between threads, and while one worker decides, the other serves connections.
+//! What the loop reads of the tables is in memory mostly. Start: store, active bundle, broker, link, then ready. Stop, in
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 

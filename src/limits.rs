@@ -298,6 +298,9 @@ pub const LINK_QUEUE_MAX: usize = 2_048;
 pub const LINK_KEEP_ALIVE_S: u64 = 5;
 /// Seconds the link waits for a connect and its acknowledgement.
 pub const LINK_CONNECT_S_MAX: u64 = 5;
+/// Milliseconds between the daemon's last word and the end of its own broker: connections deliver what their lanes hold, and
+/// have no way to say that they have.
+pub const LINK_FAREWELL_MS: u64 = 100;
 /// First upper bound in milliseconds of the link's jittered wait before it connects again.
 pub const LINK_BACKOFF_MS_MIN: u64 = 100;
 /// Last upper bound in milliseconds: the broker is in the shop, so being away longer than needed helps nobody.

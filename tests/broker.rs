@@ -276,6 +276,117 @@ async fn does_an_mqtt3_request_come_back() {
 }
 
 #[tokio::test]
+async fn does_a_request_come_back_through_a_link_without_a_socket() {
+    let shop = Shop::open().await;
+    let (link, mut inbox) = shop.broker.link().await.expect("the router takes it");
+    assert_eq!(soon("the link", inbox.next()).await, Some(Happening::Up));
+    let mut till = Till5::new(shop.till5("till-1")).connect().await;
+    till.subscribe("aisle/1/s01/dev/till-1/rep/+").await;
+    let asked = five::v5::PublishProperties {
+        response_topic: Some("aisle/1/s01/dev/till-1/rep/app-7".to_owned()),
+        correlation_data: Some(b"\x00\xffid".to_vec().into()),
+        content_type: Some("application/msgpack".to_owned()),
+        ..Default::default()
+    };
+    let topic = "aisle/1/s01/dev/till-1/req/quote";
+    till.client
+        .publish_with_properties(topic, five::QoS::AtLeastOnce, false, b"basket".to_vec(), asked)
+        .await
+        .expect("a queue");
+    let message = soon("the request", async {
+        tokio::select! {
+            message = heard(&mut inbox) => message,
+            _ = till.loss() => panic!("the till lost its connection"),
+        }
+    })
+    .await;
+    assert_eq!(
+        message,
+        Received {
+            topic: topic.to_owned(),
+            payload: b"basket".to_vec(),
+            content_type: Some("application/msgpack".to_owned()),
+            response_topic: Some("aisle/1/s01/dev/till-1/rep/app-7".to_owned()),
+            correlation_data: Some(b"\x00\xffid".to_vec()),
+            retained: false,
+        }
+    );
+    let reply = Outgoing {
+        topic: "aisle/1/s01/dev/till-1/rep/app-7".to_owned(),
+        payload: b"priced".to_vec(),
+        content_type: message.content_type,
+        correlation_data: message.correlation_data,
+        ..Outgoing::default()
+    };
+    link.publish(reply).expect("it is up");
+    let reply = tokio::select! {
+        reply = till.message() => reply,
+        _ = inbox.next() => panic!("nobody asked anything"),
+    };
+    assert_eq!((reply.payload.as_ref(), reply.retain), (b"priced".as_slice(), false));
+    let properties = reply.properties.expect("MQTT 5 properties");
+    assert_eq!(properties.correlation_data.as_deref(), Some(b"\x00\xffid".as_slice()));
+    assert_eq!(properties.content_type.as_deref(), Some("application/msgpack"));
+}
+
+#[tokio::test]
+async fn is_a_request_lost_when_the_daemon_does_not_drain_its_lane() {
+    let shop = Shop::open().await;
+    let (_link, mut inbox) = shop.broker.link().await.expect("the router takes it");
+    let Till5 { client, mut events } = Till5::new(shop.till5("till-1")).connect().await;
+    // Beyond the lane the connection waits for room, and then the session's queue takes what came meanwhile.
+    let count = usize::from(limits::LINK_UNACKED_MAX) + 40;
+    let taken = tokio::spawn(async move {
+        let mut taken = 0;
+        while taken < count {
+            let event = events.poll().await.expect("the connection holds");
+            taken += usize::from(matches!(event, v5::Event::Incoming(five::v5::Packet::PubAck(_))));
+        }
+        events
+    });
+    for number in 0..count {
+        let payload = number.to_string().into_bytes();
+        let topic = "aisle/1/s01/dev/till-1/req/scan";
+        client.publish(topic, five::QoS::AtLeastOnce, false, payload).await.expect("a queue");
+    }
+    let _connected = soon("the broker to take all", taken).await.expect("no panic");
+    assert_eq!(soon("the link", inbox.next()).await, Some(Happening::Up));
+    for number in 0..count {
+        assert_eq!(heard(&mut inbox).await.payload, number.to_string().into_bytes());
+    }
+}
+
+#[tokio::test]
+async fn is_what_was_published_before_the_goodbye_still_sent() {
+    let shop = Shop::open().await;
+    let (link, inbox) = shop.broker.link().await.expect("the router takes it");
+    let mut till = Till5::new(shop.till5("till-1")).connect().await;
+    till.subscribe("aisle/1/s01/svc/engine/status").await;
+    let farewell = Outgoing {
+        topic: "aisle/1/s01/svc/engine/status".to_owned(),
+        payload: b"offline".to_vec(),
+        retain: true,
+        ..Outgoing::default()
+    };
+    link.publish(farewell.clone()).expect("it is up");
+    inbox.close().await;
+    assert_eq!(till.message().await.payload, b"offline".as_slice());
+    assert!(!link.is_up());
+    assert_eq!(link.publish(farewell), Err(LinkError::Down));
+}
+
+#[tokio::test]
+async fn does_a_second_link_take_the_place_of_the_first() {
+    let shop = Shop::open().await;
+    let (first, mut old) = shop.broker.link().await.expect("the router takes it");
+    assert_eq!(soon("the link", old.next()).await, Some(Happening::Up));
+    let (_second, _inbox) = shop.broker.link().await.expect("the router takes it");
+    assert!(matches!(soon("the loss", old.next()).await, Some(Happening::Down(_))));
+    assert_eq!(soon("the end", old.next()).await, None, "it does not fight for its place");
+    assert!(!first.is_up());
+}
+
+#[tokio::test]
 async fn can_a_till_speak_as_another_or_as_the_daemon() {
     let shop = Shop::open().await;
     let (_link, mut inbox) = shop.link().await;

@@ -14,6 +14,7 @@
 //! - A full lane holds back the devices that fill it: the task of the connection waits, and reads no more from its device.
 //!   What waited too long comes through the session's queue, after the lane, which is older.
 //! - A device that does not take its answers holds nobody back: they go to its own queue, which is bounded.
+//! - There is no will: this broker ends with the daemon, and devices lose their connections.
 //! - `next` is cancel-safe: what is being handed over is kept and finished by the next call.
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mqtt5::QoS;
 use mqtt5::broker::router::{
@@ -30,9 +32,8 @@ use mqtt5::broker::storage::{QueueHandle, QueuedMessage};
 use mqtt5::packet::publish::PublishPacket;
 use mqtt5::protocol::v5::properties::{PropertyId, PropertyValue};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::clock::{Clock, SystemClock};
 use crate::limits;
 
 use super::{Happening, LinkError, Outgoing, Received, Shared};
@@ -95,7 +96,7 @@ impl Session {
             displaced,
             outgoing,
             routing: None,
-            no_waiting: SystemClock.ticks().instant().into(),
+            no_waiting: sleep(Duration::ZERO).deadline(),
             shared,
             told: Told::Nothing,
         };
@@ -137,10 +138,11 @@ impl Session {
         }
     }
 
-    /// Hands over what waits, and leaves the broker.
+    /// Hands over what waits, gives the connections a moment to deliver it, and leaves the broker.
     pub(super) async fn close(mut self) {
         self.outgoing.close();
         self.hand_over().await;
+        sleep(Duration::from_millis(limits::LINK_FAREWELL_MS)).await;
         self.shared.up.store(false, Ordering::Release);
         self.router.release_client(self.client_id, self.generation, false).await;
     }
