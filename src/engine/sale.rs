@@ -136,22 +136,26 @@ fn price(
         })
         .collect();
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
-    for promotion in bundle.book.limited(&asked.basket) {
-        if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
-            let mut on_device = turn.facts.usage(UsageOf::Device(device.clone()), &promotion);
-            if let Some(held) = quotes.held_on_device(device, &promotion) {
+    let limited = turn.facts.keys().filter_map(|key| match key {
+        Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
+        _ => None,
+    });
+    for promotion in limited {
+        if has_limit(bundle.book.promotion(promotion), &[LimitScope::Device]) {
+            let mut on_device = turn.facts.usage(UsageOf::Device(device.clone()), promotion);
+            if let Some(held) = quotes.held_on_device(device, promotion) {
                 add_usage(&mut on_device, held);
             }
             if on_device != Usage::default() {
                 device_usage.insert(promotion.clone(), on_device);
             }
         }
-        let mut used = turn.facts.usage(UsageOf::Shop, &promotion);
-        if let Some(held) = quotes.held_usage(&promotion) {
+        let mut used = turn.facts.usage(UsageOf::Shop, promotion);
+        if let Some(held) = quotes.held_usage(promotion) {
             add_usage(&mut used, held);
         }
         if used != Usage::default() {
-            usage.insert(promotion, used);
+            usage.insert(promotion.clone(), used);
         }
     }
     // Uses count on no day to come: it would hide those of today from every limit per day.
@@ -618,12 +622,14 @@ fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
 /// What a sale takes of limits, by the rules it is sold under.
 fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
     let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
-        let limited = |scopes: &[LimitScope]| has_limit(bundle.book.promotion(promotion), scopes);
+        let rules = bundle.book.promotion(promotion);
+        let limited = |scopes: &[LimitScope]| has_limit(rules, scopes);
+        let exposed = rules.is_some_and(|rules| rules.offline.exposure_max.is_some());
         let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
         Took {
             promotion: promotion.clone(),
             used,
-            shop: limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
+            shop: exposed || limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
             device: limited(&[LimitScope::Device]),
             member: is_of_member,
             code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),
