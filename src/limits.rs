@@ -50,10 +50,16 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
 pub const READ_REPLAYS_MAX: usize = 1_024;
+/// Bytes of those answers that are kept as such: a thousand scans at 2 KiB. A quote's answer is found again from the quote.
+pub const READ_REPLAYS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Open quotes of one device: parked baskets of a busy till and its repricing.
 pub const DEVICE_QUOTES_MAX: usize = 64;
+/// Bytes first reserved for an open quote: ten lines fit.
+pub const OPEN_QUOTE_BYTES_USUAL: usize = 1_024;
 /// Open quotes of the shop.
 pub const OPEN_QUOTES_MAX: usize = 4_096;
+/// Bytes of all open quotes: as many as there may be, at 2 KiB each; baskets of hundreds of lines are fewer.
+pub const OPEN_QUOTES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests remembered for having failed inside.
 pub const PANICS_REMEMBERED_MAX: usize = 64;
 /// Commands waiting for the daemon's loop, from the control socket and head office.
@@ -154,7 +160,9 @@ pub const MEMBERS_DECISION_MAX: usize = 16;
 /// Milliseconds the tables wait for more decisions before they follow.
 pub const TABLES_FOLLOW_MS: u64 = 250;
 /// Decisions that make the tables follow at once.
-pub const TABLES_BATCH_DECISIONS: usize = 1_024;
+pub const TABLES_BATCH_DECISIONS: usize = 2_048;
+/// Decisions of one transaction of the tables: sled frees the pages that a transaction replaces only when it is over.
+pub const TABLES_TRANSACTION_DECISIONS: usize = 128;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
 /// Damaged tables set aside that are kept, the newest ones: to be looked at by whoever wonders why.
@@ -166,8 +174,11 @@ pub const REQUEST_AGE_STEP_MS_MAX: i64 = 86_400_000;
 pub const REQUESTS_KEPT_MIN: u64 = 65_536;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
-/// Bytes of sled's page cache.
-pub const SLED_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of sled's page cache. It counts bytes as written and holds two to three times as many; what is asked for often
+/// is little, and what is not comes from the system's own cache.
+pub const SLED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes first reserved for a record of the tables: a sale or a request fits.
+pub const RECORD_BYTES_USUAL: usize = 128;
 /// Records of the tables kept decoded: a busy hour's members with what pricing reads of them, at some 2 KiB each 8 MiB.
 pub const READ_CACHE_RECORDS_MAX: usize = 4_096;
 /// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.
