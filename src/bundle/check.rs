@@ -233,8 +233,15 @@ impl<'f> Checker<'f> {
             self.audience(&promotion.audience, &at, &key("audience"));
             self.condition(&promotion.conditions, &at, &key("conditions"));
             self.item_set(&promotion.qualifier.items, &at, &[Step::Key("qualifier"), Step::Key("items")]);
-            if let Benefit::BuyXGetY(BuyXGetY { get_items: Some(items), .. }) = &promotion.benefit {
-                let path = [Step::Key("benefit"), Step::Key("buy_x_get_y"), Step::Key("get_items")];
+            let receiving = match &promotion.benefit {
+                Benefit::BuyXGetY(BuyXGetY { get_items: Some(items), .. }) => {
+                    Some((items, "buy_x_get_y", "get_items"))
+                }
+                Benefit::AddOn(add_on) => Some((&add_on.items, "add_on", "items")),
+                _ => None,
+            };
+            if let Some((items, kind, field)) = receiving {
+                let path = [Step::Key("benefit"), Step::Key(kind), Step::Key(field)];
                 self.item_set(items, &at, &path);
             }
             let orphan =

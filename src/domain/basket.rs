@@ -90,6 +90,50 @@ pub struct Basket {
     /// Where in the shop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
+    /// What few baskets have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Box<Notes>>,
+}
+
+impl Basket {
+    /// Gifts chosen by the shopper or at the till.
+    pub fn choices(&self) -> &[Choice] {
+        self.notes.as_ref().map_or(&[], |notes| &notes.choices)
+    }
+
+    /// Gifts that the till cannot hand out.
+    pub fn gone(&self) -> &[Sku] {
+        self.notes.as_ref().map_or(&[], |notes| &notes.gone)
+    }
+
+    /// The best-before day of lines that carry one.
+    pub fn best_before(&self) -> &[(LineId, Day)] {
+        self.notes.as_ref().map_or(&[], |notes| &notes.best_before)
+    }
+}
+
+/// What few baskets have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notes {
+    /// Gifts chosen by the shopper or at the till.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
+    /// Gifts that the till cannot hand out: they are not at hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Sku>,
+    /// The best-before day of lines that carry one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub best_before: Vec<(LineId, Day)>,
+}
+
+/// Which of a promotion's gifts the shopper wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Whose gifts.
+    pub promotion: PromotionId,
+    /// The articles, as many as the promotion lets choose.
+    pub skus: Vec<Sku>,
 }
 
 /// Stored value the shopper presents. What it holds is a tender's matter, never a discount's.

@@ -284,6 +284,9 @@ pub enum Leftover {
     LargestRemainder,
     /// One each from the first part on.
     First,
+    /// Shares are rounded, a half towards zero; what is then missing or too much is given to or taken from the parts,
+    /// one each, from the first on.
+    RoundThenFirst,
 }
 
 /// Splits `amount` (not negative) over `weights` in proportion. The parts always sum to `amount`; with all weights

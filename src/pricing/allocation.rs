@@ -73,7 +73,10 @@ fn share_roomy(
     }
     let mut left = total;
     for (index, (weight, room)) in parts.iter().enumerate() {
-        let (share, rest) = split(total, *weight, all);
+        let (mut share, rest) = split(total, *weight, all);
+        if leftover == Leftover::RoundThenFirst && rest > all - rest {
+            share += 1;
+        }
         if share >= *room && *weight > 0 {
             return false;
         }
@@ -85,9 +88,13 @@ fn share_roomy(
         remainders.select_nth_unstable_by(left as usize, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     }
     for (_, index) in remainders {
+        let share = &mut shares[*index as usize];
         if left > 0 && parts[*index as usize].0 > 0 {
-            shares[*index as usize] += 1;
+            *share += 1;
             left -= 1;
+        } else if left < 0 && *share > 0 {
+            *share -= 1;
+            left += 1;
         }
     }
     left == 0
@@ -222,6 +229,15 @@ mod tests {
     }
 
     #[test]
+    fn who_pays_what_rounding_gave_too_much_or_too_little() {
+        let round = Leftover::RoundThenFirst;
+        assert_eq!(shared(300, &[(4300, 4300), (1400, 1400), (2300, 2300)], round), [162, 52, 86]);
+        assert_eq!(shared(20, &[(1, 99), (1, 99), (1, 99)], round), [6, 7, 7], "7 each is one too much");
+        assert_eq!(shared(10, &[(1, 99), (1, 99), (1, 99)], round), [4, 3, 3]);
+        assert_eq!(shared(1, &[(1, 9), (1, 9)], round), [1, 0], "a half goes towards zero");
+    }
+
+    #[test]
     fn where_does_a_share_go_that_finds_no_room() {
         assert_eq!(shared(90, &[(1, 10), (1, 100), (1, 100)], Leftover::LargestRemainder), [10, 40, 40]);
         assert_eq!(shared(90, &[(1, 10), (1, 20)], Leftover::First), [10, 20]);
@@ -233,9 +249,8 @@ mod tests {
         fn do_parts_sum_to_the_whole_within_their_rooms(
             total in 0_i64..1_000_000,
             parts in prop::collection::vec((0_i64..100_000, 0_i64..300_000), 1..30),
-            first: bool,
+            leftover in prop::sample::select(vec![Leftover::First, Leftover::LargestRemainder, Leftover::RoundThenFirst]),
         ) {
-            let leftover = if first { Leftover::First } else { Leftover::LargestRemainder };
             let shares = shared(total, &parts, leftover);
             let room: i64 = parts.iter().map(|p| p.1).sum();
             prop_assert_eq!(shares.iter().sum::<i64>(), total.min(room));

@@ -10,7 +10,7 @@ use crate::limits;
 
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
-use super::model::{Benefit, ResolutionMode};
+use super::model::{Benefit, PointsReward, ResolutionMode};
 use super::near::near;
 use super::outcome::{
     Applied, CouponOutcome, CouponResult, GiftCardUse, GivenGift, Issue, LineDiscount, NotApplied,
@@ -42,11 +42,13 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         coupon: sitting.candidates[done.candidate].code.map(|code| sale.codes[code].code.clone()),
     });
     let issues = resolved.applied.iter().filter_map(|done| match &promotion(done).benefit {
-        Benefit::IssueCoupon(issue) => Some(Issue {
-            promotion: promotion(done).id.clone(),
-            coupon: issue.coupon.clone(),
-            valid_days: issue.valid_days,
-        }),
+        Benefit::IssueCoupon(issue) | Benefit::PointsRedeem(PointsReward { coupon: Some(issue), .. }) => {
+            Some(Issue {
+                promotion: promotion(done).id.clone(),
+                coupon: issue.coupon.clone(),
+                valid_days: issue.valid_days,
+            })
+        }
         _ => None,
     });
     Ok(Priced {
@@ -60,6 +62,7 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         near: near(&sitting, &resolved),
         points: points(&sitting, &resolved),
         gift_cards: gift_cards(sale, total),
+        shelf: sitting.shelf.changes.clone(),
         issues: issues.collect(),
         resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO },
         lines,
@@ -143,13 +146,13 @@ fn add_share(sitting: &Sitting<'_>, line: &mut PricedLine, steps: &[Off], run: &
 }
 
 fn gifts(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<GivenGift> {
-    let given = resolved.applied.iter().filter_map(|done| {
-        let (sku, unit_price) = done.proposal.gift?;
-        Some(GivenGift {
-            sku: sku.clone(),
-            qty: done.proposal.units,
-            unit_price,
-            promotion: sitting.candidates[done.candidate].rule.promotion.id.clone(),
+    let given = resolved.applied.iter().flat_map(|done| {
+        let promotion = &sitting.candidates[done.candidate].rule.promotion.id;
+        done.proposal.gifts.iter().map(|given| GivenGift {
+            sku: given.sku.clone(),
+            qty: given.qty,
+            unit_price: given.unit_price,
+            promotion: promotion.clone(),
         })
     });
     given.collect()
@@ -166,10 +169,19 @@ fn not_applied(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<NotApplied
         missed.truncate(limits::NOT_APPLIED_MAX);
     }
     missed.sort_by_key(|(position, _)| &candidate(*position).rule.promotion.id);
-    missed
-        .into_iter()
-        .map(|(position, why)| explain::not_applied(sitting, &candidate(*position).rule.promotion.id, why))
-        .collect()
+    let missed = missed.into_iter().map(|(position, why)| (&candidate(*position).rule.promotion.id, why));
+    let mut missed: Vec<(&PromotionId, &Why<'_>)> = missed.collect();
+    if !sitting.shelf.missed.is_empty() {
+        missed.extend(
+            sitting
+                .shelf
+                .missed
+                .iter()
+                .map(|(number, why)| (&sitting.book.rules[*number as usize].promotion.id, why)),
+        );
+        missed.sort_by_key(|(id, _)| *id);
+    }
+    missed.into_iter().map(|(id, why)| explain::not_applied(sitting, id, why)).collect()
 }
 
 fn coupons(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<CouponResult> {

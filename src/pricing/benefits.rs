@@ -5,19 +5,21 @@
 //! its floor, and the caps), and spread by `allocation`. On a weighed unit a fixed price and a floor are per kilogram;
 //! an amount off is for the unit.
 
+mod buying;
+mod gifts;
+mod lines;
+mod multiples;
+mod orders;
+
 use std::borrow::Cow;
 
 use crate::domain::ids::Sku;
 use crate::domain::money::{Money, Percent};
-use crate::limits;
 
 use super::allocation::{Part, share_out, spread};
 use super::book::Rule;
-use super::conditions;
 use super::explain::Why;
-use super::model::{
-    Base, Benefit, BuyXGetY, CapPick, Gift, LineAmount, Per, Pick, Reward, RoundAt, SpendAndSave,
-};
+use super::model::{Base, Benefit, Reward, RoundAt, StackingMode, UnitSort};
 use super::points;
 use super::resolution::{Candidate, Sitting};
 use super::sets::Set;
@@ -39,10 +41,19 @@ pub(super) struct Proposal<'a> {
     pub(super) points: i64,
     /// Points it costs.
     pub(super) spend: i64,
-    /// Which article is given, and at what price.
-    pub(super) gift: Option<(&'a Sku, Money)>,
+    /// What is added to the basket.
+    pub(super) gifts: Vec<Given<'a>>,
     /// What it would take to be given more.
     pub(super) next: Option<Why<'a>>,
+}
+
+/// Units added to the basket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Given<'a> {
+    pub(super) sku: &'a Sku,
+    pub(super) qty: u32,
+    /// Nothing, or a token price.
+    pub(super) unit_price: Money,
 }
 
 /// Units of one run that the promotion may look at.
@@ -92,7 +103,9 @@ pub(super) fn propose<'a>(
     spendable: i64,
 ) -> Result<Proposal<'a>, Why<'a>> {
     let rule = candidate.rule;
-    if let Some(why) = rule.condition.failed(sitting, state) {
+    if !offer_begun(sitting, state, rule)
+        && let Some(why) = rule.condition.failed(sitting, state)
+    {
         return Err(why);
     }
     let qualifier = &rule.promotion.qualifier;
@@ -106,11 +119,32 @@ pub(super) fn propose<'a>(
     }
     let allowance = usage::allowance(sitting, rule, candidate)?;
     let turn = Turn { sitting, state, rule, candidate: *candidate, allowance, spendable };
-    let proposal = turn.benefit(takes)?;
+    let mut proposal = turn.benefit(&takes)?;
+    if rule.promotion.stacking.mode == StackingMode::StopFurther {
+        reach_lines(&takes, &mut proposal.marks);
+    }
     match allowance.exceeded(proposal.amount, proposal.points) {
         Some(why) => Err(why),
         None => Ok(proposal),
     }
+}
+
+/// Was another action of the same offer applied already? Then the offer's conditions held.
+fn offer_begun(sitting: &Sitting<'_>, state: &State, rule: &Rule) -> bool {
+    let Some(offer) = &rule.promotion.offer else { return false };
+    let rules = &sitting.book.rules;
+    state.applied().any(|number| rules[number as usize].promotion.offer.as_ref() == Some(offer))
+}
+
+/// Marks every unit the promotion looked at, so that what stops later promotions stops them on whole lines.
+fn reach_lines(takes: &[Take], marks: &mut Vec<Mark>) {
+    for take in takes {
+        let marked: u32 = marks.iter().filter(|mark| mark.run == take.run).map(|mark| mark.qty).sum();
+        if marked < take.qty {
+            marks.push(qualified(&Take { qty: take.qty - marked, ..*take }));
+        }
+    }
+    marks.sort_by_key(|mark| mark.run);
 }
 
 /// Units of a set that are neither stopped nor, for a promotion that consumes, used up.
@@ -147,7 +181,7 @@ pub(super) fn units_of<'a>(
 
 /// What a unit receives.
 #[derive(Clone, Copy)]
-enum Give {
+pub(super) enum Give {
     Percent(Percent),
     Amount(Money),
     Price(Money),
@@ -165,51 +199,52 @@ impl From<Reward> for Give {
 }
 
 impl<'a> Turn<'_, 'a> {
-    fn benefit(&self, takes: Vec<Take>) -> Result<Proposal<'a>, Why<'a>> {
+    fn benefit(&self, takes: &[Take]) -> Result<Proposal<'a>, Why<'a>> {
         let round_at = self.sitting.book.arithmetic.round_at;
         match &self.rule.promotion.benefit {
-            Benefit::LinePercent(percent) => self.on_units(&takes, Give::Percent(*percent), round_at),
-            Benefit::LineAmount(amount) => self.line_amount(&takes, amount),
-            Benefit::LineFixedPrice(price) => self.on_units(&takes, Give::Price(*price), round_at),
+            Benefit::LinePercent(percent) => self.on_units(takes, Give::Percent(*percent), round_at),
+            Benefit::LineAmount(amount) => self.line_amount(takes, amount),
+            Benefit::LineFixedPrice(price) => self.on_units(takes, Give::Price(*price), round_at),
             Benefit::MemberPrice => {
                 if self.sitting.sale.shopper.member.is_none() {
                     return Err(Why::NoMember);
                 }
-                self.on_units(&takes, Give::MemberPrice, round_at)
+                self.on_units(takes, Give::MemberPrice, round_at)
             }
-            Benefit::OrderPercent(percent) => {
-                // An order's percentage is one amount: it is rounded once, or once on each line.
-                let at = if round_at == RoundAt::Line { RoundAt::Line } else { RoundAt::Total };
-                self.on_units(&takes, Give::Percent(*percent), at)
-            }
-            Benefit::OrderAmount(amount) => self.on_order(&takes, *amount, 1, None),
+            Benefit::Tiered(tiered) => self.tiered(takes, tiered),
+            Benefit::FirstAndFurther(amounts) => self.first_and_further(takes, amounts),
+            Benefit::Markdown(markdown) => self.markdown(takes, markdown),
+            Benefit::OrderPercent(percent) => self.order_percent(takes, *percent),
+            Benefit::OrderAmount(amount) => self.on_order(takes, *amount, 1, None),
             Benefit::OrderFixedPrice(price) => {
-                let (_, paid) = measure(&takes, Base::Running);
-                self.on_order(&takes, paid - *price, 1, None)
+                let (_, paid) = measure(takes, Base::Running);
+                self.on_order(takes, paid - *price, 1, None)
             }
-            Benefit::SpendAndSave(save) => self.spend_and_save(&takes, save),
+            Benefit::SpendAndSave(save) => self.spend_and_save(takes, save),
             Benefit::BuyXGetY(buy) => self.buy_and_get(takes, buy),
-            Benefit::NthItem(nth) => {
-                let buy = BuyXGetY {
-                    buy: nth.n - 1,
-                    get: 1,
-                    get_items: None,
-                    reward: nth.reward,
-                    pick: Pick::Cheapest,
-                    partial: false,
-                };
-                self.groups(takes, &buy, nth.same_sku)
-            }
-            Benefit::Gift(gift) => self.gift(&takes, gift),
+            Benefit::AddOn(add_on) => self.add_on(takes, add_on),
+            Benefit::NthItem(nth) => self.nth_item(takes, nth),
+            Benefit::Sets(sets) => self.sets(takes, sets),
+            Benefit::Gift(gift) => self.gift(takes, gift),
             Benefit::IssueCoupon(_) => {
                 let marks = takes.iter().map(qualified).collect();
                 Ok(Proposal { marks, times: 1, ..Proposal::default() })
             }
-            Benefit::PointsFixed(points) => points::fixed(self, &takes, *points),
-            Benefit::PointsRate(rate) => points::rate(self, &takes, rate),
-            Benefit::PointsMultiplier(hundredths) => points::multiplier(self, &takes, *hundredths),
-            Benefit::PointsRedeem(redeem) => points::redeem(self, &takes, redeem),
+            Benefit::PointsFixed(points) => points::fixed(self, takes, *points),
+            Benefit::PointsRate(offer) => points::rate(self, takes, offer),
+            Benefit::PointsPerUnit(points) => points::per_unit(self, takes, *points),
+            Benefit::PointsMultiplier(hundredths) => points::multiplier(self, takes, *hundredths),
+            Benefit::PointsRedeem(reward) => points::redeem(self, takes, reward),
         }
+    }
+
+    /// An order's percentage is one amount: it is rounded once, or once on each line.
+    pub(super) fn order_percent(&self, takes: &[Take], percent: Percent) -> Result<Proposal<'a>, Why<'a>> {
+        let at = match self.sitting.book.arithmetic.round_at {
+            RoundAt::Line => RoundAt::Line,
+            RoundAt::Unit | RoundAt::Total => RoundAt::Total,
+        };
+        self.on_units(takes, Give::Percent(percent), at)
     }
 
     /// How often it may be applied: its cap, and how often it was claimed.
@@ -218,7 +253,7 @@ impl<'a> Turn<'_, 'a> {
         self.candidate.claim.map_or(cap, |claim| claim.times.min(cap))
     }
 
-    fn units_max(&self) -> Option<u32> {
+    pub(super) fn units_max(&self) -> Option<u32> {
         let (cap, left) = (self.rule.promotion.caps.units, self.allowance.units);
         cap.map_or(left, |cap| Some(left.map_or(cap, |left| left.min(cap))))
     }
@@ -239,12 +274,16 @@ impl<'a> Turn<'_, 'a> {
     }
 
     /// The units that receive where caps or limits bind on units.
-    fn receiving<'t>(&self, takes: &'t [Take]) -> Cow<'t, [Take]> {
+    pub(super) fn receiving<'t>(&self, takes: &'t [Take]) -> Cow<'t, [Take]> {
         let caps = &self.rule.promotion.caps;
         if caps.units_per_line.is_none() && self.units_max().is_none() {
             return Cow::Borrowed(takes);
         }
         let mut takes = takes.to_vec();
+        if caps.pick == UnitSort::Cheapest {
+            // What costs nothing any more is not the cheapest thing bought.
+            takes.retain(|take| take.net.is_positive());
+        }
         if let Some(most) = caps.units_per_line {
             let by_good = takes.chunk_by_mut(|a, b| a.good == b.good);
             by_good.for_each(|takes| keep_first(takes, most, caps.pick));
@@ -265,7 +304,12 @@ impl<'a> Turn<'_, 'a> {
         Part { run: take.run, good: take.good, qty: take.qty, weight: weight.0, room: self.room(take).0 }
     }
 
-    fn on_units(&self, takes: &[Take], give: Give, round_at: RoundAt) -> Result<Proposal<'a>, Why<'a>> {
+    pub(super) fn on_units(
+        &self,
+        takes: &[Take],
+        give: Give,
+        round_at: RoundAt,
+    ) -> Result<Proposal<'a>, Why<'a>> {
         let marks = self.give(&self.receiving(takes), give, round_at);
         self.finish(marks, 1)
     }
@@ -302,248 +346,6 @@ impl<'a> Turn<'_, 'a> {
         takes.iter().map(mark).collect()
     }
 
-    fn line_amount(&self, takes: &[Take], amount: &LineAmount) -> Result<Proposal<'a>, Why<'a>> {
-        let receiving = self.receiving(takes);
-        let parts = || receiving.iter().map(|take| self.part(take, take.net)).collect::<Vec<Part>>();
-        let leftover = self.sitting.book.arithmetic.leftover;
-        let marks = match amount.per {
-            Per::Unit => self.give(&receiving, Give::Amount(amount.amount), RoundAt::Unit),
-            Per::Line => {
-                let spread = |parts: &[Part]| spread(amount.amount, parts, None, leftover);
-                parts().chunk_by(|a, b| a.good == b.good).flat_map(spread).collect()
-            }
-            Per::Group => spread(amount.amount, &parts(), None, leftover),
-        };
-        self.finish(marks, 1)
-    }
-
-    /// One amount off all units together.
-    fn on_order(
-        &self,
-        takes: &[Take],
-        amount: Money,
-        times: u32,
-        next: Option<Why<'a>>,
-    ) -> Result<Proposal<'a>, Why<'a>> {
-        let parts: Vec<Part> = self.receiving(takes).iter().map(|take| self.part(take, take.net)).collect();
-        let leftover = self.sitting.book.arithmetic.leftover;
-        let marks = spread(amount.max(Money::ZERO), &parts, self.rule.promotion.caps.per_line, leftover);
-        Ok(Proposal { next, ..self.finish(marks, times)? })
-    }
-
-    fn spend_and_save(&self, takes: &[Take], save: &SpendAndSave) -> Result<Proposal<'a>, Why<'a>> {
-        let set = &self.rule.set;
-        let (_, spent) = measure(takes, save.base);
-        if let Some(every) = &save.every {
-            let full = u32::try_from(spent.0.max(0) / every.spend.0).unwrap_or(u32::MAX);
-            let times = full.min(self.times_max());
-            let need = Money(every.spend.0 * (i64::from(times) + 1));
-            let next = Why::Spent { seen: spent, need, set };
-            if times == 0 {
-                return Err(next);
-            }
-            let next = (times < self.times_max()).then_some(next);
-            return self.on_order(takes, Money(every.save.0.saturating_mul(i64::from(times))), times, next);
-        }
-        let reached = save.tiers.iter().take_while(|tier| tier.spend <= spent).count();
-        let next = save.tiers.get(reached).map(|tier| Why::Spent { seen: spent, need: tier.spend, set });
-        let Some(tier) = reached.checked_sub(1).map(|index| save.tiers[index]) else {
-            return Err(next.unwrap_or(Why::NothingOff));
-        };
-        match tier.save {
-            Reward::Percent(percent) => {
-                let at = match self.sitting.book.arithmetic.round_at {
-                    RoundAt::Line => RoundAt::Line,
-                    RoundAt::Unit | RoundAt::Total => RoundAt::Total,
-                };
-                Ok(Proposal { next, ..self.on_units(takes, Give::Percent(percent), at)? })
-            }
-            Reward::Amount(amount) => self.on_order(takes, amount, 1, next),
-            Reward::Price(price) => {
-                let (_, paid) = measure(takes, Base::Running);
-                self.on_order(takes, paid - price, 1, next)
-            }
-        }
-    }
-
-    fn buy_and_get(&self, takes: Vec<Take>, buy: &BuyXGetY) -> Result<Proposal<'a>, Why<'a>> {
-        match &self.rule.get {
-            None => self.groups(takes, buy, false),
-            Some(get) => self.other_set(&takes, buy, get),
-        }
-    }
-
-    /// Groups of `buy + get` units of one set, dearest units first; within each group the cheapest (or dearest) receive.
-    fn groups(&self, mut takes: Vec<Take>, buy: &BuyXGetY, same_sku: bool) -> Result<Proposal<'a>, Why<'a>> {
-        let size = buy.buy + buy.get;
-        let sku = |take: &Take| self.good(take).sku;
-        takes.sort_by_key(|take| std::cmp::Reverse(take.net));
-        if same_sku {
-            takes.sort_by(|a, b| sku(a).cmp(sku(b)));
-        }
-        let mut left = match self.units_max() {
-            Some(units) => self.times_max().min(units / buy.get),
-            None => self.times_max(),
-        };
-        let first = match buy.pick {
-            Pick::Cheapest => buy.buy,
-            Pick::Dearest => 0,
-        };
-        let (mut receiving, mut used, mut times) = (Vec::new(), Vec::new(), 0);
-        let mut missing = u32::MAX;
-        for pool in takes.chunk_by(|a, b| !same_sku || sku(a) == sku(b)) {
-            let units: u32 = pool.iter().map(|take| take.qty).sum();
-            let groups = (units / size).min(left);
-            let rest = units - groups * size;
-            let part = buy.partial && groups < left && rest > buy.buy && buy.pick == Pick::Cheapest;
-            let end = if part { units } else { groups * size };
-            missing = missing.min(size - rest.min(size - 1));
-            times += groups + u32::from(part);
-            left -= groups + u32::from(part);
-            // How many of the first `n` units receive: `get` of each full group, then those beyond `first`.
-            let among = |n: u32| n / size * buy.get + (n % size).saturating_sub(first).min(buy.get);
-            let mut start = 0;
-            for take in pool {
-                let stop = (start + take.qty).min(end);
-                if start < stop {
-                    let get = among(stop) - among(start);
-                    receiving.push(Take { qty: get, ..*take });
-                    used.push(Take { qty: stop - start - get, ..*take });
-                }
-                start += take.qty;
-            }
-        }
-        if times == 0 {
-            let (seen, _) = measure(&takes, Base::List);
-            let short = Why::Units { seen, need: seen.saturating_add(missing), set: &self.rule.set };
-            return Err(if missing <= size && left > 0 { short } else { Why::NothingOff });
-        }
-        let (seen, _) = measure(&takes, Base::List);
-        let next = (left > 0).then_some(Why::Units { seen, need: seen + missing, set: &self.rule.set });
-        self.rewarded(receiving, used, buy.reward, times, next)
-    }
-
-    /// `buy` units of one set for `get` units of another; a unit in both serves as one of them only.
-    fn other_set(&self, takes: &[Take], buy: &BuyXGetY, get: &'a Set) -> Result<Proposal<'a>, Why<'a>> {
-        let others = units_of(self.sitting, self.state, self.rule, get)?;
-        let in_both = |take: &Take| get.holds(self.good(take));
-        let (bought, _) = measure(takes, Base::List);
-        let (offered, _) = measure(&others, Base::List);
-        let both: u32 = takes.iter().filter(|take| in_both(take)).map(|take| take.qty).sum();
-        let (only_buy, only_get) = (bought - both, offered - both);
-        let receivers = |times: u32| {
-            let wanted = times.saturating_mul(buy.get);
-            if buy.partial { wanted.min(offered) } else { wanted }
-        };
-        let fits = |times: u32| {
-            let from_both = (times.saturating_mul(buy.buy)).saturating_sub(only_buy);
-            from_both.saturating_add(receivers(times).saturating_sub(only_get)) <= both
-                && receivers(times) > receivers(times - 1)
-        };
-        let most = (bought / buy.buy).min(offered.div_ceil(buy.get)).min(self.times_max());
-        let most = self.units_max().map_or(most, |units| most.min(units / buy.get));
-        let mut times = most;
-        while times > 0 && !fits(times) {
-            times -= 1;
-        }
-        if times == 0 {
-            return Err(if bought < buy.buy {
-                Why::Units { seen: bought, need: buy.buy, set: &self.rule.set }
-            } else if offered < buy.get {
-                Why::Units { seen: offered, need: buy.get, set: get }
-            } else {
-                let need = bought + (buy.buy + buy.get).saturating_sub(bought).max(1);
-                Why::Units { seen: bought, need, set: &self.rule.set }
-            });
-        }
-        let need_buy = times * buy.buy;
-        let mut from_both = both - need_buy.saturating_sub(only_buy);
-        let mut wanted = receivers(times);
-        let mut choice = others;
-        choice.sort_by_key(|take| match buy.pick {
-            Pick::Cheapest => take.net,
-            Pick::Dearest => -take.net,
-        });
-        let buys = |run: u32| takes.iter().any(|take| take.run == run);
-        let mut receiving = Vec::new();
-        for take in &choice {
-            let shared = buys(take.run);
-            let qty = take.qty.min(wanted).min(if shared { from_both } else { u32::MAX });
-            wanted -= qty;
-            if shared {
-                from_both -= qty;
-            }
-            receiving.push(Take { qty, ..*take });
-        }
-        let mut payers = takes.to_vec();
-        payers.sort_by_key(|take| std::cmp::Reverse(take.net));
-        let (mut used, mut wanted) = (Vec::new(), need_buy);
-        // Units that cannot receive pay first, so that the shared ones are left to those that must.
-        for only_buys in [true, false] {
-            for take in payers.iter().filter(|take| in_both(take) != only_buys) {
-                let gets: u32 = receiving.iter().filter(|r| r.run == take.run).map(|r| r.qty).sum();
-                let qty = (take.qty - gets).min(wanted);
-                wanted -= qty;
-                used.push(Take { qty, ..*take });
-            }
-        }
-        self.rewarded(receiving, used, buy.reward, times, None)
-    }
-
-    /// Some units receive a reward, others were used to qualify.
-    fn rewarded(
-        &self,
-        mut receiving: Vec<Take>,
-        used: Vec<Take>,
-        reward: Reward,
-        times: u32,
-        next: Option<Why<'a>>,
-    ) -> Result<Proposal<'a>, Why<'a>> {
-        receiving.retain(|take| take.qty > 0);
-        receiving.sort_unstable_by_key(|take| take.run);
-        let marks = self.give(&receiving, reward.into(), self.sitting.book.arithmetic.round_at);
-        let mut proposal = self.finish(marks, times)?;
-        proposal.marks.extend(used.iter().filter(|take| take.qty > 0).map(qualified));
-        proposal.marks.sort_by_key(|mark| mark.run);
-        proposal.next = next;
-        Ok(proposal)
-    }
-
-    fn gift(&self, takes: &[Take], gift: &'a Gift) -> Result<Proposal<'a>, Why<'a>> {
-        let set = &self.rule.set;
-        let (qty, amount) =
-            conditions::count(self.sitting, self.state, set, self.rule.promotion.qualifier.base);
-        let mut times = self.times_max();
-        let mut next = None;
-        if let Some(per) = gift.per_qty {
-            times = times.min(qty / per);
-            next = Some(Why::Units { seen: qty, need: (qty / per + 1) * per, set });
-        }
-        if let Some(per) = gift.per_amount {
-            times = times.min(u32::try_from(amount.0.max(0) / per.0).unwrap_or(u32::MAX));
-            next = Some(Why::Spent { seen: amount, need: Money((amount.0 / per.0 + 1) * per.0), set });
-        }
-        if gift.per_qty.is_none() && gift.per_amount.is_none() {
-            times = times.min(self.candidate.claim.map_or(1, |claim| claim.times));
-        }
-        if times == 0 {
-            return Err(next.unwrap_or(Why::NothingOff));
-        }
-        let units = self.units_max().unwrap_or(u32::MAX).min(limits::BASKET_UNITS_MAX);
-        times = times.min(units / gift.qty);
-        match gift.choices.first() {
-            Some(sku) if times > 0 => Ok(Proposal {
-                marks: takes.iter().map(qualified).collect(),
-                units: times * gift.qty,
-                times,
-                gift: Some((sku, gift.unit_price)),
-                next: next.filter(|_| times < self.times_max()),
-                ..Proposal::default()
-            }),
-            _ => Err(Why::NothingOff),
-        }
-    }
-
     /// Holds the caps per line and order, counts, and refuses what gives nothing.
     pub(super) fn finish(&self, mut marks: Vec<Mark>, times: u32) -> Result<Proposal<'a>, Why<'a>> {
         let caps = &self.rule.promotion.caps;
@@ -576,15 +378,16 @@ impl<'a> Turn<'_, 'a> {
     }
 }
 
-fn qualified(take: &Take) -> Mark {
+pub(super) fn qualified(take: &Take) -> Mark {
     Mark { run: take.run, good: take.good, qty: take.qty, ..Mark::default() }
 }
 
 /// Keeps the first `most` units, dearest or cheapest first; the others get a quantity of nothing.
-fn keep_first(takes: &mut [Take], most: u32, pick: CapPick) {
+pub(super) fn keep_first(takes: &mut [Take], most: u32, pick: UnitSort) {
     takes.sort_by(|a, b| match pick {
-        CapPick::Dearest => b.net.cmp(&a.net).then(a.run.cmp(&b.run)),
-        CapPick::Cheapest => a.net.cmp(&b.net).then(a.run.cmp(&b.run)),
+        UnitSort::Dearest => b.net.cmp(&a.net).then(a.run.cmp(&b.run)),
+        UnitSort::Cheapest => a.net.cmp(&b.net).then(a.run.cmp(&b.run)),
+        UnitSort::Listed => a.run.cmp(&b.run),
     });
     let mut left = most;
     for take in takes {

@@ -17,7 +17,7 @@ use super::conditions::Cond;
 use super::index::Index;
 use super::model::{
     Arithmetic, Audience, Benefit, LimitScope, PointsProgramme, PointsRate, PointsRedeem, Promotion,
-    ResolutionMode,
+    ResolutionMode, Stage,
 };
 use super::sets::{Names, Set};
 use super::units;
@@ -77,6 +77,8 @@ impl std::fmt::Display for RuleFault {
 /// When in a sale a promotion's turn is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
+    /// Changes shelf prices; not among the candidates of a sale.
+    Shelf,
     /// Takes off units.
     Unit,
     /// Takes off the basket, adds gifts, issues coupons.
@@ -125,6 +127,8 @@ pub struct Book {
     pub(super) names: Names,
     pub(super) rules: Vec<Rule>,
     pub(super) index: Index,
+    /// Rules that change shelf prices, in order of application.
+    pub(super) shelf: Vec<u32>,
     /// Rules in the order in which a scan shows them: the most personal first.
     pub(super) showing: Vec<u32>,
     items: Vec<Entry>,
@@ -157,6 +161,8 @@ impl Book {
             except: rules.points.except.as_ref().map(|set| Set::compile(set, &mut names)),
         };
         let index = Index::new(&compiled, &names);
+        let on_shelf = |number: &u32| compiled[*number as usize].phase == Phase::Shelf;
+        let shelf = (0..compiled.len() as u32).filter(on_shelf).collect();
         Ok(Book {
             currency: rules.currency,
             zone: rules.zone,
@@ -165,6 +171,7 @@ impl Book {
             names,
             rules: compiled,
             index,
+            shelf,
             showing,
             items,
             by_id,
@@ -228,10 +235,11 @@ fn entry(item: Item, names: &mut Names) -> Entry {
 fn compile_rule(promotion: Promotion, names: &mut Names) -> Rule {
     let get = match &promotion.benefit {
         Benefit::BuyXGetY(buy) => buy.get_items.as_ref().map(|set| Set::compile(set, names)),
+        Benefit::AddOn(add_on) => Some(Set::compile(&add_on.items, names)),
         _ => None,
     };
     Rule {
-        phase: phase(&promotion.benefit),
+        phase: phase(&promotion),
         set: Set::compile(&promotion.qualifier.items, names),
         get,
         condition: Cond::compile(&promotion.conditions, names),
@@ -239,22 +247,38 @@ fn compile_rule(promotion: Promotion, names: &mut Names) -> Rule {
     }
 }
 
-fn phase(benefit: &Benefit) -> Phase {
-    match benefit {
+fn phase(promotion: &Promotion) -> Phase {
+    let natural = match &promotion.benefit {
         Benefit::LinePercent(_)
         | Benefit::LineAmount(_)
         | Benefit::LineFixedPrice(_)
         | Benefit::MemberPrice
         | Benefit::BuyXGetY(_)
-        | Benefit::NthItem(_) => Phase::Unit,
+        | Benefit::NthItem(_)
+        | Benefit::Tiered(_)
+        | Benefit::FirstAndFurther(_)
+        | Benefit::Sets(_)
+        | Benefit::Markdown(_) => Phase::Unit,
         Benefit::OrderPercent(_)
         | Benefit::OrderAmount(_)
         | Benefit::OrderFixedPrice(_)
         | Benefit::SpendAndSave(_)
+        | Benefit::AddOn(_)
         | Benefit::Gift(_)
         | Benefit::IssueCoupon(_) => Phase::Order,
         Benefit::PointsRedeem(_) => Phase::Redeem,
-        Benefit::PointsFixed(_) | Benefit::PointsRate(_) | Benefit::PointsMultiplier(_) => Phase::Earn,
+        Benefit::PointsFixed(_)
+        | Benefit::PointsRate(_)
+        | Benefit::PointsPerUnit(_)
+        | Benefit::PointsMultiplier(_) => Phase::Earn,
+    };
+    match promotion.stacking.stage {
+        _ if natural == Phase::Earn => Phase::Earn,
+        None => natural,
+        Some(Stage::Shelf) => Phase::Shelf,
+        Some(Stage::Unit) => Phase::Unit,
+        Some(Stage::Order) => Phase::Order,
+        Some(Stage::Reward) => Phase::Redeem,
     }
 }
 

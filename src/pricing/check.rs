@@ -12,9 +12,11 @@ use crate::limits;
 
 use super::book::{BookRules, RuleFault};
 use super::model::{
-    Audience, Benefit, BuyXGetY, Caps, Condition, Gift, ItemSet, LimitScope, PointsRate, PointsRedeem,
-    Promotion, ResolutionMode, ReturnPolicy, Reward, Schedule, SpendAndSave, StackingMode, Trigger,
+    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion, ResolutionMode,
+    ReturnPolicy, Reward, Schedule, StackingMode, Trigger,
 };
+
+mod benefits;
 
 struct Check<'a> {
     promotion: Option<&'a PromotionId>,
@@ -331,110 +333,6 @@ impl<'a> Check<'a> {
                 "write how much is taken off, for example 15 or \"8.5折\"",
             );
         }
-    }
-
-    fn benefit(&mut self, promotion: &'a Promotion, skus: &BTreeSet<&Sku>, coupons: &BTreeSet<&CouponId>) {
-        match &promotion.benefit {
-            Benefit::LinePercent(percent) => self.percent("benefit.line_percent", percent.ppm()),
-            Benefit::OrderPercent(percent) => self.percent("benefit.order_percent", percent.ppm()),
-            Benefit::LineAmount(amount) => self.amount("benefit.line_amount.amount", amount.amount, 1),
-            Benefit::OrderAmount(amount) => self.amount("benefit.order_amount", *amount, 1),
-            Benefit::LineFixedPrice(price) => self.amount("benefit.line_fixed_price", *price, 0),
-            Benefit::OrderFixedPrice(price) => self.amount("benefit.order_fixed_price", *price, 0),
-            Benefit::MemberPrice => {}
-            Benefit::SpendAndSave(save) => self.spend_and_save(save),
-            Benefit::BuyXGetY(buy) => self.buy_and_get(buy),
-            Benefit::NthItem(nth) => {
-                self.count("benefit.nth_item.n", nth.n, 2);
-                self.reward("benefit.nth_item.reward", &nth.reward);
-            }
-            Benefit::Gift(gift) => self.gift(gift, skus),
-            Benefit::PointsFixed(points) => self.count_points("benefit.points_fixed", *points),
-            Benefit::PointsRate(rate) => self.points_rate("benefit.points_rate", Some(rate)),
-            Benefit::PointsMultiplier(hundredths) => {
-                if !(101..=10_000).contains(hundredths) {
-                    self.fault(
-                        "benefit.points_multiplier",
-                        &format!("{hundredths} hundredths give nothing more, or too much"),
-                        "write hundredths from 101 to 10000: 200 is double points",
-                    );
-                }
-            }
-            Benefit::PointsRedeem(redeem) => {
-                self.points_redeem("benefit.points_redeem", Some(redeem));
-                if promotion.trigger == Trigger::Auto {
-                    self.fault(
-                        "trigger",
-                        "points are not spent unless the shopper asks",
-                        "write `trigger = \"claim\"`",
-                    );
-                }
-            }
-            Benefit::IssueCoupon(issue) => {
-                if !coupons.contains(&issue.coupon) {
-                    self.fault(
-                        "benefit.issue_coupon.coupon",
-                        &format!("no coupon is called {}", issue.coupon),
-                        "name a coupon of the bundle",
-                    );
-                }
-                self.count("benefit.issue_coupon.valid_days", u32::from(issue.valid_days), 1);
-            }
-        }
-    }
-
-    fn spend_and_save(&mut self, save: &SpendAndSave) {
-        let path = "benefit.spend_and_save";
-        if save.tiers.is_empty() == save.every.is_none() {
-            self.fault(path, "it needs either `tiers` or `every`, and not both", "write exactly one of them");
-        }
-        if save.tiers.len() > limits::SPEND_TIERS_MAX {
-            let remedy = format!("write at most {}", limits::SPEND_TIERS_MAX);
-            self.fault(&format!("{path}.tiers"), "there are too many tiers", &remedy);
-        }
-        for (index, tier) in save.tiers.iter().enumerate() {
-            self.amount(&format!("{path}.tiers[{index}].spend"), tier.spend, 1);
-            self.reward(&format!("{path}.tiers[{index}].save"), &tier.save);
-            if index > 0 && save.tiers[index - 1].spend >= tier.spend {
-                self.fault(
-                    &format!("{path}.tiers[{index}].spend"),
-                    "it does not rise above the tier before it",
-                    "write the tiers from the lowest to the highest",
-                );
-            }
-        }
-        if let Some(every) = &save.every {
-            self.amount(&format!("{path}.every.spend"), every.spend, 1);
-            self.amount(&format!("{path}.every.save"), every.save, 1);
-        }
-    }
-
-    fn buy_and_get(&mut self, buy: &BuyXGetY) {
-        let path = "benefit.buy_x_get_y";
-        self.count(&format!("{path}.buy"), buy.buy, 1);
-        self.count(&format!("{path}.get"), buy.get, 1);
-        self.reward(&format!("{path}.reward"), &buy.reward);
-        if let Some(set) = &buy.get_items {
-            self.set(&format!("{path}.get_items"), set, 0);
-        }
-    }
-
-    fn gift(&mut self, gift: &Gift, skus: &BTreeSet<&Sku>) {
-        let path = "benefit.gift";
-        self.count(&format!("{path}.qty"), gift.qty, 1);
-        self.amount(&format!("{path}.unit_price"), gift.unit_price, 0);
-        if gift.choices.is_empty() {
-            self.fault(&format!("{path}.choices"), "nothing is given", "name at least one article");
-        }
-        for (index, sku) in gift.choices.iter().enumerate() {
-            if !skus.contains(sku) {
-                let field = format!("{path}.choices[{index}]");
-                let message = format!("the catalogue does not hold {sku}");
-                self.fault(&field, &message, "name an article of the catalogue, or add it there");
-            }
-        }
-        gift.per_qty.into_iter().for_each(|qty| self.count(&format!("{path}.per_qty"), qty, 1));
-        gift.per_amount.into_iter().for_each(|per| self.amount(&format!("{path}.per_amount"), per, 1));
     }
 
     fn count_points(&mut self, field: &str, points: u32) {

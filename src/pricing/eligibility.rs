@@ -18,7 +18,7 @@ pub(super) struct Moment {
     pub(super) yesterday: Day,
     /// Days since 1970-01-01, to compare with `Usage::day`.
     pub(super) number: i64,
-    minute: u16,
+    pub(super) minute: u16,
     weekdays: [Weekday; 2],
     month_days: [u8; 2],
 }
@@ -37,6 +37,8 @@ impl Moment {
         }
     }
 }
+
+const MINUTES_OF_A_DAY: u16 = 24 * 60;
 
 fn runs_past_midnight(window: &Window) -> bool {
     window.to < window.from
@@ -75,6 +77,17 @@ fn day_closed<'a>(schedule: &'a Schedule, moment: &Moment, back: usize) -> Optio
         return Some(Why::NotStarted(from));
     }
     if let Some(to) = schedule.to.filter(|to| day > *to) {
+        return Some(Why::Expired(to));
+    }
+    let minute = if back == 0 { moment.minute } else { moment.minute + MINUTES_OF_A_DAY };
+    if let Some(from) = schedule.from.filter(|from| day == *from)
+        && schedule.opens.is_some_and(|opens| minute < opens.minutes())
+    {
+        return Some(Why::NotStarted(from));
+    }
+    if let Some(to) = schedule.to.filter(|to| day == *to)
+        && schedule.closes.is_some_and(|closes| minute > closes.minutes())
+    {
         return Some(Why::Expired(to));
     }
     let on_weekday = schedule.weekdays.is_empty() || schedule.weekdays.contains(&moment.weekdays[back]);
@@ -180,6 +193,19 @@ mod tests {
         let last_night = schedule("from='2026-11-01'\nto='2026-11-30'\nwindows=[{from='22:00',to='02:00'}]");
         assert!(schedule_closed(&last_night, &moment("2026-12-01T01:00:00+08:00")).is_none());
         assert!(schedule_closed(&last_night, &moment("2026-11-01T01:00:00+08:00")).is_some());
+    }
+
+    #[test]
+    fn from_which_minute_to_which_does_a_campaign_run() {
+        let eleven = schedule(
+            "from='2026-11-01'\nto='2026-11-11'\nopens='20:00'\ncloses='22:30'\nwindows=[{from='18:00',to='01:00'}]",
+        );
+        let open = |at: &str| schedule_closed(&eleven, &moment(at)).is_none();
+        assert!(!open("2026-11-01T19:59:59+08:00"));
+        assert!(open("2026-11-01T20:00:00+08:00") && open("2026-11-02T00:30:00+08:00"));
+        assert!(open("2026-11-02T18:00:00+08:00"), "only the first day opens late");
+        assert!(open("2026-11-11T22:30:59+08:00"), "to the end of the minute");
+        assert!(!open("2026-11-11T22:31:00+08:00") && !open("2026-11-12T00:30:00+08:00"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) enum Why<'a> {
     UnitsTaken,
     NothingOff,
     TooFewPoints { seen: i64, need: i64 },
+    GiftGone,
+    TooEarly { left: Option<u32>, need: u32, days: bool },
 }
 
 impl Why<'_> {
@@ -66,6 +68,8 @@ impl Why<'_> {
             Why::UnitsTaken => Reason::UnitsTaken,
             Why::NothingOff => Reason::NothingOff,
             Why::TooFewPoints { .. } => Reason::TooFewPoints,
+            Why::GiftGone => Reason::GiftGone,
+            Why::TooEarly { .. } => Reason::TooEarly,
         }
     }
 
@@ -73,7 +77,7 @@ impl Why<'_> {
     pub(super) fn distance(&self) -> u8 {
         match self {
             Why::LostTo { .. } => 0,
-            Why::UnitsTaken | Why::NothingOff => 1,
+            Why::UnitsTaken | Why::NothingOff | Why::GiftGone => 1,
             Why::Limit { .. } => 2,
             Why::Units { seen, .. } if *seen > 0 => 3,
             Why::Spent { .. } | Why::TooFewPoints { .. } => 3,
@@ -82,7 +86,7 @@ impl Why<'_> {
             Why::NotClaimed | Why::NoCode => 5,
             Why::Audience(_) | Why::NoMember => 6,
             Why::Offline { .. } => 7,
-            Why::Schedule(_) => 8,
+            Why::Schedule(_) | Why::TooEarly { .. } => 8,
             Why::NotStarted(_) => 9,
             Why::Expired(_) | Why::Inactive => 10,
         }
@@ -164,6 +168,18 @@ fn sentence(sitting: &Sitting<'_>, why: &Why<'_>) -> Texts {
         Why::NothingOff => {
             Texts::both("没有可优惠的金额或数量", "nothing is left that it could take off or give")
         }
+        Why::GiftGone => Texts::both("赠品已送完", "none of its gifts is at hand"),
+        Why::TooEarly { left: None, .. } => {
+            Texts::both("没有保质期或已打烊", "no best-before day is known, or trading has closed")
+        }
+        Why::TooEarly { left: Some(left), need, days: true } => Texts::both(
+            &format!("距保质期还有 {left} 天，{need} 天内优惠"),
+            &format!("{left} day(s) to the best-before day, needs at most {need}"),
+        ),
+        Why::TooEarly { left: Some(left), need, days: false } => Texts::both(
+            &format!("距打烊还有 {left} 分钟，{need} 分钟内优惠"),
+            &format!("{left} min to closing, needs at most {need}"),
+        ),
         Why::TooFewPoints { seen, need } => Texts::both(
             &format!("可用积分 {seen}，需要 {need}"),
             &format!("{seen} points to spend, needs {need}"),

@@ -4,7 +4,7 @@
 //! Each rule is filed under the narrowest list of one set that a basket must meet: its qualifier's, or, if that is
 //! everything, the first set that a condition demands units of. Being filed means "may touch", never "does".
 
-use super::book::Rule;
+use super::book::{Phase, Rule};
 use super::conditions::Cond;
 use super::model::Benefit;
 use super::sets::{Names, Set};
@@ -27,7 +27,8 @@ impl Index {
             by_brand: vec![Vec::new(); names.brands.len()],
             always: Vec::new(),
         };
-        for (number, rule) in (0..).zip(rules) {
+        // Promotions on the shelf are not asked for by basket: their prices are settled before.
+        for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.phase != Phase::Shelf) {
             index.file(number, anchor(rule));
         }
         index
@@ -75,7 +76,7 @@ impl Index {
 /// The set that decides where a rule is filed.
 fn anchor(rule: &Rule) -> &Set {
     let filed = |set: &Set| !(set.skus.is_empty() && set.brands.is_empty() && set.categories.is_empty());
-    if filed(&rule.set) || matches!(rule.promotion.benefit, Benefit::BuyXGetY(_)) {
+    if filed(&rule.set) || matches!(rule.promotion.benefit, Benefit::BuyXGetY(_) | Benefit::AddOn(_)) {
         return &rule.set;
     }
     demanded(&rule.condition).filter(|set| filed(set)).unwrap_or(&rule.set)

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! BookRules --check--> faults | compile (sets, conditions, index) --> Book
-//! Sale --units--> goods, runs --index--> candidates --eligibility--> open | why not
+//! Sale --units--> goods, runs --shelf--> shelf prices --index--> candidates --eligibility--> open | why not
 //!      --resolution--> for each, in order: conditions, usage, benefits/points -> Proposal -> State (allocation)
 //!      --near--> the same again with one addition --answer, explain--> Priced
 //! ```
 //!
-//! Phases are fixed: promotions on units, then on the order, then points into money, points earned, gift cards. The
+//! Phases are fixed: shelf prices, then promotions on units, then on the order, then points into money, points earned, gift cards. The
 //! room is pure: what it may look at is in `Sale`, money is integers, order is total. The same sale gives the same
 //! bytes, whatever the order of its lines and however equal lines are split.
 
@@ -29,6 +29,7 @@ mod offers;
 mod points;
 mod resolution;
 mod sets;
+mod shelf;
 mod units;
 mod usage;
 

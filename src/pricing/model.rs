@@ -70,6 +70,10 @@ pub struct Promotion {
     /// What sets it off.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Promotions with the same mark here are the actions of one offer: conditions that held when the first of them
+    /// was applied hold for the others, and an exclusive one does not shut out the rest of its offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Tag>,
 }
 
 fn one() -> u32 {
@@ -115,6 +119,12 @@ pub struct Schedule {
     /// Not on these days.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<Day>,
+    /// On the first day from this minute on; from midnight without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens: Option<TimeOfDay>,
+    /// On the last day to the end of this minute; to midnight without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes: Option<TimeOfDay>,
 }
 
 /// A part of a day: `from` included, `to` excluded; `to` before `from` runs past midnight.
@@ -351,16 +361,28 @@ pub enum Benefit {
     BuyXGetY(BuyXGetY),
     /// Every n-th unit cheaper (第二件半价).
     NthItem(NthItem),
+    /// The more of it, the cheaper each line: by what a line or the basket comes to, or by units (阶梯价).
+    Tiered(Tiered),
+    /// So much off the first unit of each line, so much off each further one.
+    FirstAndFurther(FirstAndFurther),
+    /// Complete sets of units for a price or cheaper: mix and match, multibuy (任选N件X元, 组合价).
+    Sets(Sets),
+    /// An article of the basket cheaper for what else is bought (加价购).
+    AddOn(AddOn),
+    /// Less the nearer the end: of the shelf life, or of the trading day (临期, 晚市折扣).
+    Markdown(Markdown),
     /// Units added to the basket (赠品).
     Gift(Gift),
     /// So many points for the sale, beside the programme's rate.
     PointsFixed(u32),
     /// So many points for each full amount spent on the units.
-    PointsRate(PointsRate),
+    PointsRate(PointsOffer),
+    /// So many points for each unit that is paid for.
+    PointsPerUnit(u32),
     /// The programme's points on these units times this many hundredths: 200 is double points.
     PointsMultiplier(u32),
-    /// Points turned into money off.
-    PointsRedeem(PointsRedeem),
+    /// Points turned into money off, goods or a coupon.
+    PointsRedeem(PointsReward),
     /// A coupon for the next visit.
     IssueCoupon(IssueCoupon),
 }
@@ -472,26 +494,188 @@ pub enum Pick {
     Dearest,
 }
 
-/// Each n-th unit of a set cheaper.
+/// Each n-th unit of a set cheaper: units are sorted and cut into complete groups of `n`, one of each group receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NthItem {
-    /// Units of one group: 2 for 第二件半价. The cheapest of each complete group receives.
+    /// Units of one group: 2 for 第二件半价.
     pub n: u32,
     /// What it receives.
     pub reward: Reward,
     /// Are groups made of units of one article only?
     #[serde(default)]
     pub same_sku: bool,
+    /// How units are sorted before they are cut into groups.
+    #[serde(default)]
+    pub sort: UnitSort,
+    /// How a group is sorted before the one that receives is counted out.
+    #[serde(default = "cheapest")]
+    pub pick: UnitSort,
+    /// Which of a group, so sorted, receives; 1 is the first.
+    #[serde(default = "one")]
+    pub nth: u32,
+    /// Instead of one of each group: of all units of complete groups, sorted by `pick`, the `nth` block of as many units
+    /// as there are groups.
+    #[serde(default)]
+    pub across: bool,
+}
+
+fn cheapest() -> UnitSort {
+    UnitSort::Cheapest
+}
+
+/// In which order units are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitSort {
+    /// The dearest first.
+    #[default]
+    Dearest,
+    /// The cheapest first.
+    Cheapest,
+    /// In the canonical order of the basket, which `Arithmetic::listing` states.
+    Listed,
+}
+
+/// The more, the cheaper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tiered {
+    /// What is measured.
+    pub by: TierMeasure,
+    /// From the lowest to the highest; the highest reached counts.
+    pub tiers: Vec<Tier>,
+}
+
+/// What chooses a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierMeasure {
+    /// What each line comes to now, in minor units: each line has its own tier.
+    LineAmount,
+    /// How many units each line holds: each line has its own tier.
+    LineUnits,
+    /// What the qualifier's units come to now.
+    ItemsAmount,
+    /// How many units the qualifier holds.
+    ItemsUnits,
+    /// What the whole basket comes to now.
+    OrderAmount,
+}
+
+/// One step of a tiered promotion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// From so much or so many on, inclusive.
+    pub from: u64,
+    /// What is given: an amount once on each line, a percentage or price on each unit.
+    pub give: Reward,
+}
+
+/// An amount for the first unit of a line, another for each further one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstAndFurther {
+    /// Off the first, in minor units.
+    pub first: Money,
+    /// Off each further one.
+    pub further: Money,
+    /// Units of a line that count at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<u32>,
+}
+
+/// Complete sets of units. Larger sets are made first; a set that would cost more than its units is not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sets {
+    /// Sizes, each with what it gives.
+    pub sizes: Vec<SetSize>,
+    /// Which units make a set first.
+    #[serde(default)]
+    pub sort: UnitSort,
+    /// Are sets made of units of one article only?
+    #[serde(default)]
+    pub same_sku: bool,
+}
+
+/// A size of set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSize {
+    /// Units of one set.
+    pub units: u32,
+    /// What it gives.
+    pub give: SetReward,
+}
+
+/// What a set of units receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SetReward {
+    /// The set for this price, in minor units.
+    Price(Money),
+    /// A percentage off its units.
+    Percent(Percent),
+    /// An amount off the set.
+    Amount(Money),
+    /// Each of its units at this price.
+    UnitPrice(Money),
+    /// An amount off each of its units.
+    UnitAmount(Money),
+}
+
+/// Articles at a better price beside a purchase; the qualifier's items are what must be bought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddOn {
+    /// Which articles of the basket may be had so; what they cost does not count towards `per_amount`.
+    pub items: ItemSet,
+    /// What each receives.
+    pub reward: Reward,
+    /// Units each time.
+    #[serde(default = "one")]
+    pub units: u32,
+    /// Again for each so many units of the qualifier's items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_qty: Option<u32>,
+    /// Again for each full amount spent on the qualifier's items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_amount: Option<Money>,
+}
+
+/// The less time is left, the more is taken off. The floor is the article's and `caps.floor_price`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Markdown {
+    /// Time to what: to the unit's own best-before day, or to the close of trading at this minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<TimeOfDay>,
+    /// From the most time left to the least; the last that is reached counts.
+    pub steps: Vec<MarkdownStep>,
+}
+
+/// One step of a markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarkdownStep {
+    /// With at most this left: days to the best-before day (0 is that day), or minutes to closing.
+    pub left: u32,
+    /// Taken off.
+    pub off: Percent,
 }
 
 /// Units added to the basket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gift {
-    /// Articles to choose from; without a choice by the shopper the first counts.
+    /// Articles to choose from; without a choice by the shopper the first ones that the till has count.
     pub choices: Vec<Sku>,
-    /// Units given each time.
+    /// Different articles given each time.
+    #[serde(default = "one")]
+    pub choose: u32,
+    /// Units of each given each time.
     #[serde(default = "one")]
     pub qty: u32,
     /// Price of a given unit: nothing, or a token price.
@@ -503,6 +687,37 @@ pub struct Gift {
     /// Given once for each full amount of the qualifier's items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_amount: Option<Money>,
+}
+
+/// Points for money spent, as a promotion gives them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointsOffer {
+    /// So many points.
+    pub points: u32,
+    /// For each full amount in minor units.
+    pub per_amount: Money,
+    /// On which amount; units that cost nothing in the end never earn.
+    #[serde(default)]
+    pub basis: PointsBasis,
+    /// Also for part of an amount, in proportion, rounded down to one point.
+    #[serde(default)]
+    pub fractions: bool,
+}
+
+/// On which amount points are earned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PointsBasis {
+    /// What the units are paid with, after everything.
+    #[default]
+    Net,
+    /// Shelf prices.
+    Gross,
+    /// Shelf prices less what promotions on units took off: order promotions do not lower it.
+    GrossOfOrder,
+    /// Shelf prices less what these promotions took off.
+    ReducedBy(Vec<PromotionId>),
 }
 
 /// Points for money spent.
@@ -530,6 +745,55 @@ pub struct PointsRedeem {
 
 fn whole() -> Percent {
     Percent::FULL
+}
+
+/// What points are given for when a shopper claims it. Exactly one of `amount`, `percent`, `free_units`, `gift` and
+/// `coupon` is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PointsReward {
+    /// So many points, each time.
+    pub points: u32,
+    /// Take this much off the qualifier's units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// Take this share off the qualifier's units; with `caps.units` and `caps.pick` off the cheapest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<Percent>,
+    /// Make so many of the qualifier's units free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_units: Option<u32>,
+    /// Add these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift: Option<Gift>,
+    /// Issue this coupon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<IssueCoupon>,
+    /// At most this share of what is to pay, for `amount`.
+    #[serde(default = "whole")]
+    pub share_max: Percent,
+    /// Where `amount` is more than what is left to pay: take what is left. `all` costs the full points all the same,
+    /// `share` only the points for what is taken.
+    pub partial: Partial,
+    /// As often as the points allow, however often it is claimed.
+    pub repeat: bool,
+    /// Take all points there are: `amount` in proportion to them, not in whole multiples.
+    pub use_all: bool,
+    /// May points be spent that this very sale earns?
+    pub with_earned: bool,
+}
+
+/// What happens where points are worth more than what is left to pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Partial {
+    /// Only whole multiples that fit.
+    #[default]
+    No,
+    /// The last multiple takes what is left and costs its full points.
+    All,
+    /// The last multiple takes what is left and costs points for that, rounded up.
+    Share,
 }
 
 /// A coupon given with a sale for a later one.
@@ -567,19 +831,9 @@ pub struct Caps {
     /// Units that receive on one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units_per_line: Option<u32>,
-    /// Which units receive first where `units` binds.
-    pub pick: CapPick,
-}
-
-/// Which units receive first where a cap on units binds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CapPick {
-    /// The dearest: best for the shopper.
-    #[default]
-    Dearest,
-    /// The cheapest.
-    Cheapest,
+    /// Which units receive first where `units` binds: the dearest are best for the shopper; the cheapest one that still
+    /// costs anything with `units = 1` is 最低价商品.
+    pub pick: UnitSort,
 }
 
 /// A bound over many sales.
@@ -642,6 +896,23 @@ pub struct Stacking {
     pub base: Option<Base>,
     /// Higher first; then the order of the bundle.
     pub priority: i32,
+    /// When its turn is, where that is not what its kind says. Points earned always come last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+}
+
+/// When in a sale a promotion's turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Before the basket: it changes the shelf price of every unit, and all later promotions take that for the price.
+    Shelf,
+    /// With the promotions on units.
+    Unit,
+    /// With the promotions on the order.
+    Order,
+    /// With the rewards claimed.
+    Reward,
 }
 
 /// How promotions of a group stand beside each other.
@@ -728,6 +999,19 @@ pub struct Arithmetic {
     pub percent_base: Base,
     /// Who gets leftover cents.
     pub leftover: Leftover,
+    /// The canonical order of the basket: decides ties, and who is first. Never the order of its lines.
+    pub listing: Listing,
+}
+
+/// The canonical order of a basket's articles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Listing {
+    /// By shelf price, dearest first; then by article.
+    #[default]
+    Dearest,
+    /// By article number.
+    Article,
 }
 
 /// On what a discount is rounded.

@@ -10,6 +10,7 @@
 use crate::domain::money::Money;
 use crate::limits;
 
+use super::benefits::Given;
 use super::book::Phase;
 use super::explain::Why;
 use super::model::Benefit;
@@ -82,11 +83,11 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
 
 /// What the shopper gets: money off, and gifts at what they cost on the shelf.
 fn worth(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Money {
-    let gift = |(sku, token): (&crate::domain::ids::Sku, Money)| {
-        sitting.book.item(sku).map_or(Money::ZERO, |item| (item.price - token).max(Money::ZERO))
+    let worth = |given: &Given<'_>| {
+        let shelf = sitting.book.item(given.sku).map_or(Money::ZERO, |item| item.price);
+        (shelf - given.unit_price).max(Money::ZERO).times(given.qty)
     };
-    let given =
-        resolved.applied.iter().filter_map(|done| Some(gift(done.proposal.gift?).times(done.proposal.units)));
+    let given = resolved.applied.iter().flat_map(|done| &done.proposal.gifts).map(worth);
     resolved.discount() + given.sum::<Money>()
 }
 
@@ -124,11 +125,13 @@ fn made_up<'a>(sku: &'a crate::domain::ids::Sku, price: Money, set: &Set) -> Goo
         item: None,
         shelf: price,
         price,
+        listed: price,
         qty: 1,
         grams: None,
         reduced: false,
         floor: Money::ZERO,
         member_price: None,
+        best_before: None,
         lines: Vec::new(),
         // A unit for everything is the same unit whichever of these sets asks for it.
         only_in: Some(if set.everything { UNKNOWN } else { set.number }),

@@ -40,6 +40,10 @@ pub struct Priced {
     pub near: Vec<Near>,
     /// Points in and out.
     pub points: PointsResult,
+    /// What promotions on the shelf took off shelf prices before the basket was priced: `subtotal` and the lines start
+    /// from what they left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shelf: Vec<ShelfChange>,
     /// What each gift card pays of `total`, in order of presentation.
     pub gift_cards: Vec<GiftCardUse>,
     /// Coupons for the next visit: which definition, good for how many days.
@@ -62,11 +66,25 @@ impl Priced {
             not_applied: Vec::new(),
             near: Vec::new(),
             points: PointsResult::default(),
+            shelf: Vec::new(),
             gift_cards: Vec::new(),
             issues: Vec::new(),
             resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO },
         }
     }
+}
+
+/// A shelf price changed by a promotion before the basket was priced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShelfChange {
+    /// By which promotion.
+    pub promotion: PromotionId,
+    /// Of which article.
+    pub sku: Sku,
+    /// How many units of the basket.
+    pub qty: u32,
+    /// Taken off each unit's price.
+    pub amount: Money,
 }
 
 /// A line priced.
@@ -214,6 +232,10 @@ pub enum Reason {
     NothingOff,
     /// Not enough points.
     TooFewPoints,
+    /// None of its gifts is at hand.
+    GiftGone,
+    /// Its time has not come: too many days to the best-before day, or too long to closing.
+    TooEarly,
     /// It does not run without a line to head office.
     Offline,
     /// The code is not known here.

@@ -2,17 +2,18 @@
 //!
 //! Points are earned on what units are paid with after every promotion and after points turned into money; a unit that
 //! costs nothing earns nothing; articles the programme excepts neither earn nor are paid with points. A rate's fraction
-//! is cut once, per earning rule. A redeem *promotion* is a discount that costs points; the programme's own redemption
+//! is cut once, per earning rule; a programme that wants tenths of a point counts in them. A redeem *promotion* is a discount that costs points; the programme's own redemption
 //! stands outside the discounts, as a payment would, and ignores floors. Redemption takes whole multiples only.
 
 use crate::domain::basket::PointsWish;
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Percent, Rounding};
 use crate::limits;
 
 use super::allocation::{Part, spread};
-use super::benefits::{Proposal, Take, Turn, measure, spread_points};
+use super::benefits::{Give, Proposal, Take, Turn, keep_first, measure, propose, qualified, spread_points};
+use super::book::{Phase, Rule};
 use super::explain::Why;
-use super::model::{Base, PointsRate, PointsRedeem};
+use super::model::{Base, Partial, PointsBasis, PointsOffer, PointsRate, PointsReward, RoundAt};
 use super::outcome::Reason;
 use super::resolution::Sitting;
 use super::units::{Mark, PROGRAMME, State};
@@ -44,21 +45,72 @@ pub(super) fn fixed<'a>(turn: &Turn<'_, 'a>, takes: &[Take], points: u32) -> Res
     earn(turn, &earning(turn.sitting, takes), i64::from(points), 1)
 }
 
-/// So many points for each full amount.
+/// So many points for each full amount, or in proportion.
 pub(super) fn rate<'a>(
     turn: &Turn<'_, 'a>,
     takes: &[Take],
-    rate: &PointsRate,
+    offer: &PointsOffer,
 ) -> Result<Proposal<'a>, Why<'a>> {
     known(turn)?;
     let takes = earning(turn.sitting, takes);
-    let (_, paid) = measure(&takes, Base::Running);
-    let times = u32::try_from(paid.0 / rate.per_amount.0).unwrap_or(u32::MAX).min(turn.times_max());
-    let points = i64::from(times).saturating_mul(i64::from(rate.points)).min(limits::POINTS_MAX);
-    if times == 0 {
-        return Err(Why::Spent { seen: paid, need: rate.per_amount, set: &turn.rule.set });
+    let paid = basis(turn, &takes, &offer.basis);
+    let most = turn.times_max();
+    let times = u32::try_from(paid.0.max(0) / offer.per_amount.0).unwrap_or(u32::MAX).min(most);
+    let each = i64::from(offer.points);
+    let mut points = i64::from(times).saturating_mul(each);
+    if offer.fractions && times < most {
+        let exact = i128::from(paid.0.max(0)) * i128::from(each) / i128::from(offer.per_amount.0);
+        points = i64::try_from(exact).unwrap_or(i64::MAX);
+    } else if times == 0 {
+        return Err(Why::Spent { seen: paid, need: offer.per_amount, set: &turn.rule.set });
     }
-    earn(turn, &takes, points, times)
+    earn(turn, &takes, points.min(limits::POINTS_MAX), times.max(1))
+}
+
+/// What points are earned on.
+fn basis(turn: &Turn<'_, '_>, takes: &[Take], basis: &PointsBasis) -> Money {
+    let (_, gross) = measure(takes, Base::List);
+    let rules = &turn.sitting.book.rules;
+    let lowered = |lowers: &dyn Fn(&Rule) -> bool| {
+        let off = takes.iter().map(|take| {
+            let steps = turn.state.discounts(&turn.state.runs[take.run as usize]);
+            let lowering = steps.iter().filter(|off| off.promotion != PROGRAMME);
+            let lowering = lowering.filter(|off| lowers(&rules[off.promotion as usize]));
+            lowering.map(|off| off.amount).sum::<Money>().times(take.qty)
+        });
+        gross - off.sum::<Money>()
+    };
+    match basis {
+        PointsBasis::Net => measure(takes, Base::Running).1,
+        PointsBasis::Gross => gross,
+        PointsBasis::GrossOfOrder => lowered(&|rule| rule.phase == Phase::Unit),
+        PointsBasis::ReducedBy(ids) => lowered(&|rule| ids.contains(&rule.promotion.id)),
+    }
+}
+
+/// So many points for each unit that is paid for.
+pub(super) fn per_unit<'a>(
+    turn: &Turn<'_, 'a>,
+    takes: &[Take],
+    points: u32,
+) -> Result<Proposal<'a>, Why<'a>> {
+    known(turn)?;
+    let takes = earning(turn.sitting, takes);
+    let takes = turn.receiving(&takes);
+    let (units, _) = measure(&takes, Base::Running);
+    earn(turn, &takes, i64::from(points) * i64::from(units), units)
+}
+
+/// What this sale would earn if it ended as it stands: the programme and every promotion that gives points.
+fn earned_so_far(turn: &Turn<'_, '_>) -> i64 {
+    let sitting = turn.sitting;
+    let promotions = sitting.candidates.iter().filter(|c| c.rule.phase == Phase::Earn && c.closed.is_none());
+    let given = promotions.filter_map(|c| propose(sitting, turn.state, c, 0).ok()).map(|p| p.points);
+    let programme = sitting.book.programme.earn.map_or(0, |rate| {
+        let (_, paid) = measure(&earning(sitting, &all_units(sitting, turn.state)), Base::Running);
+        at_rate(paid, &rate)
+    });
+    given.sum::<i64>().saturating_add(programme)
 }
 
 /// The programme's points on these units, so many hundredths of them in all.
@@ -80,37 +132,117 @@ fn known<'a>(turn: &Turn<'_, 'a>) -> Result<(), Why<'a>> {
     turn.sitting.sale.shopper.member.map(|_| ()).ok_or(Why::NoMember)
 }
 
-/// A redeem promotion: so many points for so much off, as often as claimed.
+/// Points for a reward that was claimed.
 pub(super) fn redeem<'a>(
     turn: &Turn<'_, 'a>,
     takes: &[Take],
-    redeem: &PointsRedeem,
+    reward: &'a PointsReward,
 ) -> Result<Proposal<'a>, Why<'a>> {
     known(turn)?;
-    let cost = i64::from(redeem.points);
-    if turn.spendable < cost {
-        return Err(Why::TooFewPoints { seen: turn.spendable, need: cost });
+    let cost = i64::from(reward.points);
+    let earned = if reward.with_earned { earned_so_far(turn) } else { 0 };
+    let spendable = turn.spendable.saturating_add(earned);
+    if spendable < cost {
+        return Err(Why::TooFewPoints { seen: spendable, need: cost });
     }
+    let cap = turn.rule.promotion.caps.applications.unwrap_or(u32::MAX);
+    let most = if reward.repeat { cap } else { turn.times_max() };
+    let times = u32::try_from(spendable / cost).unwrap_or(u32::MAX).min(most);
     let takes = earning(turn.sitting, takes);
-    let parts: Vec<Part> = takes.iter().map(|take| turn.part(take, take.net)).collect();
-    let room: i64 = parts.iter().map(|part| part.room * i64::from(part.qty)).sum();
-    let times = (turn.spendable / cost).min(i64::from(turn.times_max()));
-    let times = times.min(multiples(turn.sitting, turn.state, redeem).min(room / redeem.amount.0));
-    let times = u32::try_from(times).unwrap_or(u32::MAX);
-    let amount = redeem.amount.times(times);
-    let marks = spread(amount, &parts, None, turn.sitting.book.arithmetic.leftover);
-    let mut proposal = turn.finish(marks, times)?;
-    proposal.spend = cost * i64::from(times);
+    let mut proposal = if let Some(amount) = reward.amount {
+        worth_money(turn, &takes, reward, amount, (times, spendable))?
+    } else if let Some(percent) = reward.percent {
+        turn.order_percent(&takes, percent)?
+    } else if let Some(units) = reward.free_units {
+        free_units(turn, takes, units, times)?
+    } else {
+        let gifts = reward.gift.as_ref().map_or(Ok(Vec::new()), |gift| turn.given(gift, times))?;
+        let units = gifts.iter().map(|given| given.qty).sum();
+        let times = if reward.coupon.is_some() { 1 } else { times };
+        let marks = takes.iter().map(|take| Mark { amount: take.net, ..qualified(take) }).collect();
+        Proposal { marks, gifts, units, times, ..Proposal::default() }
+    };
+    if proposal.spend == 0 {
+        proposal.spend = cost * i64::from(proposal.times);
+    }
+    if reward.use_all {
+        proposal.spend = spendable;
+    }
     pay(&mut proposal.marks, proposal.spend, turn.sitting);
+    if !proposal.amount.is_positive() {
+        proposal.marks.iter_mut().for_each(|mark| mark.amount = Money::ZERO);
+    }
     Ok(proposal)
 }
 
-/// How many multiples fit into the share of what is to pay that may be paid with points.
-fn multiples(sitting: &Sitting<'_>, state: &State, redeem: &PointsRedeem) -> i64 {
+/// So much off, as often as `times`; of the points only part where the reward is worth more than what is left to pay.
+fn worth_money<'a>(
+    turn: &Turn<'_, 'a>,
+    takes: &[Take],
+    reward: &PointsReward,
+    amount: Money,
+    (times, spendable): (u32, i64),
+) -> Result<Proposal<'a>, Why<'a>> {
+    let parts: Vec<Part> = takes.iter().map(|take| turn.part(take, take.net)).collect();
+    let mut room: i64 = parts.iter().map(|part| part.room * i64::from(part.qty)).sum();
+    if let Some(most) = turn.rule.promotion.caps.per_order {
+        room = room.min(most.0);
+    }
+    let room = Money(room.min(share_of_sale(turn.sitting, turn.state, reward.share_max)));
+    let cost = i64::from(reward.points);
+    let fitting = room.0 / amount.0;
+    let (times, off, spend) = match reward.partial {
+        _ if reward.use_all && reward.repeat => {
+            (1, amount.ratio(spendable, cost, Rounding::HalfDown), spendable)
+        }
+        Partial::No => {
+            let times = u32::try_from(fitting).unwrap_or(u32::MAX).min(times);
+            (times, amount.times(times), cost * i64::from(times))
+        }
+        Partial::All | Partial::Share => {
+            let needed = u32::try_from((room.0 + amount.0 - 1) / amount.0).unwrap_or(u32::MAX);
+            let times = needed.min(times);
+            let off = amount.times(times).min(room);
+            let spend = if reward.partial == Partial::All {
+                cost * i64::from(times)
+            } else {
+                let share =
+                    (i128::from(off.0) * i128::from(cost) + i128::from(amount.0) - 1) / i128::from(amount.0);
+                i64::try_from(share).unwrap_or(i64::MAX)
+            };
+            (times, off, spend)
+        }
+    };
+    let marks = spread(off.min(room), &parts, None, turn.sitting.book.arithmetic.leftover);
+    let proposal = turn.finish(marks, times)?;
+    Ok(Proposal { spend, ..proposal })
+}
+
+/// So many units free, as often as there are units for it.
+fn free_units<'a>(
+    turn: &Turn<'_, 'a>,
+    mut takes: Vec<Take>,
+    units: u32,
+    times: u32,
+) -> Result<Proposal<'a>, Why<'a>> {
+    let (there, _) = measure(&takes, Base::Running);
+    let times = times.min(there / units);
+    if times == 0 {
+        return Err(Why::Units { seen: there, need: units, set: &turn.rule.set });
+    }
+    keep_first(&mut takes, times * units, turn.rule.promotion.caps.pick);
+    takes.retain(|take| take.qty > 0);
+    takes.sort_unstable_by_key(|take| take.run);
+    let proposal = turn.on_units(&takes, Give::Percent(Percent::FULL), RoundAt::Unit)?;
+    Ok(Proposal { times, ..proposal })
+}
+
+/// How much of what is to pay may be paid with points, in minor units.
+fn share_of_sale(sitting: &Sitting<'_>, state: &State, share_max: Percent) -> i64 {
     let to_pay: Money = state.runs.iter().map(|run| run.net.times(run.qty)).sum();
     debug_assert!(!sitting.goods.is_empty(), "a basket has units");
-    let share = i128::from(to_pay.0) * i128::from(redeem.share_max.ppm()) / 1_000_000;
-    i64::try_from(share).unwrap_or(i64::MAX) / redeem.amount.0
+    let share = i128::from(to_pay.0) * i128::from(share_max.ppm()) / 1_000_000;
+    i64::try_from(share).unwrap_or(i64::MAX)
 }
 
 /// Notes on each mark how many points its units were paid with: in proportion to what these took off.
@@ -168,7 +300,9 @@ pub(super) fn grant_wish(sitting: &Sitting<'_>, state: &mut State, spendable: i6
     let part = |t: &Take| Part { run: t.run, good: t.good, qty: t.qty, weight: t.net.0, room: t.net.0 };
     let parts: Vec<Part> = takes.iter().map(part).collect();
     let (_, room) = measure(&takes, Base::Running);
-    let times = (wished / cost).min(multiples(sitting, state, redeem)).min(room.0 / redeem.amount.0);
+    let times = (wished / cost)
+        .min(share_of_sale(sitting, state, redeem.share_max) / redeem.amount.0)
+        .min(room.0 / redeem.amount.0);
     done.spent = times * cost;
     done.amount = Money(redeem.amount.0 * times);
     if matches!(wish, PointsWish::Spend(points) if points > done.spent) {

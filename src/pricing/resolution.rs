@@ -20,6 +20,7 @@ use super::eligibility::{self, Moment};
 use super::explain::Why;
 use super::model::{StackingMode, Trigger};
 use super::points::{self, Programme};
+use super::shelf::{self, Shelf};
 use super::units::{Good, State};
 use super::{PriceFault, Sale, units};
 
@@ -30,8 +31,10 @@ pub(super) struct Sitting<'a> {
     pub(super) sale: &'a Sale<'a>,
     pub(super) moment: Moment,
     pub(super) goods: Vec<Good<'a>>,
-    /// In order of application.
+    /// In order of application; without promotions on the shelf.
     pub(super) candidates: Vec<Candidate<'a>>,
+    /// What promotions on the shelf did to the goods' prices.
+    pub(super) shelf: Shelf<'a>,
 }
 
 /// How often a reward was claimed, and as which claim.
@@ -85,26 +88,30 @@ impl<'a> Sitting<'a> {
         let goods = units::goods(book, sale.basket)?;
         let moment = Moment::new(&book.zone, sale.shopper.now);
         let candidates = candidates(book, sale, &moment, &goods);
-        Ok(Sitting { book, sale, moment, goods, candidates })
+        let mut sitting = Sitting { book, sale, moment, goods, candidates, shelf: Shelf::default() };
+        shelf::reprice(&mut sitting);
+        Ok(sitting)
     }
 
     /// The same sale with more of one good.
     pub(super) fn with(&self, more: Good<'a>) -> Sitting<'a> {
         let mut with = self.clone();
         let same = |good: &&mut Good<'a>| {
-            more.only_in.is_none() && good.sku == more.sku && good.price == more.price && good.grams.is_none()
+            let plain = good.grams.is_none() && good.best_before == more.best_before;
+            more.only_in.is_none() && good.sku == more.sku && good.listed == more.listed && plain
         };
         match with.goods.iter_mut().find(same) {
             Some(good) => good.qty += more.qty,
             None => {
                 // An article that was not there may bring promotions that nothing touched before.
                 let new = more.only_in.is_none();
-                units::insert(&mut with.goods, more);
+                units::insert(&mut with.goods, more, self.book.arithmetic.listing);
                 if new {
                     with.candidates = candidates(self.book, self.sale, &self.moment, &with.goods);
                 }
             }
         }
+        shelf::reprice(&mut with);
         with
     }
 }
@@ -122,6 +129,7 @@ fn candidates<'a>(
     asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
     numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
     numbers.extend(asked);
+    numbers.retain(|number| book.rules[*number as usize].phase != Phase::Shelf);
     numbers.sort_unstable();
     numbers.dedup();
     let mut candidates: Vec<Candidate<'a>> =
@@ -130,7 +138,12 @@ fn candidates<'a>(
     candidates
 }
 
-fn candidate<'a>(book: &'a Book, sale: &'a Sale<'a>, moment: &Moment, number: u32) -> Candidate<'a> {
+pub(super) fn candidate<'a>(
+    book: &'a Book,
+    sale: &'a Sale<'a>,
+    moment: &Moment,
+    number: u32,
+) -> Candidate<'a> {
     let rule = &book.rules[number as usize];
     let promotion = &rule.promotion;
     let code = match promotion.trigger {
@@ -236,7 +249,9 @@ impl<'s, 'a> Course<'s, 'a> {
             }
             let turn = match (candidate.closed.or(self.not_alone.get(&position).copied()), alone) {
                 (Some(why), _) => Err(why),
-                (None, Some(winner)) if winner != position => Err(self.lost_to(winner, None)),
+                (None, Some(winner)) if !self.stands_with(winner, position) => {
+                    Err(self.lost_to(winner, None))
+                }
                 (None, _) => self.turn(position),
             };
             match turn {
@@ -250,6 +265,12 @@ impl<'s, 'a> Course<'s, 'a> {
         if self.last == Phase::Earn && !earned {
             self.earn_programme();
         }
+    }
+
+    /// Is it the exclusive promotion itself, or another action of its offer?
+    fn stands_with(&self, winner: usize, position: usize) -> bool {
+        let offer = |position: usize| &self.sitting.candidates[position].rule.promotion.offer;
+        winner == position || (offer(winner).is_some() && offer(winner) == offer(position))
     }
 
     fn grant_wish(&mut self) {

@@ -1,12 +1,16 @@
 //! The basket as pricing sees it: goods (all units of one article at one price) and runs of equal units.
 //!
-//! Invariants: goods are in canonical order (price descending, then sku, then weight), whatever the order of the lines
+//! Invariants: goods are in canonical order (by default price descending, then sku, then weight), whatever the order of the lines
 //! and however the device split equal lines; a rule's "line" is a good, so no discount depends on the splitting.
 //! Runs of one good are neighbours, in the order of the goods; the quantities of a good's runs sum to the good's; no
 //! run's `net` is negative. A run's discounts are a list in `State::history` that runs share until they part, so that
 //! 2,000 equal units cost as much as one.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::domain::basket::{Basket, Quantity};
+use crate::domain::calendar::Day;
 use crate::domain::catalog::{Item, SoldBy};
 use crate::domain::ids::{LineId, Sku};
 use crate::domain::money::{Money, Rounding};
@@ -14,6 +18,7 @@ use crate::limits;
 
 use super::PriceFault;
 use super::book::Book;
+use super::model::Listing;
 use super::sets::UNKNOWN;
 
 /// All units of one article at one price.
@@ -24,10 +29,12 @@ pub(super) struct Good<'a> {
     pub(super) categories: &'a [u32],
     pub(super) brand: u32,
     pub(super) item: Option<&'a Item>,
-    /// Shelf price, per piece or per kilogram.
+    /// Shelf price, per piece or per kilogram, as promotions on the shelf left it.
     pub(super) shelf: Money,
     /// What one unit costs at the shelf price.
     pub(super) price: Money,
+    /// What one unit cost before promotions on the shelf.
+    pub(super) listed: Money,
     /// Units.
     pub(super) qty: u32,
     /// Weight of each unit, where it is weighed.
@@ -38,11 +45,15 @@ pub(super) struct Good<'a> {
     pub(super) floor: Money,
     /// What a unit costs a member, where that is said.
     pub(super) member_price: Option<Money>,
+    /// Last day it is at its best, where the line says so.
+    pub(super) best_before: Option<Day>,
     /// Which lines of the basket, by line id, with their units.
     pub(super) lines: Vec<(u32, u32)>,
     /// A made-up unit that belongs to this set (by number) and to sets of everything only.
     pub(super) only_in: Option<u32>,
 }
+
+type Place<'g> = (Option<Reverse<Money>>, &'g Sku, Option<Reverse<Money>>, Option<u32>, Option<Day>);
 
 impl Good<'_> {
     /// A price per piece or per kilogram, for one unit of this.
@@ -53,8 +64,13 @@ impl Good<'_> {
         }
     }
 
-    fn order(&self) -> (std::cmp::Reverse<Money>, &Sku, Option<u32>) {
-        (std::cmp::Reverse(self.price), self.sku, self.grams)
+    /// Its place in the canonical order.
+    fn order(&self, listing: Listing) -> Place<'_> {
+        let dearest = Some(Reverse(self.listed));
+        match listing {
+            Listing::Dearest => (dearest, self.sku, None, self.grams, self.best_before),
+            Listing::Article => (None, self.sku, dearest, self.grams, self.best_before),
+        }
     }
 }
 
@@ -62,6 +78,7 @@ impl Good<'_> {
 pub(super) fn goods<'a>(book: &'a Book, basket: &'a Basket) -> Result<Vec<Good<'a>>, PriceFault> {
     let mut single = Vec::with_capacity(basket.lines.len());
     let mut units = 0_u32;
+    let dated: BTreeMap<&LineId, Day> = basket.best_before().iter().map(|(line, day)| (line, *day)).collect();
     for (index, line) in basket.lines.iter().enumerate() {
         let entry = book.entry(&line.sku);
         let shelf = match (line.unit_price, entry) {
@@ -88,6 +105,7 @@ pub(super) fn goods<'a>(book: &'a Book, basket: &'a Basket) -> Result<Vec<Good<'
             item,
             shelf,
             price,
+            listed: price,
             qty: line.quantity.units(),
             grams: match line.quantity {
                 Quantity::Units(_) => None,
@@ -96,16 +114,18 @@ pub(super) fn goods<'a>(book: &'a Book, basket: &'a Basket) -> Result<Vec<Good<'
             reduced: item.is_some_and(|item| item.is_reduced(shelf)),
             floor: item.and_then(|item| item.floor_price).map_or(Money::ZERO, scaled).max(Money::ZERO),
             member_price: item.and_then(|item| item.member_price).map(scaled),
+            best_before: dated.get(&line.line).copied(),
             lines: vec![(index as u32, line.quantity.units())],
             only_in: None,
         });
     }
     let id = |good: &Good<'_>| -> &'a LineId { &basket.lines[good.lines[0].0 as usize].line };
-    single.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| id(a).cmp(id(b))));
+    let listing = book.arithmetic.listing;
+    single.sort_by(|a, b| a.order(listing).cmp(&b.order(listing)).then_with(|| id(a).cmp(id(b))));
     let mut goods: Vec<Good<'a>> = Vec::with_capacity(single.len());
     for good in single {
         match goods.last_mut() {
-            Some(last) if last.order() == good.order() && last.shelf == good.shelf => {
+            Some(last) if last.order(listing) == good.order(listing) && last.shelf == good.shelf => {
                 last.qty += good.qty;
                 last.lines.extend(good.lines);
             }
@@ -126,19 +146,21 @@ pub(super) fn of_catalogue(book: &Book, number: u32) -> Option<Good<'_>> {
         item: Some(&entry.item),
         shelf: entry.item.price,
         price: entry.item.price,
+        listed: entry.item.price,
         qty: 1,
         grams: None,
         reduced: entry.item.is_reduced(entry.item.price),
         floor: entry.item.floor_price.unwrap_or_default().max(Money::ZERO),
         member_price: entry.item.member_price,
+        best_before: None,
         lines: Vec::new(),
         only_in: None,
     })
 }
 
 /// Puts one more good among the others, at its canonical place.
-pub(super) fn insert<'a>(goods: &mut Vec<Good<'a>>, good: Good<'a>) {
-    let place = goods.partition_point(|other| other.order() <= good.order());
+pub(super) fn insert<'a>(goods: &mut Vec<Good<'a>>, good: Good<'a>, listing: Listing) {
+    let place = goods.partition_point(|other| other.order(listing) <= good.order(listing));
     goods.insert(place, good);
 }
 
@@ -253,6 +275,11 @@ impl State {
             }
         }
         self.runs = next;
+    }
+
+    /// The promotions that took something off so far, once for each time.
+    pub(super) fn applied(&self) -> impl Iterator<Item = u32> {
+        self.history.iter().map(|step| step.promotion).filter(|number| *number != PROGRAMME)
     }
 
     /// What was taken off each unit of a run, in the order of application.

@@ -10,7 +10,7 @@ use aisled::domain::member::Profile;
 use aisled::domain::money::{Currency, Leftover, Money, Rounding};
 use aisled::domain::text::Texts;
 use aisled::pricing::model::{
-    Arithmetic, Base, Channel, PointsProgramme, Promotion, ResolutionMode, RoundAt,
+    Arithmetic, Base, Channel, Listing, PointsProgramme, Promotion, ResolutionMode, RoundAt,
 };
 use aisled::pricing::outcome::Priced;
 use aisled::pricing::{Book, BookRules, PresentedCode, Sale, Shopper};
@@ -76,8 +76,20 @@ fn reward() -> impl Strategy<Value = Value> {
     ]
 }
 
+const SORTS: [&str; 3] = ["dearest", "cheapest", "listed"];
+
+fn set_reward() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (1..=100).prop_map(|p| json!({ "percent": p })),
+        (1..3_000).prop_map(|a| json!({ "amount": a })),
+        (1..1_000).prop_map(|a| json!({ "unit_amount": a })),
+        (0..6_000).prop_map(|p| json!({ "price": p })),
+        (0..3_000).prop_map(|p| json!({ "unit_price": p })),
+    ]
+}
+
 fn benefit() -> impl Strategy<Value = Value> {
-    let (flag, pers) = (any::<bool>, ["unit", "line", "group"]);
+    let (flag, pers, parts) = (any::<bool>, ["unit", "line", "group"], ["no", "all", "share"]);
     prop_oneof![
         (1..=100).prop_map(|p| json!({ "line_percent": p })),
         (1..2_000, 0..3_usize).prop_map(
@@ -103,6 +115,42 @@ fn benefit() -> impl Strategy<Value = Value> {
         (2..4, reward(), flag()).prop_map(
             |(n, reward, same)| json!({ "nth_item": { "n": n, "reward": reward, "same_sku": same } })
         ),
+        (2..5_u32, 0..3_usize, 0..3_usize, 1..5_u32, reward(), flag(), flag()).prop_map(
+            |(n, sort, pick, nth, reward, across, same)| {
+                json!({ "nth_item": { "n": n, "nth": nth.min(n), "sort": SORTS[sort], "pick": SORTS[pick],
+                    "across": across, "reward": reward, "same_sku": same } })
+            }
+        ),
+        (1..5_u32, 1..5_u32, set_reward(), set_reward(), 0..3_usize, flag()).prop_map(
+            |(small, more, few, many, sort, same)| {
+                json!({ "sets": { "sizes": [{ "units": small, "give": few }, { "units": small + more, "give": many }],
+                    "sort": SORTS[sort], "same_sku": same } })
+            }
+        ),
+        (0..4_usize, 0..2_000_u64, 1..3_000_u64, reward(), reward()).prop_map(|(by, from, more, low, high)| {
+            let by = ["line_amount", "line_units", "items_amount", "order_amount"][by];
+            json!({ "tiered": { "by": by, "tiers": [{ "from": from / 500, "give": low },
+                { "from": from + more, "give": high }] } })
+        }),
+        (0..800, 1..800, prop::option::of(1..4)).prop_map(|(first, further, units)| {
+            json!({ "first_and_further": { "first": first, "further": further, "units": units } })
+        }),
+        (items(), reward(), 1..3, prop::option::of(1..3), prop::option::of(1..3_000)).prop_map(
+            |(items, reward, units, qty, amount)| {
+                json!({ "add_on": { "items": items, "reward": reward, "units": units, "per_qty": qty,
+                    "per_amount": amount } })
+            }
+        ),
+        (1..40, 1..2_000, 0..3_usize, flag(), flag(), flag()).prop_map(move |(points, amount, part, all, again, earned)| {
+            json!({ "points_redeem": { "points": points, "amount": amount, "partial": parts[part],
+                "use_all": all, "repeat": again, "with_earned": earned } })
+        }),
+        (1..40, 1..4).prop_map(|(points, units)| json!({ "points_redeem": { "points": points, "free_units": units } })),
+        (1..5, 1..500, flag(), 0..3_usize).prop_map(|(p, a, fractions, basis)| {
+            let basis = ["net", "gross", "gross_of_order"][basis];
+            json!({ "points_rate": { "points": p, "per_amount": a, "basis": basis, "fractions": fractions } })
+        }),
+        (1..50).prop_map(|p| json!({ "points_per_unit": p })),
         (0..6, 1..3, prop::option::of(1..4)).prop_map(
             |(s, qty, per)| json!({ "gift": { "choices": [format!("s{s}")], "qty": qty, "per_qty": per, "unit_price": 1 } })
         ),
@@ -124,13 +172,20 @@ fn offer() -> impl Strategy<Value = Value> {
         let base = list.map(|list| if list { "list" } else { "running" });
         json!({ "mode": modes[mode], "group": "g", "base": base })
     });
-    (benefit(), items(), caps, stacking, any::<bool>(), 0..4_usize).prop_map(
+    let cart = (benefit(), items(), caps, stacking, any::<bool>(), 0..4_usize).prop_map(
         |(benefit, items, caps, stacking, consumes, trigger)| {
-            let trigger = ["auto", "auto", "code", "claim"][trigger];
+            let redeems = benefit.get("points_redeem").is_some();
+            let trigger = if redeems { "claim" } else { ["auto", "auto", "code", "claim"][trigger] };
             json!({ "titles": { "en": "an offer" }, "benefit": benefit, "caps": caps, "stacking": stacking,
                 "qualifier": { "items": items, "consumes": consumes }, "trigger": trigger })
         },
-    )
+    );
+    let shelf = (1..=60, items(), any::<bool>()).prop_map(|(percent, items, stop)| {
+        json!({ "titles": { "en": "a shelf price" }, "benefit": { "line_percent": percent },
+            "qualifier": { "items": items },
+            "stacking": { "stage": "shelf", "mode": if stop { "stop_further" } else { "stack" } } })
+    });
+    prop_oneof![9 => cart, 1 => shelf]
 }
 
 fn basket() -> impl Strategy<Value = Basket> {
@@ -155,13 +210,15 @@ fn basket() -> impl Strategy<Value = Basket> {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let arithmetic =
-        (0..3_usize, 0..3_usize, any::<bool>(), any::<bool>()).prop_map(|(r, at, list, first)| Arithmetic {
+    let arithmetic = (0..3_usize, 0..3_usize, any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
+        |(r, at, list, who, listed)| Arithmetic {
             rounding: [Rounding::HalfUp, Rounding::HalfDown, Rounding::HalfEven][r],
             round_at: [RoundAt::Unit, RoundAt::Line, RoundAt::Total][at],
             percent_base: if list { Base::List } else { Base::Running },
-            leftover: if first { Leftover::First } else { Leftover::LargestRemainder },
-        });
+            leftover: [Leftover::First, Leftover::LargestRemainder, Leftover::RoundThenFirst][who],
+            listing: if listed { Listing::Article } else { Listing::Dearest },
+        },
+    );
     let offers = prop::collection::vec(offer(), 1..7);
     (catalogue(), offers, arithmetic, basket(), 0_i64..3_000).prop_map(
         |(catalogue, offers, arithmetic, mut basket, points)| {

@@ -172,6 +172,7 @@ fn plain(id: &str, titles: Texts, benefit: Benefit) -> Promotion {
         returns: Default::default(),
         offline: Default::default(),
         trigger: Trigger::Auto,
+        offer: None,
     }
 }
 

@@ -229,7 +229,7 @@ impl Priced<'_> {
             points: optional(self.points, points)?,
             claims: claims(self.claims)?,
             gift_cards: gift_cards(self.gift_cards)?,
-            zone: None,
+            ..Basket::default()
         })
     }
 
