@@ -115,7 +115,10 @@ fn share_tight(total: i64, parts: &[(i64, i64)], leftover: Leftover, shares: &mu
         let (mut given, amount) = (0, left);
         remainders.clear();
         open.retain(|i| {
-            let (share, rest) = split(amount, weight(&parts[*i]), all);
+            let (mut share, rest) = split(amount, weight(&parts[*i]), all);
+            if leftover == Leftover::RoundThenFirst && rest > all - rest {
+                share += 1;
+            }
             let full = share >= parts[*i].1;
             if full {
                 shares[*i] = parts[*i].1;
@@ -140,6 +143,9 @@ fn share_tight(total: i64, parts: &[(i64, i64)], leftover: Leftover, shares: &mu
         if left > 0 {
             shares[index] += 1;
             left -= 1;
+        } else if left < 0 && shares[index] > 0 {
+            shares[index] -= 1;
+            left += 1;
         }
     }
     for (index, part) in parts.iter().enumerate() {

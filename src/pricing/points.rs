@@ -13,7 +13,7 @@ use super::allocation::{Part, spread};
 use super::benefits::{Give, Proposal, Take, Turn, keep_first, measure, propose, qualified, spread_points};
 use super::book::{Phase, Rule};
 use super::explain::Why;
-use super::model::{Base, Partial, PointsBasis, PointsOffer, PointsRate, PointsReward, RoundAt};
+use super::model::{Base, Benefit, Partial, PointsBasis, PointsOffer, PointsRate, PointsReward, RoundAt};
 use super::outcome::Reason;
 use super::resolution::Sitting;
 use super::units::{Mark, PROGRAMME, State};
@@ -52,7 +52,10 @@ pub(super) fn rate<'a>(
     offer: &PointsOffer,
 ) -> Result<Proposal<'a>, Why<'a>> {
     known(turn)?;
-    let takes = earning(turn.sitting, takes);
+    let takes = match offer.basis {
+        PointsBasis::Net => earning(turn.sitting, takes),
+        PointsBasis::Gross | PointsBasis::GrossOfOrder | PointsBasis::ReducedBy(_) => not_free(turn, takes),
+    };
     let paid = basis(turn, &takes, &offer.basis);
     let most = turn.times_max();
     let times = u32::try_from(paid.0.max(0) / offer.per_amount.0).unwrap_or(u32::MAX).min(most);
@@ -65,6 +68,25 @@ pub(super) fn rate<'a>(
         return Err(Why::Spent { seen: paid, need: offer.per_amount, set: &turn.rule.set });
     }
     earn(turn, &takes, points.min(limits::POINTS_MAX), times.max(1))
+}
+
+/// Units that earn on more than they are paid with: none that a promotion made a free one. Each counts at its list price.
+fn not_free(turn: &Turn<'_, '_>, takes: &[Take]) -> Vec<Take> {
+    let except = turn.sitting.book.programme.except.as_ref();
+    let excepted = |take: &Take| except.is_some_and(|set| set.holds(&turn.sitting.goods[take.good as usize]));
+    let gives_units = |benefit: &Benefit| match benefit {
+        Benefit::BuyXGetY(_) | Benefit::NthItem(_) | Benefit::AddOn(_) => true,
+        Benefit::PointsRedeem(reward) => reward.free_units.is_some(),
+        _ => false,
+    };
+    let freed = |take: &Take| {
+        let steps = turn.state.discounts(&turn.state.runs[take.run as usize]);
+        let by = steps.last().filter(|off| off.promotion != PROGRAMME);
+        let by = by.map(|off| &turn.sitting.book.rules[off.promotion as usize].promotion.benefit);
+        !take.net.is_positive() && by.is_some_and(gives_units)
+    };
+    let earns = |take: &&Take| take.list.is_positive() && !excepted(take) && !freed(take);
+    takes.iter().filter(earns).map(|take| Take { net: take.list, ..*take }).collect()
 }
 
 /// What points are earned on.
@@ -102,12 +124,11 @@ pub(super) fn per_unit<'a>(
 }
 
 /// What this sale would earn if it ended as it stands: the programme and every promotion that gives points.
-fn earned_so_far(turn: &Turn<'_, '_>) -> i64 {
-    let sitting = turn.sitting;
+fn earned_so_far(sitting: &Sitting<'_>, state: &State) -> i64 {
     let promotions = sitting.candidates.iter().filter(|c| c.rule.phase == Phase::Earn && c.closed.is_none());
-    let given = promotions.filter_map(|c| propose(sitting, turn.state, c, 0).ok()).map(|p| p.points);
+    let given = promotions.filter_map(|c| propose(sitting, state, c, 0).ok()).map(|p| p.points);
     let programme = sitting.book.programme.earn.map_or(0, |rate| {
-        let (_, paid) = measure(&earning(sitting, &all_units(sitting, turn.state)), Base::Running);
+        let (_, paid) = measure(&earning(sitting, &all_units(sitting, state)), Base::Running);
         at_rate(paid, &rate)
     });
     given.sum::<i64>().saturating_add(programme)
@@ -140,7 +161,7 @@ pub(super) fn redeem<'a>(
 ) -> Result<Proposal<'a>, Why<'a>> {
     known(turn)?;
     let cost = i64::from(reward.points);
-    let earned = if reward.with_earned { earned_so_far(turn) } else { 0 };
+    let earned = if reward.with_earned { earned_so_far(turn.sitting, turn.state) } else { 0 };
     let spendable = turn.spendable.saturating_add(earned);
     if spendable < cost {
         return Err(Why::TooFewPoints { seen: spendable, need: cost });
@@ -167,6 +188,15 @@ pub(super) fn redeem<'a>(
     }
     if reward.use_all {
         proposal.spend = spendable;
+    }
+    if reward.with_earned && proposal.spend > turn.spendable {
+        // The reward may lower what is earned: what is left of it must pay for the reward.
+        let mut after = turn.state.clone();
+        after.apply(turn.candidate.number, &proposal.marks, false, false);
+        let seen = turn.spendable.saturating_add(earned_so_far(turn.sitting, &after));
+        if seen < proposal.spend {
+            return Err(Why::TooFewPoints { seen, need: proposal.spend });
+        }
     }
     pay(&mut proposal.marks, proposal.spend, turn.sitting);
     if !proposal.amount.is_positive() {

@@ -168,8 +168,9 @@ fn arithmetic(case: &Value) -> Result<Arithmetic, String> {
     let conventions = &case["conventions"];
     let said = |key: &str, fallback: &str| conventions[key].as_str().unwrap_or(fallback).to_owned();
     let leftover = match said("allocation", "largest_remainder").as_str() {
-        // Shares that find no room are shared again always.
-        "capped_proportional" | "largest_remainder" => "largest_remainder",
+        "largest_remainder" => "largest_remainder",
+        // Shares that find no room are shared again always; who shares so rounds as below.
+        "capped_proportional" => "round_then_first",
         "first" => "first",
         "round_then_first" => "round_then_first",
         other => return Err(format!("allocation {other} is not known")),

@@ -109,11 +109,11 @@ impl<'a> Check<'a> {
                 "leave the stage out, or write a percentage, an amount per unit or a price without caps and limits",
             );
         }
-        if !matches!(mode, StackingMode::Stack | StackingMode::StopFurther) {
+        if mode == StackingMode::Exclusive {
             self.fault(
                 "stacking.mode",
-                "shelf prices are not weighed against each other",
-                "write `stack` or `stop_further`",
+                "no shelf price stands alone in a sale",
+                "write `stop_further` with a high priority",
             );
         }
     }
