@@ -319,6 +319,7 @@ impl<'f> Checker<'f> {
             }
             Audience::Not(part) => self.audience(part, at, &then(path, key("not"))),
             Audience::Everyone | Audience::Member | Audience::FirstVisit | Audience::NthPurchase(_) => {}
+            Audience::Drawn(_) => {}
             Audience::Tag(_) | Audience::Group(_) | Audience::Is(_) | Audience::Birthday(_) => {}
         }
     }

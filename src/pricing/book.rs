@@ -288,7 +288,11 @@ pub(super) fn personal(audience: &Audience) -> u8 {
         Audience::Everyone => 0,
         Audience::Not(_) | Audience::Member => 1,
         Audience::Tier(_) | Audience::Tag(_) | Audience::Group(_) | Audience::Segment(_) => 2,
-        Audience::FirstVisit | Audience::NthPurchase(_) | Audience::Birthday(_) | Audience::Is(_) => 3,
+        Audience::FirstVisit
+        | Audience::NthPurchase(_)
+        | Audience::Drawn(_)
+        | Audience::Birthday(_)
+        | Audience::Is(_) => 3,
         Audience::Any(any) => any.iter().map(personal).min().unwrap_or(0),
         Audience::All(all) => all.iter().map(personal).max().unwrap_or(0),
     }

@@ -162,12 +162,28 @@ pub enum Audience {
     FirstVisit,
     /// Members whose n-th completed order this would be.
     NthPurchase(u32),
+    /// Members who win an instant draw on this visit; how many prizes there are is a limit's matter.
+    Drawn(Draw),
     /// One of several audiences.
     Any(Vec<Audience>),
     /// Each of several audiences.
     All(Vec<Audience>),
     /// Everybody else.
     Not(Box<Audience>),
+}
+
+/// An instant draw that anybody can check afterwards. The SHA-256 of the seed, the member and the number of the visit
+/// decides, so asking for a price again, or adding an article, draws nothing new. Publish the seed's own SHA-256 before
+/// the campaign and the seed after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draw {
+    /// A secret text, one for each draw.
+    pub seed: String,
+    /// So many visits win on average,
+    pub wins: u32,
+    /// of so many.
+    pub of: u32,
 }
 
 /// Days around a birthday.

@@ -86,10 +86,12 @@ impl<'a> Turn<'_, 'a> {
         let least = sizes.last().map_or(1, |size| size.units);
         let (mut left, mut units_left) = (self.times_max(), self.units_max().unwrap_or(u32::MAX));
         let (mut marks, mut times, mut missing) = (Vec::with_capacity(sorted.len()), 0, u32::MAX);
+        let mut enough = false;
         for pool in sorted.chunk_by(|a, b| !sets.same_sku || self.good(a).sku == self.good(b).sku) {
             let mut pool = pool.to_vec();
             pool.reverse();
             let mut rest: u32 = pool.iter().map(|take| take.qty).sum();
+            enough |= rest >= least;
             for size in &sizes {
                 let wanted = (rest / size.units).min(left).min(units_left / size.units);
                 let made = self.make_sets(&mut pool, *size, wanted, &mut marks);
@@ -103,7 +105,7 @@ impl<'a> Turn<'_, 'a> {
         let (seen, _) = measure(takes, Base::List);
         let next = Why::Units { seen, need: seen.saturating_add(missing), set: &self.rule.set };
         if times == 0 {
-            return Err(if missing < least || seen < least { next } else { Why::NothingOff });
+            return Err(if enough { Why::NothingOff } else { next });
         }
         marks.sort_by_key(|mark: &Mark| mark.run);
         let next = (left > 0 && units_left >= least).then_some(next);
