@@ -174,7 +174,10 @@ fn stacking(case: &Value, said: &Value, ours: &mut Value, names: &mut Names) {
         let by_line = said["stacking"]["best_scope"] == "line";
         stacking["mode"] = json!(if by_line { "best_of_line" } else { "best_of" });
     }
-    if is("stop_further") {
+    // Siblings are one promotion: the last of them stops what comes later.
+    let mut later = list(&case["promotions"]).iter().skip_while(|other| other["id"] != said["id"]).skip(1);
+    let siblings_follow = !said["parent"].is_null() && later.any(|p| p["parent"] == said["parent"]);
+    if is("stop_further") && !siblings_follow {
         stacking["mode"] = json!("stop_further");
     }
     if is("exclusive") && stacking["stage"] == "shelf" {
