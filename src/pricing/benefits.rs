@@ -229,6 +229,7 @@ impl<'a> Turn<'_, 'a> {
             Benefit::AddOn(add_on) => self.add_on(takes, add_on),
             Benefit::NthItem(nth) => self.nth_item(takes, nth),
             Benefit::Sets(sets) => self.sets(takes, sets),
+            Benefit::Combo(combo) => self.combo(takes, combo),
             Benefit::Gift(gift) => self.gift(takes, gift),
             Benefit::IssueCoupon(_) => {
                 let marks = takes.iter().map(qualified).collect();

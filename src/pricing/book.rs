@@ -98,6 +98,8 @@ pub(super) struct Rule {
     pub(super) set: Set,
     /// The units that receive, where the benefit names them.
     pub(super) get: Option<Set>,
+    /// The sets of a combination.
+    pub(super) parts: Vec<Set>,
     pub(super) condition: Cond,
 }
 
@@ -238,7 +240,12 @@ fn compile_rule(promotion: Promotion, names: &mut Names) -> Rule {
         Benefit::AddOn(add_on) => Some(Set::compile(&add_on.items, names)),
         _ => None,
     };
+    let parts = match &promotion.benefit {
+        Benefit::Combo(combo) => combo.parts.iter().map(|part| Set::compile(&part.items, names)).collect(),
+        _ => Vec::new(),
+    };
     Rule {
+        parts,
         phase: phase(&promotion),
         set: Set::compile(&promotion.qualifier.items, names),
         get,
@@ -258,6 +265,7 @@ fn phase(promotion: &Promotion) -> Phase {
         | Benefit::Tiered(_)
         | Benefit::FirstAndFurther(_)
         | Benefit::Sets(_)
+        | Benefit::Combo(_)
         | Benefit::Markdown(_) => Phase::Unit,
         Benefit::OrderPercent(_)
         | Benefit::OrderAmount(_)

@@ -20,9 +20,10 @@ use crate::domain::money::{Leftover, Money, Rounding};
 use crate::domain::text::Texts;
 
 pub use benefit::{
-    AddOn, Benefit, BuyXGetY, FirstAndFurther, Gift, IssueCoupon, LineAmount, Markdown, MarkdownStep,
-    NthItem, Partial, Per, Pick, PointsBasis, PointsOffer, PointsRate, PointsRedeem, PointsReward, Reward,
-    SetReward, SetSize, Sets, SpendAndSave, SpendEvery, SpendTier, Tier, TierMeasure, Tiered, UnitSort,
+    AddOn, Benefit, BuyXGetY, Combo, ComboPart, FirstAndFurther, Gift, IssueCoupon, LineAmount, Markdown,
+    MarkdownStep, NthItem, Partial, Per, Pick, PointsBasis, PointsOffer, PointsRate, PointsRedeem,
+    PointsReward, Reward, SetReward, SetSize, Sets, SpendAndSave, SpendEvery, SpendTier, Tier, TierMeasure,
+    Tiered, UnitSort,
 };
 
 /// An offer the shopper sees.

@@ -328,7 +328,8 @@ fn tiered(params: &Value) -> Result<Option<Value>, String> {
 fn buy_x_get_y(params: &Value, ours: &mut Value, names: &mut Names) -> Result<Value, String> {
     let (buy, get) = (&params["buy"], &params["get"]);
     ours["qualifier"]["items"] = names.set(&buy["match"])?;
-    ours["qualifier"]["consumes"] = json!(true);
+    // What is bought for more of the same is used up; what is bought for something else is not.
+    ours["qualifier"]["consumes"] = json!(params["same_pool"].as_bool() == Some(true));
     applications(params, &["max_applications"], ours);
     let mut benefit = json!({
         "buy": buy["qty"].as_u64().unwrap_or(1),

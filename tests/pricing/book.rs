@@ -109,6 +109,7 @@ fn is_every_fault_reported_at_once() {
         { "id": "u", "benefit": { "points_per_unit": 0 }, "stacking": { "stage": "order" } },
         { "id": "v", "benefit": { "order_amount": 1 }, "audience": { "drawn": { "seed": "", "wins": 1, "of": 9 } } },
         { "id": "w", "benefit": { "gift": { "choices": ["milk"], "choose": 2 } } },
+        { "id": "x", "benefit": { "combo": { "parts": [{ "items": {}, "units": 0 }], "give": { "amount": 0 } } } },
     ]));
     rules.resolution = ResolutionMode::Best;
     rules.catalogue.push(rules.catalogue[0].clone());
@@ -183,6 +184,9 @@ fn is_every_fault_reported_at_once() {
         "u: stacking.stage",
         "v: audience",
         "w: benefit.gift.choose",
+        "x: benefit.combo.parts",
+        "x: benefit.combo.parts[0].units",
+        "x: benefit.combo.give",
     ];
     assert_eq!(found, expected);
     assert!(faults.iter().all(|fault| !fault.message.is_empty() && !fault.remedy.is_empty()));

@@ -42,6 +42,8 @@ pub enum Benefit {
     FirstAndFurther(FirstAndFurther),
     /// Complete sets of units for a price or cheaper: mix and match, multibuy (任选N件X元, 组合价).
     Sets(Sets),
+    /// Different articles together for a price or cheaper (套餐, 搭配价).
+    Combo(Combo),
     /// An article of the basket cheaper for what else is bought (加价购).
     AddOn(AddOn),
     /// Less the nearer the end: of the shelf life, or of the trading day (临期, 晚市折扣).
@@ -299,6 +301,28 @@ pub enum SetReward {
     UnitPrice(Money),
     /// An amount off each of its units.
     UnitAmount(Money),
+}
+
+/// So many units of each of several sets make a combination; dearest units first, as often as it comes together. A unit
+/// of two sets stands for the first of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Combo {
+    /// What belongs to one.
+    pub parts: Vec<ComboPart>,
+    /// What it receives.
+    pub give: SetReward,
+}
+
+/// One part of a combination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComboPart {
+    /// Which units; they are taken within the qualifier's items.
+    pub items: ItemSet,
+    /// How many.
+    #[serde(default = "super::one")]
+    pub units: u32,
 }
 
 /// Articles at a better price beside a purchase; the qualifier's items are what must be bought.
