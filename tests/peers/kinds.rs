@@ -388,7 +388,11 @@ fn points_redeem(params: &Value, ours: &mut Value, names: &mut Names) -> Result<
         benefit["partial"] = json!("all");
     } else if !reward["amount_per_point"].is_null() {
         let worth = parts_of(&reward["amount_per_point"], POINT)?;
-        benefit["amount"] = json!(parts_of(&params["cost"], worth)? / POINT);
+        // As many multiples together as come to whole minor units.
+        let exact = parts_of(&params["cost"], worth)?;
+        let together = (1..=POINT).find(|times| exact * times % POINT == 0).unwrap_or(1);
+        benefit["points"] = json!(parts_of(&params["cost"], POINT)? * together);
+        benefit["amount"] = json!(exact * together / POINT);
         benefit["partial"] = json!("share");
         benefit["repeat"] = json!(true);
     } else if !reward["gift"].is_null() {
