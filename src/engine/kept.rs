@@ -445,6 +445,9 @@ fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Optio
     if asked.basket.lines.len() != priced.lines.len()
         || !priced.not_applied.is_empty()
         || !priced.near.is_empty()
+        // What few sales have stands in the plain form only.
+        || asked.basket.notes.is_some()
+        || !priced.shelf.is_empty()
     {
         return None;
     }
@@ -467,7 +470,7 @@ fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Optio
     };
     let Quote { id, device, made_at, day, expires, bundle, offline_hours, .. } = quote;
     list(out, &(id, device, made_at, day, expires, bundle, offline_hours));
-    let Basket { coupons, points, claims, gift_cards, zone, .. } = &asked.basket;
+    let Basket { lines: _, coupons, points, claims, gift_cards, zone, notes: _ } = &asked.basket;
     let QuoteBody { member, channel, at, lang, .. } = asked;
     list(out, &(member, channel, at, lang, coupons, points, claims, gift_cards, zone));
     list(
@@ -575,11 +578,12 @@ fn read_quote(values: &mut Values<'_>, facts: Option<&Facts>) -> Result<Quote, S
         not_applied: Vec::new(),
         near: Vec::new(),
         points: PointsResult { earn, spend, spend_amount, balance_after, lines: ledger, short },
+        shelf: Vec::new(),
         gift_cards: cards,
         issues,
         resolution,
     };
-    let basket = Basket { lines, coupons, points, claims, gift_cards, zone };
+    let basket = Basket { lines, coupons, points, claims, gift_cards, zone, notes: None };
     let asked = QuoteBody { basket, member: token, channel, at, lang };
     Ok(Quote {
         id,

@@ -476,8 +476,16 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             let Prospect::Open(_) = self.prospects[position] else { continue };
             let mut course = Course::keeping(self.sitting, &[], self.last);
-            if let Ok(proposal) = course.given(position) {
-                course.apply(position, proposal);
+            for other in 0..self.sitting.candidates.len() {
+                if course.stands_with(position, other)
+                    && matches!(self.prospects[other], Prospect::Open(_))
+                    && self.phase(other) <= Phase::Order
+                    && let Ok(proposal) = course.given(other)
+                {
+                    course.apply(other, proposal);
+                }
+            }
+            if course.done.applied.iter().any(|done| done.candidate == position) {
                 let total = course.done.discount();
                 if self.found.as_ref().is_none_or(|found| total > found.total) {
                     self.found = Some(Found { course, total, alone: Some(position) });

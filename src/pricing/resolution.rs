@@ -299,7 +299,7 @@ impl<'s, 'a> Course<'s, 'a> {
     }
 
     /// Is it the exclusive promotion itself, or another action of its offer?
-    fn stands_with(&self, winner: usize, position: usize) -> bool {
+    pub(super) fn stands_with(&self, winner: usize, position: usize) -> bool {
         let offer = |position: usize| &self.sitting.candidates[position].rule.promotion.offer;
         winner == position || (offer(winner).is_some() && offer(winner) == offer(position))
     }

@@ -127,6 +127,10 @@ fn benefit() -> impl Strategy<Value = Value> {
                     "sort": SORTS[sort], "same_sku": same } })
             }
         ),
+        (items(), items(), 1..3, 1..3, set_reward()).prop_map(|(one, other, few, more, give)| {
+            json!({ "combo": { "parts": [{ "items": one, "units": few }, { "items": other, "units": more }],
+                "give": give } })
+        }),
         (0..4_usize, 0..2_000_u64, 1..3_000_u64, reward(), reward()).prop_map(|(by, from, more, low, high)| {
             let by = ["line_amount", "line_units", "items_amount", "order_amount"][by];
             json!({ "tiered": { "by": by, "tiers": [{ "from": from / 500, "give": low },

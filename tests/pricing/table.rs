@@ -16,6 +16,7 @@
 //!   member tier=gold points=500 orders=3 birthday=11-21 tag=vip group=staff segment=loyal id=m1
 //!   at 2026-11-21 12:00 | zone fresh | channel kiosk | device till-2 | offline 30
 //!   code SAVE=half | code OLD!code_used | claim half 2 | spend 500 | spend max | card GC 20.00
+//!   before 1 2026-11-23 | choose gifts tea,mug | gone mug
 //!   used half here uses=3 | used half today units=5 | used half member money=3.00 | used half member-today uses=1
 //!   used half device uses=1 | used half code uses=1
 //!   expect total 18.75 | expect off 6.25 | expect half 6.25 | expect half 6.25 x 1 units 1
@@ -32,14 +33,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use aisled::domain::basket::{Basket, Claim, GiftCard, Line, PointsWish, Quantity};
+use aisled::domain::basket::{Basket, Choice, Claim, GiftCard, Line, Notes, PointsWish, Quantity};
 use aisled::domain::calendar::{StoreZone, UnixMs};
 use aisled::domain::catalog::{Item, SoldBy};
 use aisled::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, SegmentId, Sku};
 use aisled::domain::member::{Ledger, Member, Profile, Usage};
 use aisled::domain::money::{Currency, Money};
 use aisled::domain::text::{Lang, Texts};
-use aisled::pricing::model::{Arithmetic, Benefit, Channel, PointsProgramme, Promotion, ResolutionMode};
+use aisled::pricing::model::{
+    Arithmetic, Benefit, Channel, PointsProgramme, PointsReward, Promotion, ResolutionMode,
+};
 use aisled::pricing::outcome::{Addition, CouponOutcome, Priced, Reason};
 use aisled::pricing::{Book, BookRules, CouponRule, PresentedCode, Sale, Shopper};
 
@@ -240,6 +243,9 @@ fn reversed(basket: &Basket) -> Basket {
 fn split(basket: &Basket) -> Basket {
     let mut split = basket.clone();
     split.lines.clear();
+    if let Some(notes) = &mut split.notes {
+        notes.best_before.clear();
+    }
     for line in &basket.lines {
         let units =
             if matches!(line.quantity, Quantity::Grams(_)) { 1 } else { line.quantity.units().min(30) };
@@ -249,11 +255,11 @@ fn split(basket: &Basket) -> Basket {
                 Quantity::Units(_) => Quantity::Units(if unit == units { rest } else { 1 }),
                 grams => grams,
             };
-            split.lines.push(Line {
-                line: id(LineId::new(&format!("{}-{unit}", line.line))),
-                quantity,
-                ..line.clone()
-            });
+            let part = id(LineId::new(&format!("{}-{unit}", line.line)));
+            if let Some((_, day)) = basket.best_before().iter().find(|(dated, _)| *dated == line.line) {
+                split.notes.get_or_insert_default().best_before.push((part.clone(), *day));
+            }
+            split.lines.push(Line { line: part, quantity, ..line.clone() });
         }
     }
     split
@@ -315,7 +321,7 @@ impl Given {
         };
         let promotions: Vec<Promotion> = with.iter().map(offer).collect();
         let coupons = promotions.iter().filter_map(|p| match &p.benefit {
-            Benefit::IssueCoupon(issue) => {
+            Benefit::IssueCoupon(issue) | Benefit::PointsRedeem(PointsReward { coupon: Some(issue), .. }) => {
                 Some(CouponRule { id: issue.coupon.clone(), promotion: id(PromotionId::new("next-visit")) })
             }
             _ => None,
@@ -406,8 +412,22 @@ impl Given {
                     .push(GiftCard { code: id(CouponCode::normal(code)), balance: yuan(balance) });
             }
             "used" => self.used(rest),
+            "before" => {
+                let (line, day) = rest.split_once(' ').expect("before LINE DAY");
+                self.notes().best_before.push((id(LineId::new(line)), id(day.parse())));
+            }
+            "choose" => {
+                let (promotion, skus) = rest.split_once(' ').expect("choose OFFER SKU,SKU");
+                let skus = skus.split(',').map(|sku| id(Sku::new(sku))).collect();
+                self.notes().choices.push(Choice { promotion: id(PromotionId::new(promotion)), skus });
+            }
+            "gone" => self.notes().gone.extend(rest.split(',').map(|sku| id(Sku::new(sku)))),
             _ => panic!("{key} {rest} is not known"),
         }
+    }
+
+    fn notes(&mut self) -> &mut Notes {
+        self.basket.notes.get_or_insert_default()
     }
 
     fn member(&mut self, rest: &str) {
