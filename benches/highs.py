@@ -23,7 +23,7 @@ def half_up(amount, ppm):
 
 
 def ppm(percent):
-    return round(float(percent) * 10_000)
+    return round(float(str(percent).rstrip("%")) * 10_000)
 
 
 def groups(goods, size):

@@ -119,11 +119,11 @@ pub const NEAR_TRIES_MAX: usize = 3;
 /// Work spent on proving one basket's best combination, in steps of some tens of nanoseconds: most need a thousandth.
 pub const BEST_STEPS_MAX: u32 = 400_000;
 /// Steps of it that one addition of `near` may take, so that hints never cost more than the answer.
-pub const BEST_NEAR_STEPS_MAX: u32 = 20_000;
+pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
 /// Steps that pricing one whole combination counts.
-pub const BEST_TRIAL_STEPS: u32 = 800;
+pub const BEST_TRIAL_STEPS: u32 = 2_000;
 /// Steps that one turn of the order phase counts.
 pub const BEST_ORDER_STEPS: u32 = 20;
 /// Ways to apply one promotion that are weighed against each other, and of all promotions of one basket.
@@ -136,6 +136,10 @@ pub const BEST_CUTS_MAX: usize = 64;
 pub const BEST_ROUNDS_MAX: usize = 400;
 /// States remembered while one part is searched: 1 MiB.
 pub const BEST_SEEN_MAX: usize = 65_536;
+/// Combinations of order promotions whose thresholds are weighed against each other as functions of one amount.
+pub const BEST_COMBINATIONS_MAX: usize = 4_096;
+/// Steps of one order promotion that are weighed so: "every 50" on a basket of 3,200.
+pub const BEST_CURVE_STEPS_MAX: i64 = 64;
 /// Tiers of one spend-and-save.
 pub const SPEND_TIERS_MAX: usize = 32;
 /// Nesting of conditions, audiences and excluded sets of one promotion.

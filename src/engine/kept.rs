@@ -53,16 +53,11 @@ const FORM_SALE: u8 = 3;
 const FORM_SALE_PACKED: u8 = 4;
 
 /// Writes entries one after the other, with buffers and tables that it keeps between them.
+#[derive(Default)]
 pub struct Encoder {
     plain: Vec<u8>,
     packed: Vec<u8>,
     packer: Option<zstd::bulk::Compressor<'static>>,
-}
-
-impl Default for Encoder {
-    fn default() -> Encoder {
-        Encoder { plain: Vec::new(), packed: Vec::new(), packer: None }
-    }
 }
 
 impl Encoder {

@@ -25,6 +25,7 @@
 mod columns;
 mod packing;
 mod relaxation;
+mod seen;
 mod wishes;
 
 use crate::domain::money::Money;
@@ -143,7 +144,8 @@ impl<'s, 'a> Search<'s, 'a> {
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
                             let first = self.packing.owners.len() as u32 - 1;
-                            let own = self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
+                            let own =
+                                self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
                             for (column, _) in own {
                                 for (resource, _) in self.packing.uses(column as u32) {
                                     if let Some(good) = touched.get_mut(*resource as usize) {
@@ -180,8 +182,14 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         let Ok(takes) = units_of(self.sitting, untouched, rule, &rule.set) else { return false };
         let Ok(allowance) = usage::allowance(self.sitting, rule, candidate) else { return false };
-        let turn =
-            Turn { sitting: self.sitting, state: untouched, rule, candidate: *candidate, allowance, spendable };
+        let turn = Turn {
+            sitting: self.sitting,
+            state: untouched,
+            rule,
+            candidate: *candidate,
+            allowance,
+            spendable,
+        };
         columns::add(&mut self.packing, &turn, &takes, group)
     }
 
@@ -202,9 +210,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let reduced = packing.reduced();
         let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
         let trial = self.price(&reduced, &packed.choice);
-        let as_packed = trial.kept_word
-            && !self.tangled
-            && (trial.units.0 == packed.value || self.stacked());
+        let as_packed = trial.kept_word && !self.tangled && (trial.units.0 == packed.value || self.stacked());
         let curves = if as_packed && trial.units.0 == packed.value { self.curves() } else { None };
         let wished = |search: &Self| match &curves {
             Some(curves) => wishes::wish(curves, trial.left, search.total().0 - trial.units.0),
@@ -250,7 +256,8 @@ impl<'s, 'a> Search<'s, 'a> {
             let grouped = stacking.mode == StackingMode::BestOf;
             let alone = [StackingMode::Stack, StackingMode::BestOf].contains(&stacking.mode);
             let group = stacking.group.as_ref().filter(|_| grouped).map(|group| place(&mut groups, group));
-            let gives = matches!(&self.prospects[*position], Prospect::Open(given) if given.amount.is_positive());
+            let gives =
+                matches!(&self.prospects[*position], Prospect::Open(given) if given.amount.is_positive());
             match (gives, alone) {
                 (false, true) => Some(None),
                 (true, true) => Curve::of(self.sitting, candidate, group, whole).map(Some),
@@ -260,7 +267,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let curves: Option<Vec<Option<Curve>>> = self.orders.iter().map(&mut curve).collect();
         let in_units = |stake: &Stake| {
             let stacking = &self.sitting.candidates[stake.position].rule.promotion.stacking;
-            stacking.mode == StackingMode::BestOf && groups.iter().any(|group| Some(*group) == stacking.group.as_ref())
+            stacking.mode == StackingMode::BestOf
+                && groups.iter().any(|group| Some(*group) == stacking.group.as_ref())
         };
         if self.stakes.iter().any(in_units) {
             return None;
@@ -282,14 +290,16 @@ impl<'s, 'a> Search<'s, 'a> {
             chosen[stake.position] = true;
             if stake.by_unit {
                 let number = self.sitting.candidates[stake.position].number;
-                let goods = packing.uses(*column).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                let goods =
+                    packing.uses(*column).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
                 kept.extend(goods.map(|(good, n)| (*good, number, n * times)));
             }
         }
         // Goods that promotions contend for and nobody was given are kept from all of them.
         for (number, column) in (0..).zip(&packing.columns) {
             if self.stakes[column.owner as usize].by_unit {
-                let goods = packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                let goods =
+                    packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
                 kept.extend(goods.map(|(good, _)| (*good, 0, 0)));
             }
         }
@@ -303,12 +313,10 @@ impl<'s, 'a> Search<'s, 'a> {
         });
         let mut course = Course::keeping(self.sitting, &kept, self.last);
         let mut kept_word = true;
-        for position in 0..chosen.len() {
-            if chosen[position] {
-                match course.given(position) {
-                    Ok(proposal) => course.apply(position, proposal),
-                    Err(_) => kept_word = false,
-                }
+        for position in (0..chosen.len()).filter(|position| chosen[*position]) {
+            match course.given(position) {
+                Ok(proposal) => course.apply(position, proposal),
+                Err(_) => kept_word = false,
             }
         }
         let units = course.done.discount();
@@ -405,7 +413,8 @@ impl<'s, 'a> Search<'s, 'a> {
             };
             let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
             let counts = !grouped
-                || !(self.standing(applied, self.orders[at]).is_some() || (from..self.orders.len()).any(beaten));
+                || !(self.standing(applied, self.orders[at]).is_some()
+                    || (from..self.orders.len()).any(beaten));
             if counts {
                 sum += most[at];
             }
@@ -459,7 +468,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let done = &found.course.done;
         match done.applied.iter().find(|done| done.candidate == position) {
             Some(done) => Reach::of(&done.proposal),
-            None if self.standing(&done.applied, position).is_none_or(|stands| most > stands) => Reach::default(),
+            None if self.standing(&done.applied, position).is_none_or(|stands| most > stands) => {
+                Reach::default()
+            }
             None => {
                 let candidate = &self.sitting.candidates[position];
                 let last = propose(self.sitting, &done.state, candidate, found.course.spendable);
@@ -517,7 +528,9 @@ impl<'s, 'a> Search<'s, 'a> {
                 course.done.missed.push((position, why));
             }
         }
-        if alone.is_none() && let Some(done) = course.done.applied.first() {
+        if alone.is_none()
+            && let Some(done) = course.done.applied.first()
+        {
             let winner = &self.sitting.candidates[done.candidate].rule.promotion.id;
             for position in first..self.sitting.candidates.len() {
                 if self.mode(position) == StackingMode::Exclusive {
@@ -558,10 +571,7 @@ impl<'s, 'a> Search<'s, 'a> {
         match winner {
             Some(done) => {
                 let by = done.proposal.amount - proposal.amount;
-                Why::LostTo {
-                    winner: &rule(done.candidate).promotion.id,
-                    by: by.is_positive().then_some(by),
-                }
+                Why::LostTo { winner: &rule(done.candidate).promotion.id, by: by.is_positive().then_some(by) }
             }
             None => propose(
                 self.sitting,
@@ -618,17 +628,16 @@ fn rate(benefit: &Benefit) -> i64 {
     match benefit {
         Benefit::OrderPercent(percent) => i64::from(percent.ppm()),
         Benefit::OrderFixedPrice(_) => 1_000_000,
-        Benefit::SpendAndSave(save) if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) => {
+        Benefit::SpendAndSave(save)
+            if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) =>
+        {
             1_000_000
         }
         _ => 0,
     }
 }
 
-fn place<'a>(
-    groups: &mut Vec<&'a crate::domain::ids::Tag>,
-    group: &'a crate::domain::ids::Tag,
-) -> u32 {
+fn place<'a>(groups: &mut Vec<&'a crate::domain::ids::Tag>, group: &'a crate::domain::ids::Tag) -> u32 {
     let at = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
         groups.push(group);
         groups.len() - 1

@@ -130,9 +130,9 @@ fn settled(shop: &Small, given: &[Vec<usize>]) -> i64 {
         grouped += usize::from(offer.grouped && off > 0);
         total += off;
         // A promotion of the order phase that looks at some articles only needs to know what is left of them.
-        for good in 0..GOODS {
-            let alone: Vec<usize> = goods.iter().copied().filter(|g| *g == good).collect();
-            left[good] -= share(offer, &shop.prices, goods, good, alone.len());
+        for (good, left) in left.iter_mut().enumerate() {
+            let alone = goods.iter().filter(|g| **g == good).count();
+            *left -= share(offer, &shop.prices, goods, good, alone);
         }
     }
     let all: i64 = (0..GOODS).map(|good| shop.prices[good] * shop.units[good] as i64).sum();
@@ -182,7 +182,9 @@ fn from_order(shop: &Small, at: usize, all: i64, left: &[i64], grouped: bool) ->
 }
 
 fn small() -> impl Strategy<Value = Small> {
-    let set = || prop::collection::btree_set(0..GOODS, 1..=GOODS).prop_map(|set| set.into_iter().collect::<Vec<_>>());
+    let set = || {
+        prop::collection::btree_set(0..GOODS, 1..=GOODS).prop_map(|set| set.into_iter().collect::<Vec<_>>())
+    };
     let percent = || prop_oneof![Just(100_i64), Just(50), 1..100_i64];
     let gives = prop_oneof![
         percent().prop_map(Gives::Percent),
@@ -194,7 +196,14 @@ fn small() -> impl Strategy<Value = Small> {
         (2..4_usize, 1..5_000_i64).prop_map(|(n, price)| Gives::Set(n, price)),
     ];
     let few = |most: usize| prop::option::weighted(0.2, 1..most);
-    let on_units = (gives, set(), few(3), few(4), prop::option::weighted(0.15, 100..2_000_i64), prop::bool::weighted(0.25))
+    let on_units = (
+        gives,
+        set(),
+        few(3),
+        few(4),
+        prop::option::weighted(0.15, 100..2_000_i64),
+        prop::bool::weighted(0.25),
+    )
         .prop_map(|(gives, mut set, times, least, cap, grouped)| {
             let group = matches!(gives, Gives::Nth(..) | Gives::Buy(..) | Gives::Other(..) | Gives::Set(..));
             if let Gives::Other(_, other, _) = gives {
@@ -204,30 +213,40 @@ fn small() -> impl Strategy<Value = Small> {
                 }
             }
             // Units to qualify are asked of single units, times of groups.
-            OnUnits { gives, set, times: times.filter(|_| group), least: least.filter(|_| !group), cap: cap.filter(|_| !group), grouped }
+            OnUnits {
+                gives,
+                set,
+                times: times.filter(|_| group),
+                least: least.filter(|_| !group),
+                cap: cap.filter(|_| !group),
+                grouped,
+            }
         });
     let order = prop_oneof![
         (1..40_i64).prop_map(OnOrder::Percent),
         (500..6_000_i64, 50..1_500_i64).prop_map(|(from, save)| OnOrder::Step(from, save.min(from))),
         (500..3_000_i64, 50..400_i64).prop_map(|(each, save)| OnOrder::Every(each, save)),
     ];
-    let orders = prop::collection::vec((order, prop::option::weighted(0.3, set()), prop::bool::weighted(0.4)), 0..4);
+    let orders =
+        prop::collection::vec((order, prop::option::weighted(0.3, set()), prop::bool::weighted(0.4)), 0..4);
     let prices = prop::collection::vec(prop_oneof![1..3_000_i64, (1..30_i64).prop_map(|p| p * 100)], GOODS);
     let units = prop::collection::vec(0..3_usize, GOODS);
-    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(|(prices, mut units, mut on_units, mut orders)| {
-        // Six units in all keep the model's work bounded.
-        while units.iter().sum::<usize>() > 6 {
-            let most = (0..GOODS).max_by_key(|good| units[*good]).expect("some good");
-            units[most] -= 1;
-        }
-        orders.iter_mut().skip(1).for_each(|order| order.1 = None);
-        // On which units a capped discount or a set's falls matters to what looks at some of them; the model does not know.
-        if orders.first().is_some_and(|order| order.1.is_some()) {
-            on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
-            on_units.retain(|offer| !matches!(offer.gives, Gives::Set(..)));
-        }
-        Small { prices, units, on_units, orders }
-    })
+    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(
+        |(prices, mut units, mut on_units, mut orders)| {
+            // Six units in all keep the model's work bounded.
+            while units.iter().sum::<usize>() > 6 {
+                let most = (0..GOODS).max_by_key(|good| units[*good]).expect("some good");
+                units[most] -= 1;
+            }
+            orders.iter_mut().skip(1).for_each(|order| order.1 = None);
+            // On which units a capped discount or a set's falls matters to what looks at some of them; the model does not know.
+            if orders.first().is_some_and(|order| order.1.is_some()) {
+                on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
+                on_units.retain(|offer| !matches!(offer.gives, Gives::Set(..)));
+            }
+            Small { prices, units, on_units, orders }
+        },
+    )
 }
 
 fn skus(set: &[usize]) -> Value {
@@ -260,7 +279,9 @@ impl Small {
                 OnOrder::Step(from, save) => {
                     json!({ "spend_and_save": { "tiers": [{ "spend": from, "save": { "amount": save } }] } })
                 }
-                OnOrder::Every(each, save) => json!({ "spend_and_save": { "every": { "spend": each, "save": save } } }),
+                OnOrder::Every(each, save) => {
+                    json!({ "spend_and_save": { "every": { "spend": each, "save": save } } })
+                }
             };
             let stacking = if *grouped { json!({ "group": "o", "mode": "best_of" }) } else { json!({}) };
             let items = set.as_ref().map_or(json!({}), |set| skus(set));
@@ -359,7 +380,10 @@ fn does_the_order_of_lines_or_promotions_change_it() {
         promotions.reverse();
         let one = shop.priced(ResolutionMode::Best, shop.promotions(), false);
         let other = shop.priced(ResolutionMode::Best, promotions, true);
-        prop_assert_eq!((one.total, &one.applied, &one.not_applied), (other.total, &other.applied, &other.not_applied));
+        prop_assert_eq!(
+            (one.total, &one.applied, &one.not_applied),
+            (other.total, &other.applied, &other.not_applied)
+        );
         Ok(())
     });
 }
@@ -386,7 +410,10 @@ fn does_one_thing_more_cost_more_than_its_price() {
             let mut more = shop.clone();
             more.units[good] += 1;
             let after = more.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
-            prop_assert!(after <= before + shop.prices[good], "{before} before, {after} with one more of {good}");
+            prop_assert!(
+                after <= before + shop.prices[good],
+                "{before} before, {after} with one more of {good}"
+            );
         }
         Ok(())
     });

@@ -22,6 +22,7 @@ use std::cmp::Reverse;
 use crate::limits;
 
 use super::relaxation::Relaxation;
+use super::seen::Seen;
 
 /// One application, as often as it fits.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +118,8 @@ impl Packing {
         order.sort_by(|a, b| self.uses(*a).cmp(self.uses(*b)).then_with(|| value(*b).cmp(&value(*a))));
         let mut kept: Vec<u32> = Vec::with_capacity(order.len());
         for same in order.chunk_by(|a, b| self.uses(*a) == self.uses(*b)) {
-            let worth = self.uses(same[0]).iter().map(|(r, n)| single[*r as usize] * i64::from(*n)).sum::<i64>();
+            let worth =
+                self.uses(same[0]).iter().map(|(r, n)| single[*r as usize] * i64::from(*n)).sum::<i64>();
             let beats = |number: &u32| {
                 let column = &self.columns[*number as usize];
                 let alone = matches!(self.uses(*number), [(_, 1)]);
@@ -172,7 +174,11 @@ impl Packing {
                 parts.iter().for_each(|part| split.add(self.best_of(part, steps, ties)));
                 let found = dive.packed(true);
                 split.bound = split.bound.max(found.value);
-                return if split.value > found.value { split } else { Packed { bound: split.bound, ..found } };
+                return if split.value > found.value {
+                    split
+                } else {
+                    Packed { bound: split.bound, ..found }
+                };
             }
         }
         let proved = dive.search(steps, ties);
@@ -233,6 +239,14 @@ impl Packing {
             parts[place[at] as usize].push(*number);
         }
         parts
+    }
+
+    /// How many owners a choice has.
+    fn owners_of(&self, choice: &Choice) -> u32 {
+        let mut owners: Vec<u32> = choice.iter().map(|(c, _)| self.columns[*c as usize].owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners.len() as u32
     }
 
     fn groups(&self) -> u32 {
@@ -429,15 +443,21 @@ impl<'p> Dive<'p> {
     /// Puts columns and goods in the order of the search, and sums the bound.
     fn arrange(&mut self, part: &[u32]) {
         let (price, slack) = (&self.price, &self.slack);
-        self.through.iter_mut().for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
+        self.through
+            .iter_mut()
+            .for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
         self.order.sort_unstable_by_key(|resource| (Reverse(price[*resource as usize]), *resource));
         let used = self.used();
         let units: i64 =
             used.iter().map(|r| price[*r as usize] * i64::from(self.packing.stock[*r as usize])).sum();
-        self.bound = units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
-        let plain = |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
+        self.bound =
+            units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
+        let plain =
+            |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
         let only_goods = used.len() == self.order.len();
-        self.seen = (only_goods && part.iter().all(plain)).then(|| Seen::new(self.packing, &self.order)).flatten();
+        self.seen = (only_goods && part.iter().all(plain))
+            .then(|| Seen::new(&self.packing.stock, &self.order))
+            .flatten();
     }
 
     /// Could there be a packing that is worth a minor unit more than the best known?
@@ -467,12 +487,16 @@ impl<'p> Dive<'p> {
             }
             let (price, bound) = (self.price.clone(), self.bound);
             let used = self.used();
-            let rows: Vec<Row<'_>> = used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
+            let rows: Vec<Row<'_>> =
+                used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
             let relaxed = relaxed(self.packing, &live, &rows);
             self.price.fill(0);
             let whole = |price: f64| (price * FINE as f64 - 1e-4).ceil().max(0.0) as i64;
             used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = whole(*price));
-            self.cuts.iter_mut().zip(&relaxed[used.len()..]).for_each(|(cut, price)| cut.price = whole(*price));
+            self.cuts
+                .iter_mut()
+                .zip(&relaxed[used.len()..])
+                .for_each(|(cut, price)| cut.price = whole(*price));
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
             for column in &live {
@@ -532,7 +556,7 @@ impl<'p> Dive<'p> {
             let left: u32 = set.iter().map(|r| self.packing.stock[*r as usize]).sum();
             let mut holds = vec![false; self.packing.stock.len()];
             set.iter().for_each(|r| holds[*r as usize] = true);
-            (left % size > 0).then_some(Cut { size, holds, price: 0, left })
+            (!left.is_multiple_of(size)).then_some(Cut { size, holds, price: 0, left })
         };
         sets.into_iter().filter_map(cut).take(limits::BEST_CUTS_MAX).collect()
     }
@@ -654,14 +678,7 @@ impl<'p> Dive<'p> {
             self.seen = None;
             let mut few = ties.min(*steps);
             let before = few;
-            let owners = |choice: &Choice| {
-                let mut owners: Vec<u32> =
-                    choice.iter().map(|(c, _)| self.packing.columns[*c as usize].owner).collect();
-                owners.sort_unstable();
-                owners.dedup();
-                owners.len() as u32
-            };
-            self.owners_max = owners(&self.choice);
+            self.owners_max = self.packing.owners_of(&self.choice);
             self.walk(0, 0, &mut few, &mut |dive, _| {
                 dive.choice = dive.taken.clone();
                 dive.owners_max = dive.owners;
@@ -778,64 +795,4 @@ fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<f64> {
         relaxation.add(packing.columns[*column as usize].value as f64, resources.chain(cuts));
     }
     relaxation.prices()
-}
-
-/// Which units were left before, with what loss: open addressing, bounded; what finds no place is followed again.
-struct Seen {
-    /// By resource: what one unit of it counts in the key.
-    digit: Vec<u64>,
-    slots: Vec<(u64, i64)>,
-    filled: usize,
-    /// Does every loss count as a way of its own?
-    every_loss: bool,
-}
-
-impl Seen {
-    /// Nothing if the units left do not fit a key.
-    fn new(packing: &Packing, order: &[u32]) -> Option<Seen> {
-        let mut digit = vec![0; packing.stock.len()];
-        let mut radix = 1_u64;
-        for resource in order {
-            digit[*resource as usize] = radix;
-            radix = radix.checked_mul(u64::from(packing.stock[*resource as usize]) + 1)?;
-        }
-        Some(Seen { digit, slots: Vec::new(), filled: 0, every_loss: false })
-    }
-
-    /// Were these units never left with so little loss?
-    fn first(&mut self, left: &[u32], loss: i64) -> bool {
-        let key = 1 + left.iter().zip(&self.digit).map(|(left, digit)| u64::from(*left) * digit).sum::<u64>();
-        if self.filled * 2 >= self.slots.len() && self.slots.len() < limits::BEST_SEEN_MAX {
-            let before = std::mem::take(&mut self.slots);
-            self.slots = vec![(0, 0); (before.len() * 4).max(256)];
-            before.into_iter().filter(|slot| slot.0 > 0).for_each(|slot| {
-                let place = self.place(slot.0, slot.1);
-                self.slots[place] = slot;
-            });
-        }
-        let place = self.place(key, loss);
-        let slot = &mut self.slots[place];
-        if slot.0 == key {
-            let first = !self.every_loss && loss < slot.1;
-            slot.1 = slot.1.min(loss);
-            return first;
-        }
-        if self.filled * 8 < self.slots.len() * 7 {
-            self.slots[place] = (key, loss);
-            self.filled += 1;
-        }
-        true
-    }
-
-    /// Where the key stands or would stand. There is always a free slot.
-    fn place(&self, key: u64, loss: i64) -> usize {
-        let mask = self.slots.len() - 1;
-        let told = if self.every_loss { key ^ (loss as u64).rotate_left(40) } else { key };
-        let mut at = (told.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
-        let same = |slot: &(u64, i64)| slot.0 == key && (!self.every_loss || slot.1 == loss);
-        while self.slots[at].0 != 0 && !same(&self.slots[at]) {
-            at = (at + 1) & mask;
-        }
-        at
-    }
 }

@@ -5,15 +5,11 @@
 //! off. A wish is a loss of the units for which that is more than the loss.
 
 use crate::domain::money::Money;
+use crate::limits;
 
 use super::super::conditions::Cond;
 use super::super::model::{Base, Benefit, Caps, Qualifier, Reward, RoundAt};
 use super::super::resolution::{Candidate, Sitting};
-
-/// Combinations of order promotions that are looked at.
-const COMBINATIONS_MAX: usize = 4_096;
-/// Steps of one promotion that are looked at.
-const STEPS_MAX: usize = 64;
 
 /// A promotion of the order phase as a function of what is left to pay: its steps in rising order, each with what it
 /// takes off from then on: an amount, and a share in parts per million of all that is left.
@@ -37,14 +33,24 @@ pub(super) struct Wish {
 
 impl Curve {
     /// Nothing if the promotion looks at more than what is left of the whole basket.
-    pub(super) fn of(sitting: &Sitting<'_>, candidate: &Candidate<'_>, group: Option<u32>, whole: Money) -> Option<Curve> {
+    pub(super) fn of(
+        sitting: &Sitting<'_>,
+        candidate: &Candidate<'_>,
+        group: Option<u32>,
+        whole: Money,
+    ) -> Option<Curve> {
         let promotion = &candidate.rule.promotion;
         let (set, caps) = (&candidate.rule.set, &promotion.caps);
         let every_good = sitting.goods.iter().all(|good| set.holds(good));
         let uncapped = Caps { applications: None, per_order: None, ..caps.clone() } == Caps::default();
         let plain = Qualifier { items: promotion.qualifier.items.clone(), ..Qualifier::default() };
         let by_line = sitting.book.arithmetic.round_at == RoundAt::Line;
-        if !every_good || !uncapped || promotion.qualifier != plain || by_line || !steady(&candidate.rule.condition) {
+        if !every_good
+            || !uncapped
+            || promotion.qualifier != plain
+            || by_line
+            || !steady(&candidate.rule.condition)
+        {
             return None;
         }
         let times = i64::from(caps.applications.unwrap_or(u32::MAX));
@@ -60,7 +66,7 @@ impl Curve {
             Benefit::SpendAndSave(save) if save.base == Base::Running => match &save.every {
                 Some(every) => {
                     let most = (whole.0 / every.spend.0).min(times);
-                    if most > STEPS_MAX as i64 {
+                    if most > limits::BEST_CURVE_STEPS_MAX {
                         return None;
                     }
                     (1..=most).map(|n| (n * every.spend.0, n * every.save.0, 0)).collect()
@@ -145,7 +151,7 @@ impl Search<'_> {
     fn from(&mut self, at: usize, course: Course) -> Result<(), TooMuch> {
         let Some(curve) = self.curves.get(at) else { return self.weigh(&course) };
         self.looked += 1;
-        if self.looked > COMBINATIONS_MAX {
+        if self.looked > limits::BEST_COMBINATIONS_MAX {
             return Err(TooMuch);
         }
         let free = curve.group.is_none_or(|group| !course.groups.contains(&group));
