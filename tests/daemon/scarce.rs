@@ -161,7 +161,7 @@ async fn are_quotas_kept_over_open_quotes_sales_and_restarts() {
     assert!(!applied(&quote(&mut till, tissues(6)).await, "first-five"), "five are held");
     for (seq, quoted) in open.iter().enumerate().take(4) {
         let receipt = till.ask("commit", paying(seq as u64, quoted)).await;
-        assert!(applied(&receipt.data(), "first-five"));
+        assert!(applied(receipt.data(), "first-five"));
     }
     shop.restart().await;
     let mut till = shop.till("till-1").await;
@@ -185,7 +185,7 @@ async fn are_the_limits_of_a_member_and_of_a_till_kept_over_open_quotes() {
     assert!(applied(&one, "spinach-twice") && applied(&two, "spinach-twice"));
     assert!(!applied(&quote(&mut third, spinach()).await, "spinach-twice"), "both of the member's are held");
     for (till, quoted) in [(&mut till, &one), (&mut beside, &two)] {
-        assert!(applied(&till.ask("commit", paying(10, quoted)).await.data(), "spinach-twice"));
+        assert!(applied(till.ask("commit", paying(10, quoted)).await.data(), "spinach-twice"));
     }
     assert!(!applied(&quote(&mut third, spinach()).await, "spinach-twice"), "both are used up");
 
@@ -203,7 +203,7 @@ async fn are_the_limits_of_a_member_and_of_a_till_kept_over_open_quotes() {
     let (one, two) = (quote(&mut till, cake("1")).await, quote(&mut till, cake("2")).await);
     assert!(applied(&one, "cake-per-till") && applied(&two, "cake-per-till"));
     for (seq, quoted) in [(20, &one), (21, &two)] {
-        assert!(applied(&till.ask("commit", paying(seq, quoted)).await.data(), "cake-per-till"));
+        assert!(applied(till.ask("commit", paying(seq, quoted)).await.data(), "cake-per-till"));
     }
     assert!(!applied(&quote(&mut till, cake("3")).await, "cake-per-till"), "both of the till's are used up");
     assert!(applied(&quote(&mut beside, cake("1")).await, "cake-per-till"), "another till has its own");
