@@ -16,6 +16,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+pub mod tables;
+mod trial;
+
 use super::Exit;
 use crate::bundle::authoring::{self, Authored, Finding};
 use crate::bundle::diff;
@@ -50,6 +53,7 @@ pub const EXAMPLE: &[(&str, &str)] = &[
     ("points.toml", include_str!("../../config/bundle-example/points.toml")),
     ("recommendations.toml", include_str!("../../config/bundle-example/recommendations.toml")),
     ("care.toml", include_str!("../../config/bundle-example/care.toml")),
+    ("tests/offers.txt", include_str!("../../config/bundle-example/tests/offers.txt")),
 ];
 
 /// Arguments of `bundle`.
@@ -133,6 +137,16 @@ pub enum BundleVerb {
         #[arg(long)]
         key: Vec<String>,
     },
+    /// Price the cases of text tables under a folder's rules and compare
+    Test {
+        /// The folder
+        dir: PathBuf,
+        /// Tables; by default those of the folder: tests/*.txt
+        tables: Vec<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -165,6 +179,10 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
         BundleVerb::Verify { file, key, store } => verb.verify(file, key, store.as_deref()),
         BundleVerb::Diff { before, now, key, json } => verb.diff(before, now, key, *json),
         BundleVerb::Install { file, data, key } => verb.install(file, data, key),
+        BundleVerb::Test { dir, tables, json } => match read_folder(dir)? {
+            Ok(authored) => trial::run(dir, authored, (tables, *json), surroundings.lang, verb.out),
+            Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
+        },
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -202,10 +220,14 @@ impl Verb<'_> {
             bail!("{} is not empty; nothing was written", dir.display());
         }
         for (name, text) in EXAMPLE {
-            write_whole(&dir.join(name), text.as_bytes(), 0o644)?;
+            let path = dir.join(name);
+            let folder = path.parent().unwrap_or(dir);
+            fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+            write_whole(&path, text.as_bytes(), 0o644)?;
         }
         writeln!(self.out, "{}: {} files", dir.display(), EXAMPLE.len())?;
         writeln!(self.out, "next: aisled bundle check {}", dir.display())?;
+        writeln!(self.out, "then: aisled bundle test {}", dir.display())?;
         Ok(Exit::Ok)
     }
 
