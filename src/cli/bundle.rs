@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+pub mod simulate;
 pub mod tables;
 mod trial;
 
@@ -147,6 +148,8 @@ pub enum BundleVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Price recorded baskets under new rules and under those in force: reach, cost, margin, conflicts, changed totals
+    Simulate(simulate::SimulateArgs),
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -161,6 +164,8 @@ pub struct Surroundings {
     pub trusted: Vec<PublicKey>,
     /// Which shop this is.
     pub store: Option<StoreId>,
+    /// Where its daemon keeps its data.
+    pub data_dir: Option<PathBuf>,
     /// The language of remedies.
     pub lang: Lang,
 }
@@ -183,6 +188,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
             Ok(authored) => trial::run(dir, authored, (tables, *json), surroundings.lang, verb.out),
             Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
         },
+        BundleVerb::Simulate(args) => simulate::run(args, surroundings, verb.out),
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -198,6 +204,54 @@ struct Contents {
     rules: Rules,
     members: u64,
     codes: u64,
+}
+
+/// A folder or a signed file, all of it in memory: for verbs that try rules out.
+pub(super) struct Whole {
+    /// Of a signed file.
+    pub(super) reference: Option<BundleRef>,
+    pub(super) rules: Rules,
+    pub(super) members: Vec<MemberRecord>,
+    pub(super) codes: Vec<CodeRecord>,
+}
+
+/// Reads a folder or a signed file whole. What is wrong with it is printed, and there is nothing.
+///
+/// # Errors
+/// A failed operation: a file that cannot be read, an argument that is no key.
+pub(super) fn open_rules(
+    path: &Path,
+    keys: &[String],
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> Result<Option<Whole>> {
+    let mut verb = Verb { surroundings, out };
+    let whole = if path.is_dir() {
+        read_folder(path)?.map_err(Refused::Findings).map(|authored| {
+            let Authored { rules, members, codes } = authored;
+            Whole { reference: None, rules, members, codes }
+        })
+    } else {
+        let mut trusted = surroundings.trusted.clone();
+        for key in keys {
+            trusted.push(public_key(key)?);
+        }
+        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let admission = Admission { trusted: &trusted, floor: 0, store: None };
+        packed::open(BufReader::new(file), &admission).and_then(|mut opened| {
+            let members = opened.members()?.collect::<Result<Vec<MemberRecord>, _>>()?;
+            let codes = opened.codes()?.collect::<Result<Vec<CodeRecord>, _>>()?;
+            Ok(Whole { reference: Some(opened.reference), rules: opened.rules, members, codes })
+        })
+        .map_err(Refused::from)
+    };
+    match whole {
+        Ok(whole) => Ok(Some(whole)),
+        Err(refused) => {
+            verb.refuse(path, &refused)?;
+            Ok(None)
+        }
+    }
 }
 
 /// Why there are no contents.
@@ -550,7 +604,7 @@ fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
 }
 
 /// A public key as text, or the file that holds one.
-fn public_key(text: &str) -> Result<PublicKey> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
