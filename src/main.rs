@@ -113,9 +113,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         },
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
         Verb::Hub(args) => hub::run(args, out),
-        Verb::Replay(args) => {
-            replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out)
-        }
+        Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;

@@ -81,14 +81,26 @@ fn is_what_cannot_be_read_told_with_what_may_stand_there() {
         assert_eq!(exit, Exit::Finding, "{line}");
         assert!(lines.iter().any(|said| said.starts_with("3: ") && said.contains(told)), "{line}: {lines:?}");
         let (_, lines) = tried(desk.path(), &table, Lang::ZhCn);
-        assert!(lines.iter().any(|said| said.starts_with("3: ") && said.contains("应为")), "{line}: {lines:?}");
+        assert!(
+            lines.iter().any(|said| said.starts_with("3: ") && said.contains("应为")),
+            "{line}: {lines:?}"
+        );
     }
     for (table, told) in [
         ("cases\n", "1: found \"cases\", expected one of the sections case"),
         ("  basket 1 821083\n", "1: found \"basket 1 821083\", expected a section first"),
-        ("case empty\n  basket 1 821083\n", "1: found \"empty\", expected at least one line that begins with expect"),
-        ("offer x a title\n  benefitt = 3\ncase c\n", "1: found \"x\", expected the form of the bundle's files"),
-        ("goods\n  thing without a price\ncase c\n", "2: found \"thing without a price\", expected an article: sku"),
+        (
+            "case empty\n  basket 1 821083\n",
+            "1: found \"empty\", expected at least one line that begins with expect",
+        ),
+        (
+            "offer x a title\n  benefitt = 3\ncase c\n",
+            "1: found \"x\", expected the form of the bundle's files",
+        ),
+        (
+            "goods\n  thing without a price\ncase c\n",
+            "2: found \"thing without a price\", expected an article: sku",
+        ),
     ] {
         let (exit, lines) = tried(desk.path(), table, Lang::En);
         assert!(exit == Exit::Finding && lines[0].starts_with(told), "{table}: {lines:?}");
@@ -147,7 +159,12 @@ fn changed(desk: &Path, file: &str, from: &str, to: &str) -> PathBuf {
 #[test]
 fn what_do_recorded_baskets_say_of_a_changed_offer() {
     let desk = tempfile::tempdir().expect("a directory");
-    let new = changed(desk.path(), "promotions/40-baskets.toml", "save = { amount = 800 }", "save = { amount = 1200 }");
+    let new = changed(
+        desk.path(),
+        "promotions/40-baskets.toml",
+        "save = { amount = 800 }",
+        "save = { amount = 1200 }",
+    );
     let baskets = desk.path().join("baskets.jsonl");
     let lines = [
         r#"{"at":"2026-11-19T12:00:00+08:00","member":"hh13","lines":[{"sku":"821083","qty":2}]}"#,
@@ -158,13 +175,19 @@ fn what_do_recorded_baskets_say_of_a_changed_offer() {
     fs::write(&baskets, lines.join("\n")).expect("it is written");
     let report = simulated(&sample(), &new, &baskets);
     let figures = &report["baskets"];
-    assert_eq!((&figures["read"], &figures["priced"], &figures["unpriced"]), (&4.into(), &3.into(), &1.into()));
+    assert_eq!(
+        (&figures["read"], &figures["priced"], &figures["unpriced"]),
+        (&4.into(), &3.into(), &1.into())
+    );
     let changes = &report["changes"];
     assert_eq!((&changes["cheaper"], &changes["cheaper_minor"]), (&1.into(), &(-400).into()), "{report:#}");
     let largest = &changes["largest"][0];
     assert_eq!((&largest["basket"], &largest["difference_minor"]), (&"2".into(), &(-400).into()));
     let because = &largest["because"][0];
-    assert_eq!((&because["promotion"], &because["before_minor"], &because["after_minor"]), (&"spend-99-199-399".into(), &800.into(), &1200.into()));
+    assert_eq!(
+        (&because["promotion"], &because["before_minor"], &because["after_minor"]),
+        (&"spend-99-199-399".into(), &800.into(), &1200.into())
+    );
     let tea = &report["promotions"]["coupon-tea-8"]["after"];
     assert_eq!((&tea["baskets"], &tea["discount_minor"]), (&1.into(), &800.into()), "{report:#}");
 }
@@ -174,12 +197,18 @@ fn is_a_quota_used_up_in_a_simulation_as_it_is_in_a_shop() {
     let desk = tempfile::tempdir().expect("a directory");
     let baskets = desk.path().join("baskets.jsonl");
     let line = |minute: u32, day: u32| {
-        format!("{{\"at\":\"2026-11-{day}T10:{minute:02}:00+08:00\",\"member\":\"hh13\",\"lines\":[{{\"sku\":\"821083\",\"qty\":2}}]}}\n")
+        format!(
+            "{{\"at\":\"2026-11-{day}T10:{minute:02}:00+08:00\",\"member\":\"hh13\",\"lines\":[{{\"sku\":\"821083\",\"qty\":2}}]}}\n"
+        )
     };
     fs::write(&baskets, [line(1, 19), line(2, 19), line(3, 20)].concat()).expect("it is written");
     let report = simulated(&sample(), &sample(), &baskets);
     let eggs = &report["promotions"]["flash-eggs"]["after"];
-    assert_eq!((&eggs["baskets"], &eggs["units"]), (&2.into(), &4.into()), "two a member and day: {report:#}");
+    assert_eq!(
+        (&eggs["baskets"], &eggs["units"]),
+        (&2.into(), &4.into()),
+        "two a member and day: {report:#}"
+    );
     assert_eq!(report["changes"]["same"], 3);
 }
 
@@ -187,11 +216,15 @@ fn is_a_quota_used_up_in_a_simulation_as_it_is_in_a_shop() {
 fn can_a_grocers_real_baskets_be_simulated() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/complete-journey");
     let desk = tempfile::tempdir().expect("a directory");
-    let new = changed(desk.path(), "promotions/30-several-units.toml", "buy = 2, get = 1", "buy = 1, get = 1");
+    let new =
+        changed(desk.path(), "promotions/30-several-units.toml", "buy = 2, get = 1", "buy = 1, get = 1");
     let report = simulated(&sample(), &new, &folder);
     assert_eq!(report["baskets"]["priced"], 313);
     let juice = &report["promotions"]["buy2-get1-juice"];
-    assert!(juice["after"]["discount_minor"].as_i64() > juice["before"]["discount_minor"].as_i64(), "{juice:#}");
+    assert!(
+        juice["after"]["discount_minor"].as_i64() > juice["before"]["discount_minor"].as_i64(),
+        "{juice:#}"
+    );
     assert!(report["below_cost"].as_array().is_some_and(|list| !list.is_empty()));
     assert!(report["conflicts"].as_array().is_some_and(|list| !list.is_empty()));
     assert_eq!(report["changes"]["dearer"], 0);

@@ -238,12 +238,13 @@ pub(super) fn open_rules(
         }
         let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
         let admission = Admission { trusted: &trusted, floor: 0, store: None };
-        packed::open(BufReader::new(file), &admission).and_then(|mut opened| {
-            let members = opened.members()?.collect::<Result<Vec<MemberRecord>, _>>()?;
-            let codes = opened.codes()?.collect::<Result<Vec<CodeRecord>, _>>()?;
-            Ok(Whole { reference: Some(opened.reference), rules: opened.rules, members, codes })
-        })
-        .map_err(Refused::from)
+        packed::open(BufReader::new(file), &admission)
+            .and_then(|mut opened| {
+                let members = opened.members()?.collect::<Result<Vec<MemberRecord>, _>>()?;
+                let codes = opened.codes()?.collect::<Result<Vec<CodeRecord>, _>>()?;
+                Ok(Whole { reference: Some(opened.reference), rules: opened.rules, members, codes })
+            })
+            .map_err(Refused::from)
     };
     match whole {
         Ok(whole) => Ok(Some(whole)),

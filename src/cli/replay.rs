@@ -144,8 +144,7 @@ pub fn run(
             let Some(opened) = open_rules(path, &args.key, surroundings, out)? else {
                 return Ok(Exit::Finding);
             };
-            let reference =
-                opened.reference.unwrap_or(BundleRef { version: 0, hash: "not-signed".into() });
+            let reference = opened.reference.unwrap_or(BundleRef { version: 0, hash: "not-signed".into() });
             let bundle = Bundle::compile(reference, opened.rules);
             Some(Arc::new(bundle.map_err(|error| anyhow!("failed to compile {}: {error}", path.display()))?))
         }
@@ -326,9 +325,8 @@ impl Again<'_> {
         }
         self.report.different += 1;
         if self.report.differences.len() < limits::REPLAY_TOLD_MAX {
-            let (path, was, is) = first_difference(was, is).unwrap_or_else(|| {
-                ("the bytes".to_owned(), Value::Null, Value::Null)
-            });
+            let (path, was, is) = first_difference(was, is)
+                .unwrap_or_else(|| ("the bytes".to_owned(), Value::Null, Value::Null));
             self.report.differences.push(Difference { decision, path, was, is });
         }
     }
@@ -419,7 +417,8 @@ mod tests {
     #[test]
     fn where_do_two_documents_first_differ() {
         let was = json!({ "a": 1, "lines": [{ "net": 5 }, { "net": 6, "off": [1, 2] }] });
-        let found = |is: Value| first_difference(&was, &is).map(|(path, was, is)| format!("{path} {was} {is}"));
+        let found =
+            |is: Value| first_difference(&was, &is).map(|(path, was, is)| format!("{path} {was} {is}"));
         assert_eq!(found(was.clone()), None);
         let mut is = was.clone();
         is["lines"][1]["off"][1] = json!(3);

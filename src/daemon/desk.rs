@@ -112,7 +112,9 @@ impl Desk {
             engine,
             store,
             counts: Counts::default(),
-            rules_of: Box::new(|_| Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))),
+            rules_of: Box::new(|_| {
+                Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
+            }),
             topics,
             link,
             clock,
@@ -355,7 +357,10 @@ impl Desk {
                 Ok(past) => self.engine.recall(Arc::new(past)),
                 Err(error) => {
                     let error = format!("{error:#}");
-                    tracing::warn!(error, "the rules of a sale are gone; its goods come back at their frozen shares");
+                    tracing::warn!(
+                        error,
+                        "the rules of a sale are gone; its goods come back at their frozen shares"
+                    );
                 }
             }
         }

@@ -248,9 +248,8 @@ fn lost_coupons(bundle: &Bundle, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Vec
         .collect();
     let Some(again) = rest(bundle, quote, &left) else { return Vec::new() };
     let still = |promotion: &PromotionId| again.issues.iter().any(|issue| issue.promotion == *promotion);
-    let lost = issuers.iter().zip(issued).filter(|(issue, _)| {
-        !keeps(&issue.promotion) && !still(&issue.promotion)
-    });
+    let lost =
+        issuers.iter().zip(issued).filter(|(issue, _)| !keeps(&issue.promotion) && !still(&issue.promotion));
     lost.map(|(_, coupon)| coupon.code.clone()).collect()
 }
 

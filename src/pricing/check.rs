@@ -12,8 +12,8 @@ use crate::limits;
 
 use super::book::{BookRules, RuleFault};
 use super::model::{
-    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion,
-    Reward, Schedule, StackingMode, Trigger,
+    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion, Reward, Schedule,
+    StackingMode, Trigger,
 };
 
 mod benefits;

@@ -230,18 +230,19 @@ enum Back {
 /// What is taken from the refund for what promotions gave on units and gifts that stay.
 fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Result<Money, ReturnFault> {
     let (mut claws, mut in_doubt) = (Money::ZERO, Money::ZERO);
+    let some_back = after.iter().any(|back| *back > 0);
     for (promotion, reach) in &is.reach {
-        if reach.back_units == 0 || reach.stays_units == 0 {
-            continue;
-        }
+        let is_split = reach.back_units > 0 && reach.stays_units > 0;
         match (sale.policy)(promotion) {
-            ReturnPolicy::BlockPartial => return Err(ReturnFault::PartialBlocked(promotion.clone())),
-            ReturnPolicy::ClawBack => claws += reach.stays_amount,
-            ReturnPolicy::ReEvaluate => in_doubt += reach.stays_amount,
-            ReturnPolicy::Keep => {}
+            ReturnPolicy::BlockPartial if is_split => {
+                return Err(ReturnFault::PartialBlocked(promotion.clone()));
+            }
+            ReturnPolicy::ClawBack if is_split => claws += reach.stays_amount,
+            // What comes back may be what made it hold, though it gave nothing on that.
+            ReturnPolicy::ReEvaluate if some_back => in_doubt += reach.stays_amount,
+            _ => {}
         }
     }
-    let some_back = after.iter().any(|back| *back > 0);
     let may_cost = |gift: &SoldGift<'_>| {
         some_back
             && matches!((sale.policy)(gift.promotion), ReturnPolicy::ClawBack | ReturnPolicy::ReEvaluate)
@@ -259,11 +260,9 @@ fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Res
         .collect();
     let again = if stays.is_empty() { Some(Priced::nothing()) } else { (sale.again)(&stays) };
     let Some(again) = again else { return Ok(claws) };
-    // Promotions that the other policies have settled, and those all of whose units stay, are as they were.
+    // The other policies have settled theirs.
     let is_settled = |promotion: &PromotionId| {
-        is.reach.get(promotion).is_some_and(|reach| {
-            reach.back_units == 0 || (sale.policy)(promotion) != ReturnPolicy::ReEvaluate
-        })
+        is.reach.contains_key(promotion) && (sale.policy)(promotion) != ReturnPolicy::ReEvaluate
     };
     let given: Money =
         again.applied.iter().filter(|one| !is_settled(&one.promotion)).map(|one| one.amount).sum();

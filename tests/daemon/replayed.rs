@@ -2,8 +2,8 @@
 
 use aisled::bundle::packed;
 use aisled::cli::Exit;
-use aisled::cli::bundle::simulate::{self, SimulateArgs};
 use aisled::cli::bundle::Surroundings;
+use aisled::cli::bundle::simulate::{self, SimulateArgs};
 use aisled::cli::replay::{self, ReplayArgs};
 use aisled::domain::calendar::Day;
 use aisled::domain::ids::PromotionId;
@@ -74,7 +74,8 @@ async fn does_a_day_evaluate_to_the_same_bytes_and_a_changed_rule_to_others() {
     });
     shop.put("2.aisb", &again);
     shop.follows(2).await;
-    let bought = sell(&mut till, 7, json!([line("1", OIL, 1), line("2", SHAMPOO, 2)]), "2007", json!([])).await;
+    let bought =
+        sell(&mut till, 7, json!([line("1", OIL, 1), line("2", SHAMPOO, 2)]), "2007", json!([])).await;
     assert_eq!(bought["total"], 11_990 + 2 * 3_990 - 1_500, "{bought}");
     shop.put("3.aisb", &changed(3, |rules| rules.promotions.retain(|promotion| promotion.id != offer)));
     shop.follows(3).await;
@@ -90,7 +91,8 @@ async fn does_a_day_evaluate_to_the_same_bytes_and_a_changed_rule_to_others() {
     assert_eq!(report["same_all"], true);
 
     let one = bought["decision"].as_str().expect("a reference").to_owned();
-    let (exit, report) = replayed(&shop, ReplayArgs { decision: Some(one.clone()), day: None, ..of_the_day() });
+    let (exit, report) =
+        replayed(&shop, ReplayArgs { decision: Some(one.clone()), day: None, ..of_the_day() });
     assert_eq!((exit, &report["same"]), (Exit::Ok, &json!(1)));
     assert!(report["figures"]["not_applied"].as_array().is_some_and(|list| !list.is_empty()), "reasons too");
 

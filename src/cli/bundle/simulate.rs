@@ -78,7 +78,10 @@ pub fn run(args: &SimulateArgs, surroundings: &Surroundings, out: &mut dyn Write
         (Some(path), _) => path.clone(),
         (None, Some(data)) => data.join(ACTIVE),
         (None, None) => {
-            writeln!(out, "failed to find the rules in force: name them with --against, or the box with --data")?;
+            writeln!(
+                out,
+                "failed to find the rules in force: name them with --against, or the box with --data"
+            )?;
             return Ok(Exit::Usage);
         }
     };
@@ -90,7 +93,8 @@ pub fn run(args: &SimulateArgs, surroundings: &Surroundings, out: &mut dyn Write
     let (Some(mut after), Some(mut before)) = (sides.pop(), sides.pop()) else {
         return Err(anyhow!("failed to keep both rules"));
     };
-    let mut run = Run { tally: Tally::default(), watch: Stopwatch::start(&SystemClock), told: Duration::ZERO };
+    let mut run =
+        Run { tally: Tally::default(), watch: Stopwatch::start(&SystemClock), told: Duration::ZERO };
     let path = Path::new(&args.baskets);
     if args.baskets == OWN_SALES {
         let data = data.context("failed to find the shop's journal: name the box with --data")?;

@@ -322,8 +322,7 @@ impl Table {
             }
         }
         if expects == 0 {
-            let wrong =
-                wrong(&case.title, "至少一行 expect", "at least one line that begins with expect");
+            let wrong = wrong(&case.title, "至少一行 expect", "at least one line that begins with expect");
             findings.push(wrong.at(case.line, ""));
         }
         findings
@@ -352,9 +351,8 @@ pub(crate) fn amount(text: &str, currency: &Currency) -> Result<Money, Wrong> {
         .filter(|_| part.is_empty() && !text.ends_with('.') || part.len() == decimals)
         .and_then(|number| number.parse().ok());
     let example = currency.format(Money(1250));
-    read.map(Money).ok_or_else(|| {
-        wrong(text, &format!("金额，例如 {example}"), &format!("an amount such as {example}"))
-    })
+    read.map(Money)
+        .ok_or_else(|| wrong(text, &format!("金额，例如 {example}"), &format!("an amount such as {example}")))
 }
 
 /// A whole number.

@@ -173,7 +173,9 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
         Ok(Some(raw)) => Entry::decode(raw.payload).ok().map(|entry| entry.at),
         _ => None,
     };
-    let Some(newest) = newest else { bail!("failed to find sales in {}: its journal is empty", data_dir.display()) };
+    let Some(newest) = newest else {
+        bail!("failed to find sales in {}: its journal is empty", data_dir.display())
+    };
     let since = newest.plus_ms(-limits::SIMULATE_DAYS * 86_400_000);
     let mut reader = view.reader(view.first());
     loop {

@@ -67,10 +67,14 @@ impl Side {
         member
     }
 
-    fn right(&self, recorded: &Recorded, code: &CouponCode, member: Option<&Member>) -> Result<PromotionId, Reason> {
+    fn right(
+        &self,
+        recorded: &Recorded,
+        code: &CouponCode,
+        member: Option<&Member>,
+    ) -> Result<PromotionId, Reason> {
         let issued = self.codes.get(code);
-        let listed =
-            self.bundle.generic(code).or_else(|| self.bundle.coupon(&issued?.coupon));
+        let listed = self.bundle.generic(code).or_else(|| self.bundle.coupon(&issued?.coupon));
         let Some(coupon) = listed else {
             let told = recorded.rights.get(code).filter(|promotion| {
                 self.bundle.book.promotion(promotion).is_some_and(|p| p.trigger == Trigger::Code)
@@ -104,7 +108,8 @@ impl Side {
                 used: self.of_code.get(code).copied().unwrap_or_default(),
             })
             .collect();
-        let segments = member.as_ref().map(|member| self.bundle.segments.of(member, today)).unwrap_or_default();
+        let segments =
+            member.as_ref().map(|member| self.bundle.segments.of(member, today)).unwrap_or_default();
         let none = BTreeMap::new();
         let priced = self.bundle.book.price(&Sale {
             basket: &recorded.basket,
@@ -286,7 +291,12 @@ impl Tally {
         self.compare(after, recorded, (&old, &new));
     }
 
-    fn count_promotions(&mut self, side: &Side, priced: &Priced, (is_new, member): (bool, Option<&MemberId>)) {
+    fn count_promotions(
+        &mut self,
+        side: &Side,
+        priced: &Priced,
+        (is_new, member): (bool, Option<&MemberId>),
+    ) {
         let mut reach = |promotion: &PromotionId, count: &dyn Fn(&mut Reach)| {
             let both = self.promotions.entry(promotion.clone()).or_default();
             count(if is_new { &mut both.after } else { &mut both.before });

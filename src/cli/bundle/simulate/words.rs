@@ -42,8 +42,7 @@ pub(super) fn lines(report: &Report, after: &Side, lang: Lang) -> Vec<String> {
     };
     let heads = [say("现行", "before"), say("拟用", "after"), say("变化", "change")];
     lines.push(column("", heads));
-    let names =
-        [say("原价", "shelf"), say("优惠", "discount"), say("实收", "to pay"), say("毛利", "margin")];
+    let names = [say("原价", "shelf"), say("优惠", "discount"), say("实收", "to pay"), say("毛利", "margin")];
     for ((name, was), is) in names.iter().zip(report.before.figures()).zip(report.after.figures()) {
         lines.push(column(name, [money(was), money(is), money(is - was)]));
     }
@@ -102,7 +101,9 @@ pub(super) fn lines(report: &Report, after: &Side, lang: Lang) -> Vec<String> {
         let (promotion, sku, before, units) = (&loss.promotion, &loss.sku, loss.units_before, loss.units);
         let lost = money(loss.loss_minor);
         lines.push(match lang {
-            Lang::En => format!("  {promotion} sells {sku} below cost: {before} -> {units} units, {lost} lost"),
+            Lang::En => {
+                format!("  {promotion} sells {sku} below cost: {before} -> {units} units, {lost} lost")
+            }
             Lang::ZhCn => format!("  {promotion} 使 {sku} 低于成本：{before} -> {units} 件，亏 {lost}"),
         });
     }

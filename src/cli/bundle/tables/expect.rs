@@ -9,7 +9,7 @@ use crate::domain::text::Lang;
 use crate::pricing::outcome::{Addition, CouponOutcome, Near, NotApplied, Priced, Reason};
 use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, SoldSale, gift_line};
 
-use super::{Given, Wrong, amount, number, wrong, word};
+use super::{Given, Wrong, amount, number, word, wrong};
 
 /// Why an expectation does not hold.
 pub(super) enum Miss {
@@ -49,7 +49,13 @@ impl<'a> Seen<'a> {
     pub(super) fn give_back(&mut self, text: &str) -> Result<(), Wrong> {
         let mut back: Vec<(LineId, u32)> = Vec::new();
         for part in text.split(", ") {
-            let form = || wrong(part, "数量 商品，或 数量 line 行号，或 数量 gift 序号", "how many of what, such as 1 milk, 1 line 2, 1 gift 1");
+            let form = || {
+                wrong(
+                    part,
+                    "数量 商品，或 数量 line 行号，或 数量 gift 序号",
+                    "how many of what, such as 1 milk, 1 line 2, 1 gift 1",
+                )
+            };
             let (qty, what) = part.trim().split_once(' ').ok_or_else(form)?;
             let qty: u32 = number(qty)?;
             let line = if let Some(line) = what.strip_prefix("line ") {
@@ -197,7 +203,10 @@ impl<'a> Seen<'a> {
             ["card", code, used, "left", left] => {
                 let found = priced.gift_cards.iter().find(|card| card.code.as_str() == *code);
                 let found = found.map(|c| format!("{} left {}", self.show(c.used), self.show(c.balance)));
-                same(found.unwrap_or("no such card".into()), format!("{} left {}", money(used)?, money(left)?))
+                same(
+                    found.unwrap_or("no such card".into()),
+                    format!("{} left {}", money(used)?, money(left)?),
+                )
             }
             ["code", code, outcome, reason @ ..] => {
                 let found = priced.coupons.iter().find(|c| c.code.as_str() == *code);
@@ -212,7 +221,10 @@ impl<'a> Seen<'a> {
             ["near", promotion, add @ .., "gain", gain] => {
                 let found = priced.near.iter().find(|n| n.promotion.as_str() == *promotion);
                 let found = found.map(|near| self.show_near(near));
-                same(found.unwrap_or("nothing near".into()), format!("{} gain {}", add.join(" "), money(gain)?))
+                same(
+                    found.unwrap_or("nothing near".into()),
+                    format!("{} gain {}", add.join(" "), money(gain)?),
+                )
             }
             [promotion, amount, rest @ ..] if self.given.promotion(promotion).is_ok() => {
                 let (found, found_times, found_units) = self.applied(&self.given.promotion(promotion)?);
@@ -262,7 +274,8 @@ impl<'a> Seen<'a> {
         let Some(found) = self.not_applied(promotion) else {
             let id: PromotionId = word(promotion)?;
             let (amount, times, _) = self.applied(&id);
-            let found = if times > 0 { format!("it applied: {}", self.show(amount)) } else { "no reason".into() };
+            let found =
+                if times > 0 { format!("it applied: {}", self.show(amount)) } else { "no reason".into() };
             return Err(Miss::Found(found));
         };
         same(name_of(&found.reason), name_of(&reason))?;

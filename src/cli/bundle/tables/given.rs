@@ -16,7 +16,7 @@ use crate::pricing::model::{Benefit, Channel, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Priced, Reason};
 use crate::pricing::{Book, BookRules, CouponRule, PresentedCode, Sale, Shopper};
 
-use super::{Case, Finding, Ground, Wrong, amount, number, wrong, word};
+use super::{Case, Finding, Ground, Wrong, amount, number, word, wrong};
 
 /// A case, ready to be priced.
 pub struct Given {
@@ -178,7 +178,11 @@ impl Given {
                 "segment" => self.segments.push(word(value)?),
                 _ => {
                     let keys = "id, tier, tag, group, birthday, consent, orders, points, segment";
-                    return Err(wrong(part, &format!("{keys} 之一=值"), &format!("one of {keys}, = and a value")));
+                    return Err(wrong(
+                        part,
+                        &format!("{keys} 之一=值"),
+                        &format!("one of {keys}, = and a value"),
+                    ));
                 }
             }
         }
@@ -208,7 +212,8 @@ impl Given {
         let is_it = |own: &CouponCode| CouponCode::normal(own.as_str()).is_ok_and(|own| own == *code);
         let generic = ground.coupons.iter().find(|coupon| coupon.code.as_ref().is_some_and(is_it));
         let issued = ground.codes.get(code);
-        let by_id = || ground.coupons.iter().find(|coupon| Some(&coupon.id) == issued.map(|code| &code.coupon));
+        let by_id =
+            || ground.coupons.iter().find(|coupon| Some(&coupon.id) == issued.map(|code| &code.coupon));
         let coupon = generic.or_else(by_id).ok_or(Reason::CodeUnknown)?;
         let owner = issued.and_then(|code| code.member.as_ref());
         if owner.is_some_and(|owner| self.member.as_ref().is_none_or(|member| member.id != *owner)) {
@@ -235,7 +240,9 @@ impl Given {
             },
             "code" => {
                 let code = self.codes.iter_mut().find(|code| code.right.as_ref() == Ok(&promotion));
-                &mut code.ok_or_else(|| wrong(rest, "先写该活动的 code", "a code of the offer before it"))?.used
+                &mut code
+                    .ok_or_else(|| wrong(rest, "先写该活动的 code", "a code of the offer before it"))?
+                    .used
             }
             _ => return Err(form()),
         };
@@ -301,7 +308,13 @@ impl Given {
             Some((text, price)) => (text, Some(amount(price.trim(), &self.currency)?)),
             None => (text, None),
         };
-        let form = || wrong(text, "数量 商品，例如 2 牛奶 或 500g 苹果", "how many of what, such as 2 milk or 500g apple");
+        let form = || {
+            wrong(
+                text,
+                "数量 商品，例如 2 牛奶 或 500g 苹果",
+                "how many of what, such as 2 milk or 500g apple",
+            )
+        };
         let (quantity, article) = what.trim().split_once(' ').ok_or_else(form)?;
         let quantity = match quantity.strip_suffix('g') {
             Some(grams) => Quantity::Grams(grams.parse().ok().filter(|grams| *grams > 0).ok_or_else(form)?),
@@ -402,7 +415,9 @@ fn compile(ground: &Ground, mut promotions: Vec<Promotion>) -> Result<Book, Wron
             continue;
         }
         let id = format!("next-visit-{}", coupons.len());
-        let text = format!("id = '{id}'\ntitles = {{ en = 'next' }}\ntrigger = 'code'\nbenefit = {{ order_amount = 1 }}");
+        let text = format!(
+            "id = '{id}'\ntitles = {{ en = 'next' }}\ntrigger = 'code'\nbenefit = {{ order_amount = 1 }}"
+        );
         let next: Promotion = toml::from_str(&text).expect("a constant promotion is valid");
         coupons.push(CouponRule { id: coupon, promotion: next.id.clone() });
         promotions.push(next);
