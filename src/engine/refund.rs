@@ -221,6 +221,9 @@ fn worked_out(
 fn rest(bundle: &Bundle, quote: &Quote, left: &[(LineId, u32)]) -> Option<Priced> {
     let mut quote = quote.clone();
     quote.asked.basket = returns::rest_of(&quote.asked.basket, left);
+    if quote.asked.basket.lines.is_empty() {
+        return Some(Priced::nothing());
+    }
     price_again(bundle, &quote).ok()
 }
 

@@ -26,6 +26,9 @@ use crate::domain::money::{Leftover, Money, allocate};
 use super::model::ReturnPolicy;
 use super::outcome::{Priced, UnitShare};
 
+/// Prices units left, by line; see [`SoldSale::again`].
+pub type PricedAgain = dyn Fn(&[(LineId, u32)]) -> Option<Priced>;
+
 /// A sale, as it was frozen.
 #[derive(Clone, Copy)]
 pub struct SoldSale<'a> {
@@ -40,7 +43,7 @@ pub struct SoldSale<'a> {
     /// Prices what stays (units left, by line) under the rules of the sale, as if nothing else had been bought then.
     /// Asked at most once, and only where a policy needs it; nothing where those rules are not at hand: then nothing is
     /// taken for what they might say.
-    pub again: &'a dyn Fn(&[(LineId, u32)]) -> Option<Priced>,
+    pub again: &'a PricedAgain,
 }
 
 /// A gift of the sale.
