@@ -299,7 +299,7 @@ impl Config {
         let storage = Storage {
             journal_retention_days: section.number("journal_retention_days", 35, retention_min..=3_650),
             free_space_min_mb: section.number("free_space_min_mb", 512, 64..=1_048_576),
-            sled_cache_mb: section.number("sled_cache_mb", 16, 4..=4_096),
+            sled_cache_mb: section.number("sled_cache_mb", 4, 4..=4_096),
         };
         section.finish();
 

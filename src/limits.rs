@@ -50,10 +50,16 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
 pub const READ_REPLAYS_MAX: usize = 1_024;
+/// Bytes of those answers that are kept as such: a thousand scans at 2 KiB. A quote's answer is found again from the quote.
+pub const READ_REPLAYS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Open quotes of one device: parked baskets of a busy till and its repricing.
 pub const DEVICE_QUOTES_MAX: usize = 64;
+/// Bytes first reserved for an open quote: ten lines fit.
+pub const OPEN_QUOTE_BYTES_USUAL: usize = 1_024;
 /// Open quotes of the shop.
 pub const OPEN_QUOTES_MAX: usize = 4_096;
+/// Bytes of all open quotes: as many as there may be, at 2 KiB each; baskets of hundreds of lines are fewer.
+pub const OPEN_QUOTES_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests remembered for having failed inside.
 pub const PANICS_REMEMBERED_MAX: usize = 64;
 /// Commands waiting for the daemon's loop, from the control socket and head office.
@@ -113,11 +119,11 @@ pub const NEAR_TRIES_MAX: usize = 3;
 /// Work spent on proving one basket's best combination, in steps of some tens of nanoseconds: most need a thousandth.
 pub const BEST_STEPS_MAX: u32 = 400_000;
 /// Steps of it that one addition of `near` may take, so that hints never cost more than the answer.
-pub const BEST_NEAR_STEPS_MAX: u32 = 20_000;
+pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
 /// Steps that pricing one whole combination counts.
-pub const BEST_TRIAL_STEPS: u32 = 800;
+pub const BEST_TRIAL_STEPS: u32 = 2_000;
 /// Steps that one turn of the order phase counts.
 pub const BEST_ORDER_STEPS: u32 = 20;
 /// Ways to apply one promotion that are weighed against each other, and of all promotions of one basket.
@@ -130,6 +136,10 @@ pub const BEST_CUTS_MAX: usize = 64;
 pub const BEST_ROUNDS_MAX: usize = 400;
 /// States remembered while one part is searched: 1 MiB.
 pub const BEST_SEEN_MAX: usize = 65_536;
+/// Combinations of order promotions whose thresholds are weighed against each other as functions of one amount.
+pub const BEST_COMBINATIONS_MAX: usize = 4_096;
+/// Steps of one order promotion that are weighed so: "every 50" on a basket of 3,200.
+pub const BEST_CURVE_STEPS_MAX: i64 = 64;
 /// Tiers of one spend-and-save.
 pub const SPEND_TIERS_MAX: usize = 32;
 /// Nesting of conditions, audiences and excluded sets of one promotion.
@@ -154,7 +164,9 @@ pub const MEMBERS_DECISION_MAX: usize = 16;
 /// Milliseconds the tables wait for more decisions before they follow.
 pub const TABLES_FOLLOW_MS: u64 = 250;
 /// Decisions that make the tables follow at once.
-pub const TABLES_BATCH_DECISIONS: usize = 1_024;
+pub const TABLES_BATCH_DECISIONS: usize = 2_048;
+/// Decisions of one transaction of the tables: sled frees the pages that a transaction replaces only when it is over.
+pub const TABLES_TRANSACTION_DECISIONS: usize = 128;
 /// Records a bundle's members are brought into the tables with, at a time.
 pub const IMPORT_BATCH_RECORDS: usize = 8_192;
 /// Damaged tables set aside that are kept, the newest ones: to be looked at by whoever wonders why.
@@ -166,8 +178,11 @@ pub const REQUEST_AGE_STEP_MS_MAX: i64 = 86_400_000;
 pub const REQUESTS_KEPT_MIN: u64 = 65_536;
 /// Request records looked at for their age with each batch of the tables.
 pub const SWEEP_RECORDS: usize = 512;
-/// Bytes of sled's page cache.
-pub const SLED_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of sled's page cache. It counts bytes as written and holds two to three times as many; what is asked for often
+/// is little, and what is not comes from the system's own cache.
+pub const SLED_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes first reserved for a record of the tables: a sale or a request fits.
+pub const RECORD_BYTES_USUAL: usize = 128;
 /// Records of the tables kept decoded: a busy hour's members with what pricing reads of them, at some 2 KiB each 8 MiB.
 pub const READ_CACHE_RECORDS_MAX: usize = 4_096;
 /// Bytes of one record of the tables: sled keeps larger ones in files it does not sync.

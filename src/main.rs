@@ -13,11 +13,6 @@ use aisled::domain::code::Code;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// A decision is a few hundred small allocations, and an answer made by the loop is freed by a connection's task: the system's
-/// allocator spends a fifth of a quote on that (and musl's far more).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The offer engine in every shop: prices, decides and remembers, for weeks without a line to head office.
 #[derive(Parser)]
 #[command(name = "aisled", version, about, max_term_width = 100)]

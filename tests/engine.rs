@@ -138,8 +138,24 @@ impl World {
         match self.counter.ask(&mut load, &format!("till-{till}"), op, data) {
             Done::Answered(answer) => answer,
             Done::Decided(entry) => {
-                let entry = Entry::decode(&entry.encode()).expect("it reads what it writes");
-                for change in &entry.changes {
+                let bytes = entry.encode();
+                let read = Entry::decode(&bytes).expect("it reads what it writes");
+                assert_eq!(read, *entry, "nothing is lost or added by writing it down");
+                // What a till charged alone may not be what its quote says.
+                let is_sale = matches!(&read.answer, Ok(Reply::Commit(receipt)) if receipt.charged.is_none());
+                assert!(
+                    !is_sale || matches!(bytes[0], 3 | 4),
+                    "a sale is written once, not line by line thrice"
+                );
+                if read.seq <= Seq(3) {
+                    let named = rmp_serde::to_vec_named(&*entry).expect("plain data");
+                    let plain = Entry::decode(&[&[1], named.as_slice()].concat());
+                    assert_eq!(plain.as_ref(), Ok(&read), "the form of before is still read");
+                    let cut = (0..bytes.len()).step_by(7).map(|at| Entry::decode(&bytes[..at]));
+                    assert!(cut.into_iter().all(|read| read.is_err()), "half a decision is none");
+                }
+                let entry = read;
+                for change in entry.changes.iter() {
                     match &change.record {
                         Some(record) => self.records.insert(change.key.clone(), record.clone()),
                         None => self.records.remove(&change.key),

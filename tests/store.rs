@@ -72,8 +72,8 @@ impl Memory {
     }
 
     fn commit(&mut self, entry: Box<Entry>) {
-        self.sent.push((*entry).clone());
-        self.store.commit(entry).expect("the disk holds");
+        self.store.commit(&entry).expect("the disk holds");
+        self.sent.push(*entry);
     }
 
     fn ask(&mut self, device: &str, op: &str, data: &Value) -> Done {

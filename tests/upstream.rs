@@ -133,7 +133,7 @@ fn sale(seq: u64) -> Entry {
         })),
         facts,
         answer: Ok(Reply::Commit(Box::new(receipt))),
-        changes: vec![Change::put(Key::Sale(transaction), Record::Sale(record))],
+        changes: [Change::put(Key::Sale(transaction), Record::Sale(record))].into(),
     }
 }
 

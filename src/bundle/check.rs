@@ -244,6 +244,13 @@ impl<'f> Checker<'f> {
                 let path = [Step::Key("benefit"), Step::Key(kind), Step::Key(field)];
                 self.item_set(items, &at, &path);
             }
+            if let Benefit::Combo(combo) = &promotion.benefit {
+                let parts = then(&[Step::Key("benefit"), Step::Key("combo")], key("parts"));
+                for (number, part) in combo.parts.iter().enumerate() {
+                    let path = then(&parts, [Step::At(number), Step::Key("items")]);
+                    self.item_set(&part.items, &at, &path);
+                }
+            }
             let orphan =
                 promotion.trigger == Trigger::Code && promotion.active && !by_code.contains(&promotion.id);
             if orphan && self.whole {
@@ -319,6 +326,7 @@ impl<'f> Checker<'f> {
             }
             Audience::Not(part) => self.audience(part, at, &then(path, key("not"))),
             Audience::Everyone | Audience::Member | Audience::FirstVisit | Audience::NthPurchase(_) => {}
+            Audience::Drawn(_) => {}
             Audience::Tag(_) | Audience::Group(_) | Audience::Is(_) | Audience::Birthday(_) => {}
         }
     }

@@ -198,7 +198,7 @@ mod tests {
         };
         assert_eq!(value("log.level")["value"], "debug");
         assert_eq!(value("log.level")["origin"], "DIR/a.toml:2:9");
-        assert_eq!(value("storage.sled_cache_mb")["value"], 16);
+        assert_eq!(value("storage.sled_cache_mb")["value"], 4);
         assert_eq!(value("bundle.trusted_keys")["value"], json!([]));
     }
 

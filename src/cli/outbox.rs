@@ -313,7 +313,7 @@ mod tests {
             input: Input::Activate(bundle),
             facts: Facts::default(),
             answer: Ok(Reply::Noted(Noted { decision: format!("s1/1/{seq}") })),
-            changes: Vec::new(),
+            changes: [].into(),
         }
         .encode()
     }

@@ -370,7 +370,7 @@ impl Desk {
     /// Sends a decision on its way to the disk.
     pub fn commit(&mut self, entry: Box<Entry>) -> Result<(), StorageError> {
         self.counts.decisions += 1;
-        self.store.commit(entry)
+        self.store.commit(&entry)
     }
 
     /// Everything through `durable` may be spoken.

@@ -5,6 +5,7 @@
 //! the same bytes. Every key of the tables is a `Key`, every value a `Record`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
 
 use super::input::{Digest, Input, QuoteBody};
+use super::kept;
+pub use super::kept::Encoder;
 use super::reply::{Answer, Refusal};
 
 /// One decision, as written to the journal.
@@ -40,13 +43,9 @@ pub struct Entry {
     pub facts: Facts,
     /// What was answered.
     pub answer: Answer,
-    /// What the tables hold from now on.
-    pub changes: Vec<Change>,
+    /// What the tables hold from now on; shared with those who apply it, who need nothing else of the entry.
+    pub changes: Arc<[Change]>,
 }
-
-/// How an entry's bytes begin: the version of its form. A reader refuses one it does not know.
-const FORM_PLAIN: u8 = 1;
-const FORM_ZSTD: u8 = 2;
 
 /// An entry's bytes could not be read. Fits after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,38 +69,10 @@ impl std::fmt::Display for EntryFault {
 
 impl std::error::Error for EntryFault {}
 
-/// Writes entries one after the other, with buffers and tables that it keeps between them.
-pub struct Encoder {
-    plain: Vec<u8>,
-    packer: zstd::bulk::Compressor<'static>,
-}
-
-impl Default for Encoder {
-    fn default() -> Encoder {
-        let packer = zstd::bulk::Compressor::new(1).expect("level 1 is one of zstd's");
-        Encoder { plain: Vec::new(), packer }
-    }
-}
-
-impl Encoder {
-    /// See [`Entry::encode`].
-    pub fn encode(&mut self, entry: &Entry) -> Vec<u8> {
-        self.plain.clear();
-        self.plain.push(FORM_PLAIN);
-        rmp_serde::encode::write_named(&mut self.plain, entry).expect("plain data can always be written");
-        if self.plain.len() <= limits::ENTRY_PLAIN_BYTES_MAX {
-            return self.plain.clone();
-        }
-        let packed = self.packer.compress(&self.plain[1..]).expect("memory can always be compressed");
-        [&[FORM_ZSTD], packed.as_slice()].concat()
-    }
-}
-
 impl Entry {
-    /// The entry as the journal and head office hold it: a form byte and MessagePack with named fields, compressed where
-    /// it is long (`ENTRY_PLAIN_BYTES_MAX`).
+    /// The entry as the journal and head office hold it (`kept` has the forms).
     pub fn encode(&self) -> Vec<u8> {
-        Encoder::default().encode(self)
+        Encoder::default().encode(self).to_vec()
     }
 
     /// Does it fit where decisions are kept: a frame of the journal, and the reader's memory when unpacked? Only long
@@ -112,36 +83,21 @@ impl Entry {
             Input::Members(update) => update.members.len(),
             _ => 0,
         };
-        if lines.max(members) <= limits::ENTRY_LINES_ALWAYS_FIT {
-            return true;
-        }
-        let plain = rmp_serde::to_vec_named(self).map_or(usize::MAX, |bytes| bytes.len());
-        plain <= limits::ENTRY_BYTES_MAX && self.encode().len() <= limits::FRAME_PAYLOAD_BYTES_MAX / 2
+        lines.max(members) <= limits::ENTRY_LINES_ALWAYS_FIT || Encoder::default().fits(self)
     }
 
     /// The same decision as a refusal that changes nothing but the memory of the request.
     pub fn refused(mut self, refusal: Refusal) -> Entry {
         self.facts = Facts::default();
         self.answer = Err(refusal);
-        self.changes.retain(|change| matches!(change.key, Key::Request(..)));
+        let is_memory = |change: &&Change| matches!(change.key, Key::Request(..));
+        self.changes = self.changes.iter().filter(is_memory).cloned().collect();
         self
     }
 
     /// Reads what `encode` wrote.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryFault> {
-        let malformed = |why: String| EntryFault::Malformed(why);
-        let (form, body) = bytes.split_first().ok_or_else(|| malformed("it is empty".to_owned()))?;
-        let unpacked;
-        let body = match *form {
-            FORM_PLAIN => body,
-            FORM_ZSTD => {
-                unpacked = zstd::bulk::decompress(body, limits::ENTRY_BYTES_MAX)
-                    .map_err(|e| malformed(e.to_string()))?;
-                &unpacked
-            }
-            other => return Err(EntryFault::FormUnknown(other)),
-        };
-        rmp_serde::from_slice(body).map_err(|e| malformed(e.to_string()))
+        kept::decode(bytes)
     }
 }
 
@@ -328,9 +284,21 @@ impl Facts {
         self.0.insert(key, record);
     }
 
+    /// What was asked for.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.keys()
+    }
+
     /// What stands under a key; `None` if nothing does or it was not asked for.
     pub fn get(&self, key: &Key) -> Option<&Record> {
         self.0.get(key).and_then(Option::as_ref)
+    }
+
+    /// What an entry holds of them. What was not there reads the same without its key; a decision never changes and stands
+    /// in the same journal, so a replay reads it there again.
+    pub fn only_kept(mut self) -> Facts {
+        self.0.retain(|key, record| record.is_some() && !matches!(key, Key::Decision(_)));
+        self
     }
 
     /// The quotes among what was read: a sale's entry has one, the one it settled.
@@ -339,6 +307,27 @@ impl Facts {
             Some(Record::Quote(quote)) => Some(&**quote),
             _ => None,
         })
+    }
+
+    /// The quote of a sale's entry.
+    pub(super) fn settled(&self) -> Option<&Quote> {
+        self.quotes().next()
+    }
+
+    /// Everything but quotes and decisions.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&Key, &Option<Record>)> {
+        self.0.iter().filter(|(key, _)| !matches!(key, Key::Quote(_) | Key::Decision(_)))
+    }
+
+    /// Uses counted of whom `of` says, those that are not zero.
+    pub(super) fn uses(&self, of: &dyn Fn(&UsageOf) -> bool) -> BTreeMap<PromotionId, Usage> {
+        let usage = self.0.iter().filter_map(|(key, record)| match (key, record) {
+            (Key::Usage(whose, promotion), Some(Record::Usage(usage))) if of(whose) => {
+                Some((promotion.clone(), *usage))
+            }
+            _ => None,
+        });
+        usage.filter(|(_, usage)| *usage != Usage::default()).collect()
     }
 
     /// Whose token it is.

@@ -5,8 +5,9 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund` (void, return) · `membership`
-//! (enroll, head office's members). `quotes` holds what open quotes hold; `replay` decides again.
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund`
+//! (void, return) · `membership` (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes
+//! decisions down; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
@@ -14,6 +15,7 @@
 mod charged;
 pub mod decision;
 pub mod input;
+mod kept;
 mod membership;
 pub mod quotes;
 mod refund;
@@ -34,7 +36,7 @@ use crate::domain::text::Lang;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use input::{Body, Input, Request};
-use quotes::{OpenQuotes, ReadReplays};
+use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply};
 
 /// Who this box is: constant for one life of its data.
@@ -290,12 +292,13 @@ impl Engine {
     }
 
     fn handle_read(&mut self, request: Request, facts: &Facts, now: UnixMs) -> Outcome {
-        if let Some((digest, answer)) = self.reads.find(&request.device, &request.id) {
-            return if *digest == request.digest {
-                Outcome::Again { answer: answer.clone(), after: None }
-            } else {
-                Outcome::Read(Arc::new(Err(id_reused(&request))))
-            };
+        if let Some((digest, first)) = self.reads.find(&request.device, &request.id) {
+            if *digest != request.digest {
+                return Outcome::Read(Arc::new(Err(id_reused(&request))));
+            }
+            if let Some(answer) = self.answer_again(first, facts) {
+                return Outcome::Again { answer: Arc::new(answer), after: None };
+            }
         }
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
@@ -311,9 +314,34 @@ impl Engine {
                 ));
             }
         };
-        let answer = Arc::new(answer);
-        self.reads.keep(request.device, request.id, request.digest, answer.clone());
-        Outcome::Read(answer)
+        let first = match &answer {
+            Ok(Reply::Quote(reply)) => {
+                FirstAnswer::Quoted { id: reply.quote.clone(), at: now, since: turn.since }
+            }
+            answer => FirstAnswer::said(answer),
+        };
+        self.reads.keep(request.device, request.id, request.digest, first);
+        Outcome::Read(Arc::new(answer))
+    }
+
+    /// The first answer to a read; nothing if it was a quote that is not open any more.
+    fn answer_again(&self, first: &FirstAnswer, facts: &Facts) -> Option<Answer> {
+        match first {
+            FirstAnswer::Said(bytes) => rmp_serde::from_slice(bytes).ok(),
+            FirstAnswer::Quoted { id, at, since } => {
+                let open = self.quotes.get(id)?;
+                let turn = Turn {
+                    bundle: &open.bundle,
+                    facts,
+                    seq: self.next,
+                    now: *at,
+                    identity: &self.identity,
+                    since: *since,
+                    offline_hours: None,
+                };
+                Some(sale::quoted(&turn, &open.quote()))
+            }
+        }
     }
 
     fn handle_write(&mut self, mut request: Box<Request>, facts: Facts, now: UnixMs) -> Outcome {
@@ -386,7 +414,8 @@ impl Engine {
         let seq = self.next;
         self.next = Seq(seq.0 + 1);
         let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
-        Box::new(Entry { seq, epoch: self.identity.epoch, at: now, bundle, input, facts, answer, changes })
+        let (epoch, facts, changes) = (self.identity.epoch, facts.only_kept(), changes.into());
+        Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes })
     }
 }
 

@@ -73,14 +73,8 @@ pub(super) fn needs_of_commit(
     match &commit.sold {
         Sold::Basket(asked) => keys.extend(needs(bundle, asked, device)),
         Sold::Quote(id) => {
-            if let Some(open) = quotes.get(id) {
-                keys.extend(needs(&open.bundle, &open.quote.asked, device));
-                // A superseded quote is priced again, for the same member.
-                keys.extend(open.quote.asked.member.map(Key::Token));
-                if let Some(member) = &open.quote.member {
-                    keys.extend([Key::Member(member.id.clone()), Key::Ledger(member.id.clone())]);
-                }
-            }
+            // Read again when it is settled: a superseded quote is priced again, for the same member.
+            keys.extend(quotes.get(id).into_iter().flat_map(|open| open.reads.iter().cloned()));
         }
     }
     keys
@@ -94,14 +88,30 @@ pub(super) fn quote(
     asked: &QuoteBody,
 ) -> Answer {
     quotes.supersede(device, asked);
-    let (mut quote, reasons) = price(turn, turn.bundle, quotes, device, asked, asked.at.unwrap_or(turn.now))?;
+    let priced = price(turn, turn.bundle, quotes, device, asked, asked.at.unwrap_or(turn.now));
+    quotes.conclude(priced.is_ok());
+    let (mut quote, reasons) = priced?;
     quote.id = quotes.next_id();
-    let lang = turn.lang(asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let mut figures = figures(turn, turn.bundle, (&quote, &quote.priced), lang);
-    figures.add_reasons(&reasons, lang);
-    let reply = QuoteReply { quote: quote.id.clone(), expires: turn.stamp(quote.expires), figures };
-    quotes.open(Arc::new(quote), turn.bundle.clone());
-    Ok(Reply::Quote(Box::new(reply)))
+    quotes.open(&quote, turn.bundle.clone(), turn.facts.keys().cloned().collect());
+    Ok(quote_reply(turn, &quote, &reasons))
+}
+
+/// The answer to `quote` that made this quote, found again by pricing again. `turn` is of then, with the quote's rules.
+pub(super) fn quoted(turn: &Turn<'_>, quote: &Quote) -> Answer {
+    let mut priced = price_again(turn.bundle, quote).map_err(refuse_fault)?;
+    let reasons = Reasons::taken_from(&mut priced);
+    Ok(quote_reply(turn, quote, &reasons))
+}
+
+fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> Reply {
+    let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
+    let mut figures = figures(turn, turn.bundle, (quote, &quote.priced), lang);
+    figures.add_reasons(reasons, lang);
+    Reply::Quote(Box::new(QuoteReply {
+        quote: quote.id.clone(),
+        expires: turn.stamp(quote.expires),
+        figures,
+    }))
 }
 
 /// Prices a basket as of `at`. The quote's own figures come without the reasons of what did not apply; those follow.
@@ -126,19 +136,27 @@ fn price(
         })
         .collect();
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
-    for promotion in bundle.book.limited(&asked.basket) {
-        if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
-            let mut on_device = turn.facts.usage(UsageOf::Device(device.clone()), &promotion);
-            if let Some(held) = quotes.held_on_device(device, &promotion) {
+    let limited = turn.facts.keys().filter_map(|key| match key {
+        Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
+        _ => None,
+    });
+    for promotion in limited {
+        if has_limit(bundle.book.promotion(promotion), &[LimitScope::Device]) {
+            let mut on_device = turn.facts.usage(UsageOf::Device(device.clone()), promotion);
+            if let Some(held) = quotes.held_on_device(device, promotion) {
                 add_usage(&mut on_device, held);
             }
-            device_usage.insert(promotion.clone(), on_device);
+            if on_device != Usage::default() {
+                device_usage.insert(promotion.clone(), on_device);
+            }
         }
-        let mut used = turn.facts.usage(UsageOf::Shop, &promotion);
-        if let Some(held) = quotes.held_usage(&promotion) {
+        let mut used = turn.facts.usage(UsageOf::Shop, promotion);
+        if let Some(held) = quotes.held_usage(promotion) {
             add_usage(&mut used, held);
         }
-        usage.insert(promotion, used);
+        if used != Usage::default() {
+            usage.insert(promotion.clone(), used);
+        }
     }
     // Uses count on no day to come: it would hide those of today from every limit per day.
     let day = bundle.shop.time_zone.civil(at.min(turn.now)).day;
@@ -159,10 +177,7 @@ fn price(
         priced: Priced::nothing(),
     };
     let mut priced = price_again(bundle, &quote).map_err(refuse_fault)?;
-    let reasons = Reasons {
-        not_applied: std::mem::take(&mut priced.not_applied),
-        near: std::mem::take(&mut priced.near),
-    };
+    let reasons = Reasons::taken_from(&mut priced);
     let policy =
         |id: &PromotionId| bundle.book.promotion(id).map(|promotion| promotion.returns).unwrap_or_default();
     let policies =
@@ -197,6 +212,15 @@ pub(super) fn price_again(bundle: &Bundle, quote: &Quote) -> Result<Priced, Pric
 struct Reasons {
     not_applied: Vec<crate::pricing::outcome::NotApplied>,
     near: Vec<crate::pricing::outcome::Near>,
+}
+
+impl Reasons {
+    fn taken_from(priced: &mut Priced) -> Reasons {
+        Reasons {
+            not_applied: std::mem::take(&mut priced.not_applied),
+            near: std::mem::take(&mut priced.near),
+        }
+    }
 }
 
 fn refuse_fault(fault: PriceFault) -> Refusal {
@@ -277,8 +301,19 @@ fn right_of(
 
 type Committed = (Reply, Vec<Change>, Option<Box<Quote>>);
 
-/// Answers `commit`: the receipt, what changes, and the quote it settles.
+/// Answers `commit`: the receipt, what changes, and the quote it settles. A refused one leaves all holds as they were.
 pub(super) fn commit(
+    turn: &Turn<'_>,
+    quotes: &mut OpenQuotes,
+    device: &DeviceId,
+    commit: &Commit,
+) -> Result<Committed, Refusal> {
+    let settled = settle(turn, quotes, device, commit);
+    quotes.conclude(settled.is_ok());
+    settled
+}
+
+fn settle(
     turn: &Turn<'_>,
     quotes: &mut OpenQuotes,
     device: &DeviceId,
@@ -398,27 +433,27 @@ fn settled_quote(
             let open = quotes.get(id).ok_or_else(|| {
                 Refusal::new(Code::QuoteExpired, format!("quote {id} is not open here any more"))
             })?;
-            if open.quote.device != *device {
+            if open.device != *device {
                 return Err(Refusal::new(
                     Code::QuoteOfAnotherDevice,
-                    format!("quote {id} is {}'s", open.quote.device),
+                    format!("quote {id} is {}'s", open.device),
                 ));
             }
-            let open = open.clone();
-            let is_of_its_moment = open.quote.asked.at.is_none() || commit.charged.is_some();
-            if is_of_its_moment && quotes.holds(id) {
-                return Ok(((*open.quote).clone(), open.bundle));
+            let (quote, bundle) = (open.quote(), open.bundle.clone());
+            let is_of_its_moment = quote.asked.at.is_none() || commit.charged.is_some();
+            if is_of_its_moment && !quotes.is_superseded(id) {
+                return Ok((quote, bundle));
             }
             // Its successor holds the same things for the same basket: one of the two becomes the sale.
-            quotes.supersede(device, &open.quote.asked);
-            let at = if is_of_its_moment { open.quote.made_at } else { turn.now };
-            let (again, _) = price(turn, &open.bundle, quotes, device, &open.quote.asked, at)?;
+            quotes.supersede(device, &quote.asked);
+            let at = if is_of_its_moment { quote.made_at } else { turn.now };
+            let (again, _) = price(turn, &bundle, quotes, device, &quote.asked, at)?;
             let scarce = |priced: &Priced| {
                 let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
                 (used.collect::<Vec<_>>(), priced.points.spend)
             };
-            let same_use = scarce(&again.priced) == scarce(&open.quote.priced);
-            if !same_use || again.priced.total != open.quote.priced.total {
+            let same_use = scarce(&again.priced) == scarce(&quote.priced);
+            if !same_use || again.priced.total != quote.priced.total {
                 let detail = if is_of_its_moment {
                     format!("quote {id} was superseded and what it needed has been used since")
                 } else {
@@ -426,9 +461,7 @@ fn settled_quote(
                 };
                 return Err(Refusal::new(Code::QuoteExpired, detail));
             }
-            let quote =
-                if is_of_its_moment { (*open.quote).clone() } else { Quote { id: id.clone(), ..again } };
-            Ok((quote, open.bundle))
+            Ok((if is_of_its_moment { quote } else { Quote { id: id.clone(), ..again } }, bundle))
         }
         Sold::Basket(asked) => {
             quotes.supersede(device, asked);
@@ -589,12 +622,14 @@ fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
 /// What a sale takes of limits, by the rules it is sold under.
 fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
     let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
-        let limited = |scopes: &[LimitScope]| has_limit(bundle.book.promotion(promotion), scopes);
+        let rules = bundle.book.promotion(promotion);
+        let limited = |scopes: &[LimitScope]| has_limit(rules, scopes);
+        let exposed = rules.is_some_and(|rules| rules.offline.exposure_max.is_some());
         let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
         Took {
             promotion: promotion.clone(),
             used,
-            shop: limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
+            shop: exposed || limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
             device: limited(&[LimitScope::Device]),
             member: is_of_member,
             code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),

@@ -79,8 +79,7 @@ pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Re
         }
         ResolutionMode::Best => {
             let (resolved, proof) = best(sitting, last, steps);
-            let resolution =
-                Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
+            let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
             (resolved, resolution)
         }
     }

@@ -215,7 +215,11 @@ impl<'a> Turn<'_, 'a> {
             Benefit::FirstAndFurther(amounts) => self.first_and_further(takes, amounts),
             Benefit::Markdown(markdown) => self.markdown(takes, markdown),
             Benefit::OrderPercent(percent) => self.order_percent(takes, *percent),
-            Benefit::OrderAmount(amount) => self.on_order(takes, *amount, 1, None),
+            Benefit::OrderAmount(amount) => {
+                // A reward that is claimed twice gives twice.
+                let times = self.candidate.claim.map_or(1, |_| self.times_max());
+                self.on_order(takes, Money(amount.0.saturating_mul(i64::from(times))), times, None)
+            }
             Benefit::OrderFixedPrice(price) => {
                 let (_, paid) = measure(takes, Base::Running);
                 self.on_order(takes, paid - *price, 1, None)
@@ -225,6 +229,7 @@ impl<'a> Turn<'_, 'a> {
             Benefit::AddOn(add_on) => self.add_on(takes, add_on),
             Benefit::NthItem(nth) => self.nth_item(takes, nth),
             Benefit::Sets(sets) => self.sets(takes, sets),
+            Benefit::Combo(combo) => self.combo(takes, combo),
             Benefit::Gift(gift) => self.gift(takes, gift),
             Benefit::IssueCoupon(_) => {
                 let marks = takes.iter().map(qualified).collect();

@@ -15,15 +15,18 @@
 //! Why the first packing is mostly the best: on what is left of the units every promotion of the order phase takes off at
 //! most what it would take off dearer units, and leaves no less to pay for them, unless a threshold is reached only by
 //! dearer units or it looks at some of the discounted goods only. Those cases are told apart by asking each promotion
-//! twice: on the untouched basket and on what the packing left.
+//! twice: on the untouched basket and on what the packing left; and where all look at the whole basket, what they could
+//! win is worked out as a function of one amount (`wishes`).
 //!
 //! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
-//! ids. Points follow from what is paid and are not traded against money. What stacks beside everything is applied
-//! wherever it gives something; an order promotion is applied as often as it can be.
+//! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase
+//! is applied wherever it gives something.
 
 mod columns;
 mod packing;
 mod relaxation;
+mod seen;
+mod wishes;
 
 use crate::domain::money::Money;
 use crate::limits;
@@ -36,6 +39,7 @@ use super::resolution::{Course, Done, Resolved, Sitting};
 use super::units::State;
 use super::usage;
 use packing::{Choice, Owner, Packing};
+use wishes::{Curve, TooMuch, Wish};
 
 /// How certain a resolution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +144,8 @@ impl<'s, 'a> Search<'s, 'a> {
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
                             let first = self.packing.owners.len() as u32 - 1;
-                            let own = self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
+                            let own =
+                                self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
                             for (column, _) in own {
                                 for (resource, _) in self.packing.uses(column as u32) {
                                     if let Some(good) = touched.get_mut(*resource as usize) {
@@ -177,8 +182,14 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         let Ok(takes) = units_of(self.sitting, untouched, rule, &rule.set) else { return false };
         let Ok(allowance) = usage::allowance(self.sitting, rule, candidate) else { return false };
-        let turn =
-            Turn { sitting: self.sitting, state: untouched, rule, candidate: *candidate, allowance, spendable };
+        let turn = Turn {
+            sitting: self.sitting,
+            state: untouched,
+            rule,
+            candidate: *candidate,
+            allowance,
+            spendable,
+        };
         columns::add(&mut self.packing, &turn, &takes, group)
     }
 
@@ -199,32 +210,70 @@ impl<'s, 'a> Search<'s, 'a> {
         let reduced = packing.reduced();
         let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
         let trial = self.price(&reduced, &packed.choice);
-        let bound = self.promised(&packing, &trial, packed.bound);
-        let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
-        let quiet = packed.bound == packed.value
-            && trial.kept_word
-            && !self.tangled
-            && (trial.units.0 == packed.value || self.stacked())
-            && bound.settled;
-        if quiet && self.steps > 0 {
-            return best;
-        }
-        let rest = 1_000_000 - bound.rate.min(999_999);
-        let window = |best: Money| (bound.total - best.0 - 1).saturating_mul(1_000_000) / rest;
+        let as_packed = trial.kept_word && !self.tangled && (trial.units.0 == packed.value || self.stacked());
+        let curves = if as_packed && trial.units.0 == packed.value { self.curves() } else { None };
+        let wished = |search: &Self| match &curves {
+            Some(curves) => wishes::wish(curves, trial.left, search.total().0 - trial.units.0),
+            None => Err(TooMuch),
+        };
+        let promised = self.promised(&packing, &trial, packed.bound);
+        let window = |search: &Self| match wished(search) {
+            Ok(wish) => wish,
+            Err(TooMuch) if as_packed && promised.settled => None,
+            Err(TooMuch) => {
+                let gain = promised.total - search.total().0;
+                let rest = 1_000_000 - promised.rate.min(999_999);
+                let most = (gain - 1).saturating_mul(1_000_000) / rest;
+                (gain > 0).then_some(Wish { least: 0, most, gain })
+            }
+        };
+        let unproved = packed.bound - packed.value;
+        let Some(wish) = window(self) else { return self.total() + Money(unproved) };
         let mut steps = self.steps;
-        // What prices alone promise may be more than what was proved: that much may be lost besides.
-        let beyond = packing.bound() - packed.bound;
-        let all = packing.each(window(best).saturating_add(beyond), &mut steps, &mut |choice, _, steps| {
+        let all = packing.each(packed.value, (wish.least, wish.most), &mut steps, &mut |choice, steps| {
             *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
             let held = std::mem::replace(&mut self.steps, *steps);
             self.price(&packing, choice);
             self.steps = held;
-            let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
-            window(best).saturating_add(beyond)
+            window(self).map_or((i64::MAX / 2, -1), |wish| (wish.least, wish.most))
         });
         self.steps = steps;
-        let best = self.found.as_ref().map_or(Money::ZERO, |found| found.total);
-        if all && steps > 0 { best } else { Money(bound.total).max(best) }
+        let open = if all { 0 } else { window(self).map_or(0, |wish| wish.gain) };
+        self.total() + Money(open + unproved)
+    }
+
+    fn total(&self) -> Money {
+        self.found.as_ref().map_or(Money::ZERO, |found| found.total)
+    }
+
+    /// The promotions of the order phase as functions of what is left to pay; nothing if some look at more.
+    fn curves(&self) -> Option<Vec<Curve>> {
+        let whole = self.sitting.goods.iter().map(|good| good.price.times(good.qty)).sum();
+        let mut groups = Vec::new();
+        let mut curve = |position: &usize| {
+            let candidate = &self.sitting.candidates[*position];
+            let stacking = &candidate.rule.promotion.stacking;
+            let grouped = stacking.mode == StackingMode::BestOf;
+            let alone = [StackingMode::Stack, StackingMode::BestOf].contains(&stacking.mode);
+            let group = stacking.group.as_ref().filter(|_| grouped).map(|group| place(&mut groups, group));
+            let gives =
+                matches!(&self.prospects[*position], Prospect::Open(given) if given.amount.is_positive());
+            match (gives, alone) {
+                (false, true) => Some(None),
+                (true, true) => Curve::of(self.sitting, candidate, group, whole).map(Some),
+                _ => None,
+            }
+        };
+        let curves: Option<Vec<Option<Curve>>> = self.orders.iter().map(&mut curve).collect();
+        let in_units = |stake: &Stake| {
+            let stacking = &self.sitting.candidates[stake.position].rule.promotion.stacking;
+            stacking.mode == StackingMode::BestOf
+                && groups.iter().any(|group| Some(*group) == stacking.group.as_ref())
+        };
+        if self.stakes.iter().any(in_units) {
+            return None;
+        }
+        Some(curves?.into_iter().flatten().collect())
     }
 
     /// Do discounts of the unit phase only stack, so that applying all of them is best?
@@ -241,14 +290,16 @@ impl<'s, 'a> Search<'s, 'a> {
             chosen[stake.position] = true;
             if stake.by_unit {
                 let number = self.sitting.candidates[stake.position].number;
-                let goods = packing.uses(*column).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                let goods =
+                    packing.uses(*column).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
                 kept.extend(goods.map(|(good, n)| (*good, number, n * times)));
             }
         }
         // Goods that promotions contend for and nobody was given are kept from all of them.
         for (number, column) in (0..).zip(&packing.columns) {
             if self.stakes[column.owner as usize].by_unit {
-                let goods = packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
+                let goods =
+                    packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
                 kept.extend(goods.map(|(good, _)| (*good, 0, 0)));
             }
         }
@@ -262,18 +313,17 @@ impl<'s, 'a> Search<'s, 'a> {
         });
         let mut course = Course::keeping(self.sitting, &kept, self.last);
         let mut kept_word = true;
-        for position in 0..chosen.len() {
-            if chosen[position] {
-                match course.given(position) {
-                    Ok(proposal) => course.apply(position, proposal),
-                    Err(_) => kept_word = false,
-                }
+        for position in (0..chosen.len()).filter(|position| chosen[*position]) {
+            match course.given(position) {
+                Ok(proposal) => course.apply(position, proposal),
+                Err(_) => kept_word = false,
             }
         }
         let units = course.done.discount();
+        let left = course.done.state.runs.iter().map(|run| run.net.times(run.qty)).sum::<Money>().0;
         let most = self.most(&course);
         self.order(course, 0, &most);
-        Trial { units, kept_word, most }
+        Trial { units, left, kept_word, most }
     }
 
     /// What each promotion of the order phase takes off at most on what is left.
@@ -310,12 +360,28 @@ impl<'s, 'a> Search<'s, 'a> {
             self.steps = self.steps.saturating_sub(limits::BEST_ORDER_STEPS);
             let Ok(proposal) = course.given(position) else { continue };
             if proposal.amount.is_positive() && self.steps > 0 {
-                let without = course.done.discount() + self.at_most(&course.done.applied, next + 1, most);
-                if without > course.done.discount() + proposal.amount {
+                let so_far = course.done.discount();
+                let later = self.at_most(&course.done.applied, next + 1, most);
+                if later > proposal.amount || (later.is_positive() && proposal.times > 1) {
+                    let (times, amount) = (proposal.times, proposal.amount);
                     let mut with = course.clone();
                     with.apply(position, proposal);
                     self.order(with, next + 1, most);
-                    if self.found.as_ref().is_some_and(|found| without <= found.total) {
+                    // Fewer applications, and none, leave more for what comes later.
+                    for times in (1..times).rev() {
+                        if so_far + amount + later <= self.total() || self.steps == 0 {
+                            break;
+                        }
+                        self.steps = self.steps.saturating_sub(limits::BEST_ORDER_STEPS);
+                        let Ok(fewer) = course.given_times(position, times) else { break };
+                        if so_far + fewer.amount + later <= self.total() {
+                            break;
+                        }
+                        let mut with = course.clone();
+                        with.apply(position, fewer);
+                        self.order(with, next + 1, most);
+                    }
+                    if so_far + later <= self.total() {
                         return;
                     }
                     continue;
@@ -347,7 +413,8 @@ impl<'s, 'a> Search<'s, 'a> {
             };
             let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
             let counts = !grouped
-                || !(self.standing(applied, self.orders[at]).is_some() || (from..self.orders.len()).any(beaten));
+                || !(self.standing(applied, self.orders[at]).is_some()
+                    || (from..self.orders.len()).any(beaten));
             if counts {
                 sum += most[at];
             }
@@ -401,7 +468,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let done = &found.course.done;
         match done.applied.iter().find(|done| done.candidate == position) {
             Some(done) => Reach::of(&done.proposal),
-            None if self.standing(&done.applied, position).is_none_or(|stands| most > stands) => Reach::default(),
+            None if self.standing(&done.applied, position).is_none_or(|stands| most > stands) => {
+                Reach::default()
+            }
             None => {
                 let candidate = &self.sitting.candidates[position];
                 let last = propose(self.sitting, &done.state, candidate, found.course.spendable);
@@ -418,8 +487,16 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             let Prospect::Open(_) = self.prospects[position] else { continue };
             let mut course = Course::keeping(self.sitting, &[], self.last);
-            if let Ok(proposal) = course.given(position) {
-                course.apply(position, proposal);
+            for other in 0..self.sitting.candidates.len() {
+                if course.stands_with(position, other)
+                    && matches!(self.prospects[other], Prospect::Open(_))
+                    && self.phase(other) <= Phase::Order
+                    && let Ok(proposal) = course.given(other)
+                {
+                    course.apply(other, proposal);
+                }
+            }
+            if course.done.applied.iter().any(|done| done.candidate == position) {
                 let total = course.done.discount();
                 if self.found.as_ref().is_none_or(|found| total > found.total) {
                     self.found = Some(Found { course, total, alone: Some(position) });
@@ -451,7 +528,9 @@ impl<'s, 'a> Search<'s, 'a> {
                 course.done.missed.push((position, why));
             }
         }
-        if alone.is_none() && let Some(done) = course.done.applied.first() {
+        if alone.is_none()
+            && let Some(done) = course.done.applied.first()
+        {
             let winner = &self.sitting.candidates[done.candidate].rule.promotion.id;
             for position in first..self.sitting.candidates.len() {
                 if self.mode(position) == StackingMode::Exclusive {
@@ -492,10 +571,7 @@ impl<'s, 'a> Search<'s, 'a> {
         match winner {
             Some(done) => {
                 let by = done.proposal.amount - proposal.amount;
-                Why::LostTo {
-                    winner: &rule(done.candidate).promotion.id,
-                    by: by.is_positive().then_some(by),
-                }
+                Why::LostTo { winner: &rule(done.candidate).promotion.id, by: by.is_positive().then_some(by) }
             }
             None => propose(
                 self.sitting,
@@ -522,6 +598,8 @@ struct Promised {
 struct Trial {
     /// What the units got off.
     units: Money,
+    /// What is left to pay for them.
+    left: i64,
     /// Did every promotion that was chosen give something?
     kept_word: bool,
     /// What the order phase takes off then, promotion by promotion.
@@ -550,17 +628,16 @@ fn rate(benefit: &Benefit) -> i64 {
     match benefit {
         Benefit::OrderPercent(percent) => i64::from(percent.ppm()),
         Benefit::OrderFixedPrice(_) => 1_000_000,
-        Benefit::SpendAndSave(save) if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) => {
+        Benefit::SpendAndSave(save)
+            if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) =>
+        {
             1_000_000
         }
         _ => 0,
     }
 }
 
-fn place<'a>(
-    groups: &mut Vec<&'a crate::domain::ids::Tag>,
-    group: &'a crate::domain::ids::Tag,
-) -> u32 {
+fn place<'a>(groups: &mut Vec<&'a crate::domain::ids::Tag>, group: &'a crate::domain::ids::Tag) -> u32 {
     let at = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
         groups.push(group);
         groups.len() - 1

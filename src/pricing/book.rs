@@ -101,6 +101,8 @@ pub(super) struct Rule {
     pub(super) set: Set,
     /// The units that receive, where the benefit names them.
     pub(super) get: Option<Set>,
+    /// The sets of a combination.
+    pub(super) parts: Vec<Set>,
     pub(super) condition: Cond,
 }
 
@@ -247,8 +249,13 @@ fn compile_rule(number: u32, promotion: Promotion, names: &mut Names) -> Rule {
         Benefit::AddOn(add_on) => Some(Set::compile(&add_on.items, names)),
         _ => None,
     };
+    let parts = match &promotion.benefit {
+        Benefit::Combo(combo) => combo.parts.iter().map(|part| Set::compile(&part.items, names)).collect(),
+        _ => Vec::new(),
+    };
     Rule {
         number,
+        parts,
         phase: phase(&promotion),
         set: Set::compile(&promotion.qualifier.items, names),
         get,
@@ -268,6 +275,7 @@ fn phase(promotion: &Promotion) -> Phase {
         | Benefit::Tiered(_)
         | Benefit::FirstAndFurther(_)
         | Benefit::Sets(_)
+        | Benefit::Combo(_)
         | Benefit::Markdown(_) => Phase::Unit,
         Benefit::OrderPercent(_)
         | Benefit::OrderAmount(_)
@@ -298,7 +306,11 @@ pub(super) fn personal(audience: &Audience) -> u8 {
         Audience::Everyone => 0,
         Audience::Not(_) | Audience::Member => 1,
         Audience::Tier(_) | Audience::Tag(_) | Audience::Group(_) | Audience::Segment(_) => 2,
-        Audience::FirstVisit | Audience::NthPurchase(_) | Audience::Birthday(_) | Audience::Is(_) => 3,
+        Audience::FirstVisit
+        | Audience::NthPurchase(_)
+        | Audience::Drawn(_)
+        | Audience::Birthday(_)
+        | Audience::Is(_) => 3,
         Audience::Any(any) => any.iter().map(personal).min().unwrap_or(0),
         Audience::All(all) => all.iter().map(personal).max().unwrap_or(0),
     }

@@ -205,6 +205,7 @@ impl<'a> Check<'a> {
             Audience::Is(of) => of.is_empty(),
             Audience::Any(of) => of.is_empty(),
             Audience::NthPurchase(n) => *n == 0,
+            Audience::Drawn(draw) => draw.wins == 0 || draw.of == 0 || draw.seed.trim().is_empty(),
             Audience::Everyone
             | Audience::Member
             | Audience::Birthday(_)
@@ -213,7 +214,11 @@ impl<'a> Check<'a> {
             | Audience::Not(_) => false,
         };
         if empty {
-            self.fault(field, "it matches nobody", "name at least one, or remove it");
+            self.fault(
+                field,
+                "it matches nobody",
+                "name at least one (a draw: a seed and what wins), or remove it",
+            );
         }
         match audience {
             Audience::Any(of) | Audience::All(of) => {

@@ -5,10 +5,13 @@
 //! on, with all of that day's dates and weekdays.
 
 use crate::domain::calendar::{Day, StoreZone, UnixMs, Weekday};
+use crate::domain::member::Member;
+
+use sha2::{Digest, Sha256};
 
 use super::Shopper;
 use super::explain::Why;
-use super::model::{Audience, BirthdayWindow, OfflineMode, OfflinePolicy, Schedule, WhenStale, Window};
+use super::model::{Audience, BirthdayWindow, Draw, OfflineMode, OfflinePolicy, Schedule, WhenStale, Window};
 use super::outcome::Reason;
 
 /// The store's clock and calendar at one instant.
@@ -147,8 +150,22 @@ pub(super) fn left_out<'a>(
         }
         Audience::FirstVisit => member.orders() == 0,
         Audience::NthPurchase(n) => member.orders().checked_add(1) == Some(*n),
+        Audience::Drawn(draw) => wins(draw, member),
     };
     (!within).then_some(Why::Audience(audience))
+}
+
+/// The draw's number for this member's visit, of 2^64, stands in the winning part.
+fn wins(draw: &Draw, member: &Member) -> bool {
+    let visit = member.orders().saturating_add(1).to_be_bytes();
+    let mut hasher = Sha256::new();
+    for part in [b"aisled draw 1".as_slice(), draw.seed.as_bytes(), member.id.as_str().as_bytes(), &visit] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let hash: [u8; 32] = hasher.finalize().into();
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    (u128::from(number) * u128::from(draw.of)) >> 64 < u128::from(draw.wins)
 }
 
 fn near_birthday(window: &BirthdayWindow, birthday: crate::domain::calendar::MonthDay, today: Day) -> bool {
@@ -206,6 +223,25 @@ mod tests {
         assert!(open("2026-11-02T18:00:00+08:00"), "only the first day opens late");
         assert!(open("2026-11-11T22:30:59+08:00"), "to the end of the minute");
         assert!(!open("2026-11-11T22:31:00+08:00") && !open("2026-11-12T00:30:00+08:00"));
+    }
+
+    #[test]
+    fn does_a_draw_win_as_often_as_it_says_and_never_twice_differently() {
+        let draw = Draw { seed: "gala".into(), wins: 1, of: 20 };
+        let member = |number: u32, visits: u32| Member {
+            id: crate::domain::ids::MemberId::new(&format!("m{number}")).expect("an id"),
+            profile: crate::domain::member::Profile::default(),
+            ledger: crate::domain::member::Ledger { visits, ..Default::default() },
+            profile_as_of: UnixMs(0),
+        };
+        let won =
+            |visits: u32| (0..20_000).filter(|n| wins(&draw, &member(*n, visits))).collect::<Vec<u32>>();
+        let first = won(0);
+        assert!((900..1_100).contains(&first.len()), "{} of 20000 at 1 in 20", first.len());
+        assert_eq!(first, won(0), "asking again draws nothing new");
+        assert_ne!(first, won(1), "the next visit does");
+        // Found by another program, so that an auditor's own program finds the same.
+        assert!(first.contains(&19), "{:?}", &first[..5]);
     }
 
     #[test]

@@ -263,6 +263,7 @@ fn audience(sitting: &Sitting<'_>, leaf: &Audience) -> Texts {
             &format!("这是第 {} 单，需要第 {n} 单", u64::from(orders) + 1),
             &format!("this is order {}, needs order {n}", u64::from(orders) + 1),
         ),
+        Audience::Drawn(_) => Texts::both("本次未中奖", "not drawn on this visit"),
         Audience::Everyone | Audience::Member | Audience::Any(_) | Audience::All(_) | Audience::Not(_) => {
             Texts::both("不在适用人群中", "it is not for this shopper")
         }

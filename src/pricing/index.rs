@@ -79,6 +79,9 @@ fn anchor(rule: &Rule) -> &Set {
     if filed(&rule.set) || matches!(rule.promotion.benefit, Benefit::BuyXGetY(_) | Benefit::AddOn(_)) {
         return &rule.set;
     }
+    if let Some(part) = rule.parts.iter().find(|part| filed(part)) {
+        return part;
+    }
     demanded(&rule.condition).filter(|set| filed(set)).unwrap_or(&rule.set)
 }
 

@@ -119,6 +119,7 @@ fn reason(audience: &Audience) -> Texts {
             Texts::both("根据您的购物习惯推荐", "chosen for shoppers like you")
         }
         Audience::Is(_) => Texts::both("您的专属优惠", "for you alone"),
+        Audience::Drawn(_) => Texts::both("恭喜中奖", "you have been drawn"),
         Audience::Birthday(_) => Texts::both("祝您生日快乐", "for your birthday"),
         Audience::FirstVisit => Texts::both("新会员首单礼", "for your first purchase"),
         Audience::NthPurchase(n) => {

@@ -230,6 +230,13 @@ impl<'s, 'a> Course<'s, 'a> {
         }
     }
 
+    /// What it gives if it is applied so many times at most.
+    pub(super) fn given_times(&self, position: usize, times: u32) -> Result<Proposal<'a>, Why<'a>> {
+        let candidate = self.sitting.candidates[position];
+        let times = candidate.claim.map_or(times, |claim| claim.times.min(times));
+        self.propose(&Candidate { claim: Some(Claimed { position, times }), ..candidate })
+    }
+
     fn new(sitting: &'s Sitting<'a>, barred: &'s [(usize, Why<'a>)], last: Phase) -> Course<'s, 'a> {
         let done = Resolved {
             state: State::new(&sitting.goods),
@@ -292,7 +299,7 @@ impl<'s, 'a> Course<'s, 'a> {
     }
 
     /// Is it the exclusive promotion itself, or another action of its offer?
-    fn stands_with(&self, winner: usize, position: usize) -> bool {
+    pub(super) fn stands_with(&self, winner: usize, position: usize) -> bool {
         let offer = |position: usize| &self.sitting.candidates[position].rule.promotion.offer;
         winner == position || (offer(winner).is_some() && offer(winner) == offer(position))
     }

@@ -27,7 +27,7 @@ use super::model::ReturnPolicy;
 use super::outcome::{Priced, UnitShare};
 
 /// Prices units left, by line; see [`SoldSale::again`].
-pub type PricedAgain = dyn Fn(&[(LineId, u32)]) -> Option<Priced>;
+pub type PricedAgain<'a> = dyn Fn(&[(LineId, u32)]) -> Option<Priced> + 'a;
 
 /// A sale, as it was frozen.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ pub struct SoldSale<'a> {
     /// Prices what stays (units left, by line) under the rules of the sale, as if nothing else had been bought then.
     /// Asked at most once, and only where a policy needs it; nothing where those rules are not at hand: then nothing is
     /// taken for what they might say.
-    pub again: &'a PricedAgain,
+    pub again: &'a PricedAgain<'a>,
 }
 
 /// A gift of the sale.

@@ -2,7 +2,10 @@
 //!
 //! Three threads share the work, each the only one to do it:
 //! the caller (daemon's loop) decides and loads · `commit` appends groups to the journal and syncs · `tables` follows.
-//! A group is whatever waits when the last sync returns. The tables follow `TABLES_FOLLOW_MS` after the first decision
+//! A decision is written down by the caller: its bytes go to `commit` and stay for reading until they are durable, its
+//! changes go to the overlay and to `tables`, and the entry itself ends there. Writing it costs the caller 4 us; freeing it
+//! on another thread, as the overlay's entries once were, costs both threads more and keeps ten times the memory.
+//! A group is whatever waits when the last sync returns, as far as one frame holds it. The tables follow `TABLES_FOLLOW_MS` after the first decision
 //! they lack, at once after a bundle became active or a batch has gathered. Reads see the overlay (decided, not yet in the tables) first,
 //! then the tables; a whole decision comes from the overlay while it is not durable, from the journal after.
 //!
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
-use crate::engine::decision::{Encoder, Entry, Key, Known, Record};
+use crate::engine::decision::{Change, Encoder, Entry, Key, Known, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
@@ -101,7 +104,8 @@ pub struct Store {
     next: Seq,
     durable: Arc<AtomicU64>,
     followed: Arc<AtomicU64>,
-    to_commit: Option<SyncSender<Arc<Entry>>>,
+    to_commit: Option<SyncSender<Written>>,
+    encoder: Encoder,
     threads: Vec<JoinHandle<()>>,
     _lock: DirLock,
 }
@@ -139,7 +143,6 @@ impl Store {
             sent: 0,
             durable: durable.clone(),
             tell: tell.clone(),
-            encoder: Encoder::default(),
         };
         let follower = Follower {
             dir: dir.clone(),
@@ -169,6 +172,7 @@ impl Store {
             durable,
             followed,
             to_commit: Some(to_commit),
+            encoder: Encoder::default(),
             threads,
             _lock: lock,
         };
@@ -229,24 +233,25 @@ impl Store {
 
     /// A decision as it stands in the journal; `None` if it was never made or is gone.
     pub fn decision(&mut self, seq: Seq) -> Result<Option<Entry>> {
-        if let Some(entry) = self.overlay.entry(seq) {
-            return Ok(Some((**entry).clone()));
+        match self.overlay.decision(seq) {
+            Some(bytes) => Ok(read_bytes(seq, bytes)),
+            None => read_decision(&mut self.reader, seq),
         }
-        read_decision(&mut self.reader, seq)
     }
 
     /// Sends a decision on its way to the disk. It counts at once for `load`; it is durable when told so.
-    pub fn commit(&mut self, entry: Box<Entry>) -> Result<()> {
+    pub fn commit(&mut self, entry: &Entry) -> Result<()> {
         assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
         self.next = Seq(entry.seq.0 + 1);
-        let entry: Arc<Entry> = Arc::from(entry);
         match &entry.input {
             Input::Activate(_) => self.cache.close_until(entry.seq),
             _ => self.cache.changed(&entry.changes),
         }
+        let bytes: Arc<[u8]> = Arc::from(self.encoder.encode(entry));
+        let applying = Applying::of(entry);
         self.overlay.forget(self.durable(), self.followed());
-        self.overlay.add(&entry);
-        let sent = self.to_commit.as_ref().map(|queue| queue.send(entry));
+        self.overlay.add(&applying, bytes.clone());
+        let sent = self.to_commit.as_ref().map(|queue| queue.send(Written { bytes, applying }));
         match sent {
             Some(Ok(())) => Ok(()),
             _ => Err(StorageError::Poisoned),
@@ -272,13 +277,7 @@ fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
         reader.seek(seq);
     }
     match reader.next() {
-        Ok(Some(raw)) if raw.seq == seq => match Entry::decode(raw.payload) {
-            Ok(entry) => Ok(Some(entry)),
-            Err(fault) => {
-                tracing::error!(seq = seq.0, %fault, "a decision of the journal cannot be read");
-                Ok(None)
-            }
-        },
+        Ok(Some(raw)) if raw.seq == seq => Ok(read_bytes(seq, raw.payload)),
         Ok(_) => Ok(None),
         Err(StorageError::Pruned { .. } | StorageError::Gap { .. } | StorageError::Damaged { .. }) => {
             Ok(None)
@@ -287,42 +286,83 @@ fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
     }
 }
 
+fn read_bytes(seq: Seq, bytes: &[u8]) -> Option<Entry> {
+    match Entry::decode(bytes) {
+        Ok(entry) => Some(entry),
+        Err(fault) => {
+            tracing::error!(seq = seq.0, %fault, "a decision of the journal cannot be read");
+            None
+        }
+    }
+}
+
+/// What the tables take of a decision.
+#[derive(Clone)]
+struct Applying {
+    seq: Seq,
+    at: UnixMs,
+    /// The bundle that became active with it.
+    activation: Option<BundleRef>,
+    changes: Arc<[Change]>,
+}
+
+impl Applying {
+    fn of(entry: &Entry) -> Applying {
+        let activation = match &entry.input {
+            Input::Activate(reference) => Some(reference.clone()),
+            _ => None,
+        };
+        Applying { seq: entry.seq, at: entry.at, activation, changes: entry.changes.clone() }
+    }
+}
+
+/// A decision on its way to the disk.
+struct Written {
+    bytes: Arc<[u8]>,
+    applying: Applying,
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 #[derive(Default)]
 struct Overlay {
-    /// The decision that changed a record last, and which of its changes it is.
-    records: BTreeMap<Key, (Arc<Entry>, usize)>,
-    /// Decisions not yet in the tables; they wait there for the tables' thread anyway.
-    touched: VecDeque<Arc<Entry>>,
+    /// The decision that changed a record last, its changes, and which of them it is.
+    records: BTreeMap<Key, (Seq, Arc<[Change]>, usize)>,
+    /// Decisions not yet in the tables; their changes wait there for the tables' thread anyway.
+    touched: VecDeque<(Seq, Arc<[Change]>)>,
     /// Decisions not yet durable.
-    entries: VecDeque<Arc<Entry>>,
+    written: VecDeque<(Seq, Arc<[u8]>)>,
 }
 
 impl Overlay {
-    fn add(&mut self, entry: &Arc<Entry>) {
-        for (place, change) in entry.changes.iter().enumerate() {
-            self.records.insert(change.key.clone(), (entry.clone(), place));
+    fn add(&mut self, applying: &Applying, bytes: Arc<[u8]>) {
+        let Applying { seq, changes, .. } = applying;
+        for (place, change) in changes.iter().enumerate() {
+            self.records.insert(change.key.clone(), (*seq, changes.clone(), place));
         }
-        self.touched.push_back(entry.clone());
-        self.entries.push_back(entry.clone());
+        self.touched.push_back((*seq, changes.clone()));
+        self.written.push_back((*seq, bytes));
     }
 
     /// What a decision made of a record, if one did that is not yet in the tables: `Some(None)` if it removed it.
     fn record(&self, key: &Key) -> Option<Option<Record>> {
-        self.records.get(key).map(|(entry, place)| entry.changes[*place].record.clone())
+        self.records.get(key).map(|(_, changes, place)| changes[*place].record.clone())
     }
 
-    fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
-        let place = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
-        self.entries.get(place)
+    fn decision(&self, seq: Seq) -> Option<&[u8]> {
+        let place = self.written.binary_search_by_key(&seq, |(seq, _)| *seq).ok()?;
+        self.written.get(place).map(|(_, bytes)| &**bytes)
     }
 
     fn forget(&mut self, durable: Seq, followed: Seq) {
-        while self.entries.front().is_some_and(|entry| entry.seq <= durable) {
-            self.entries.pop_front();
-        }
-        while let Some(followed) = self.touched.pop_front_if(|entry| entry.seq <= followed) {
-            for change in &followed.changes {
-                if self.records.get(&change.key).is_some_and(|(entry, _)| entry.seq <= followed.seq) {
+        while self.written.pop_front_if(|(seq, _)| *seq <= durable).is_some() {}
+        while let Some((seq, changes)) = self.touched.pop_front_if(|(seq, _)| *seq <= followed) {
+            for change in changes.iter() {
+                if self.records.get(&change.key).is_some_and(|(by, ..)| *by <= seq) {
                     self.records.remove(&change.key);
                 }
             }
@@ -332,37 +372,39 @@ impl Overlay {
 
 struct Committer {
     journal: Journal,
-    queue: Receiver<Arc<Entry>>,
-    to_tables: SyncSender<Arc<Entry>>,
+    queue: Receiver<Written>,
+    to_tables: SyncSender<Applying>,
     hurry: SyncSender<()>,
     sent: usize,
     durable: Arc<AtomicU64>,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
-    encoder: Encoder,
 }
 
 impl Committer {
     fn run(mut self) {
-        let mut group: Vec<Arc<Entry>> = Vec::with_capacity(limits::GROUP_DECISIONS_MAX);
-        while let Ok(first) = self.queue.recv() {
-            group.push(first);
-            while group.len() < limits::GROUP_DECISIONS_MAX {
-                let Ok(next) = self.queue.try_recv() else { break };
-                group.push(next);
+        let mut waiting: Vec<Written> = Vec::with_capacity(limits::GROUP_DECISIONS_MAX);
+        loop {
+            if waiting.is_empty() {
+                let Ok(first) = self.queue.recv() else { return };
+                waiting.push(first);
             }
-            if let Err(error) = self.commit(&group) {
+            let room = limits::GROUP_DECISIONS_MAX - waiting.len();
+            waiting.extend(self.queue.try_iter().take(room));
+            let group = prefix_that_fits(&waiting).max(1);
+            if let Err(error) = self.commit(&waiting[..group]) {
                 tracing::error!(%error, code = error.code(), "the disk failed; nothing more is acknowledged");
                 (self.tell)(Progress::Failed(format!("{error} ({})", error.code())));
                 return;
             }
-            let is_urgent = group.iter().any(|entry| matches!(entry.input, Input::Activate(_)));
-            self.sent += group.len();
-            for entry in group.drain(..) {
-                if self.to_tables.send(entry).is_err() {
+            self.sent += group;
+            let mut is_urgent = self.sent >= limits::TABLES_BATCH_DECISIONS;
+            for Written { applying, .. } in waiting.drain(..group) {
+                is_urgent |= applying.activation.is_some();
+                if self.to_tables.send(applying).is_err() {
                     return;
                 }
             }
-            if is_urgent || self.sent >= limits::TABLES_BATCH_DECISIONS {
+            if is_urgent {
                 self.sent = 0;
                 // Full means that the tables were told already.
                 self.hurry.try_send(()).ok();
@@ -370,20 +412,12 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: &[Arc<Entry>]) -> Result<()> {
-        let encoder = &mut self.encoder;
-        let bytes: Vec<Vec<u8>> = group.iter().map(|entry| encoder.encode(entry)).collect();
-        let mut rest = &bytes[..];
-        let mut expected = group[0].seq;
-        while !rest.is_empty() {
-            let fits = prefix_that_fits(rest).max(1);
-            let range = self.journal.append(&rest[..fits])?;
-            assert_eq!(range.first, expected, "the journal gives the place the engine decided for");
-            expected = Seq(range.last.0 + 1);
-            self.durable.store(range.last.0, Ordering::Release);
-            (self.tell)(Progress::Durable(range.last));
-            rest = &rest[fits..];
-        }
+    /// One frame, one sync.
+    fn commit(&mut self, group: &[Written]) -> Result<()> {
+        let range = self.journal.append(group)?;
+        assert_eq!(range.first, group[0].applying.seq, "the journal gives the place the engine decided for");
+        self.durable.store(range.last.0, Ordering::Release);
+        (self.tell)(Progress::Durable(range.last));
         Ok(())
     }
 }
@@ -391,7 +425,7 @@ impl Committer {
 struct Follower {
     dir: PathBuf,
     tables: Tables,
-    queue: Receiver<Arc<Entry>>,
+    queue: Receiver<Applying>,
     hurry: Receiver<()>,
     followed: Arc<AtomicU64>,
     roll: Box<dyn Roll>,
@@ -417,11 +451,15 @@ impl Follower {
         }
     }
 
-    fn follow(&mut self, pending: &[Arc<Entry>]) -> std::result::Result<(), TablesFault> {
+    fn follow(&mut self, pending: &[Applying]) -> std::result::Result<(), TablesFault> {
         let Some(last) = pending.last() else { return Ok(()) };
-        apply(&self.tables, pending.iter().map(|entry| &**entry), &*self.roll, self.request_days)?;
+        apply(&self.tables, pending, &*self.roll, self.request_days)?;
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
+        if pending.len() >= limits::TABLES_BATCH_DECISIONS {
+            // In a burst there is something more urgent to do; a quieter batch follows.
+            return Ok(());
+        }
         let before = self.tables.lived()?.forgets_before(last.seq, self.request_days);
         self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
         Ok(())
@@ -429,28 +467,33 @@ impl Follower {
 }
 
 /// Applies decisions in order. Members and codes of a bundle come in at the place where it became active.
-fn apply<'a>(
+fn apply(
     tables: &Tables,
-    entries: impl Iterator<Item = &'a Entry>,
+    decisions: &[Applying],
     roll: &dyn Roll,
     request_days: usize,
 ) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
     let mut lived = tables.lived()?;
-    for entry in entries {
-        if let Input::Activate(reference) = &entry.input {
+    for Applying { seq, at, activation, changes } in decisions {
+        if let Some(reference) = activation {
             // What was decided before stands before what the bundle brings.
             batch.lived(lived.clone());
             tables.apply(&std::mem::take(&mut batch))?;
-            import(tables, reference, entry.at, roll)?;
-            batch.activate(ActiveBundle { reference: reference.clone(), since: entry.at });
+            import(tables, reference, *at, roll)?;
+            batch.activate(ActiveBundle { reference: reference.clone(), since: *at });
             tables.apply(&std::mem::take(&mut batch))?;
         }
-        batch.add(entry.seq, &entry.changes);
-        lived.pass(entry.seq, entry.at, request_days);
+        batch.add(*seq, changes);
+        lived.pass(*seq, *at, request_days);
+        if batch.decisions() == limits::TABLES_TRANSACTION_DECISIONS {
+            batch.lived(lived.clone());
+            tables.apply(&std::mem::take(&mut batch))?;
+        }
     }
     batch.lived(lived);
-    tables.apply(&batch)
+    tables.apply(&batch)?;
+    tables.sync()
 }
 
 fn import(
@@ -517,12 +560,12 @@ fn catch_up(
     (roll, request_days): (&dyn Roll, usize),
 ) -> Result<u64> {
     let mut reader = view.reader(Seq(applied.0 + 1));
-    let mut pending: Vec<Entry> = Vec::new();
+    let mut pending: Vec<Applying> = Vec::new();
     let mut count = 0;
     loop {
         match reader.next() {
             Ok(Some(raw)) => match Entry::decode(raw.payload) {
-                Ok(entry) => pending.push(entry),
+                Ok(entry) => pending.push(Applying::of(&entry)),
                 Err(fault) => return Err(StorageError::Entry { seq: raw.seq, why: fault.to_string() }),
             },
             Ok(None) => break,
@@ -536,13 +579,13 @@ fn catch_up(
         }
         if pending.len() == limits::TABLES_BATCH_DECISIONS {
             count += pending.len() as u64;
-            apply(tables, pending.iter(), roll, request_days).map_err(|fault| suspect(dir, fault))?;
+            apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
             pending.clear();
         }
     }
     if !pending.is_empty() {
         count += pending.len() as u64;
-        apply(tables, pending.iter(), roll, request_days).map_err(|fault| suspect(dir, fault))?;
+        apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
     }
     Ok(count)
 }

@@ -1,11 +1,11 @@
 //! The tables: a view of the journal in sled, for looking things up. Never the truth.
 //!
 //! Layout: one sled tree per kind of record, numbered (`TREES`), numbers never reused; keys big-endian; a value is a
-//! version byte, MessagePack with named fields and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
+//! version byte, MessagePack (`Record::write`) and a CRC-32C. Tree 0 holds `applied`: the last decision the tables
 //! include, written in the same transaction as what it changed; and how long the shop has `lived` through it.
 //!
-//! sled 0.34's `flush` does not call fsync on Linux, so each batch is one multi-tree transaction, one `flush` and one
-//! `sync_data` of our own on `db` (measured in design 4-durability: 30 of 30 power cuts survived, 9 of 30 without).
+//! sled 0.34's `flush` does not call fsync on Linux, so batches are multi-tree transactions, followed by one `flush` and
+//! one `sync_data` of our own on `db` (measured in design 4-durability: 30 of 30 power cuts survived, 9 of 30 without).
 //! A batch is applied with its keys coalesced: what a later decision of the batch overwrites is not written at all.
 //! A panic inside sled counts as "the tables do not open" and is answered by rebuilding them.
 
@@ -100,6 +100,7 @@ pub struct Batch<'a> {
     active: Option<ActiveBundle>,
     lived: Option<Lived>,
     through: Seq,
+    decisions: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -111,6 +112,12 @@ impl<'a> Batch<'a> {
             }
         }
         self.through = self.through.max(seq);
+        self.decisions += 1;
+    }
+
+    /// How many were added.
+    pub fn decisions(&self) -> usize {
+        self.decisions
     }
 
     /// How long the shop has lived through the decisions added.
@@ -163,11 +170,11 @@ impl Tables {
         self.trees[tree].get(key)?.map(|bytes| decode(&bytes)).transpose()
     }
 
-    /// Applies a batch: one transaction, flushed and synced.
+    /// Applies a batch in one transaction. It is durable after `sync`; what a crash leaves is whole transactions.
     pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
         guarded(|| {
-            let active = batch.active.as_ref().map(encode);
-            let lived = batch.lived.as_ref().map(encode);
+            let active = batch.active.as_ref().map(encode_named);
+            let lived = batch.lived.as_ref().map(encode_named);
             // Written down before the transaction: readers wait while it lasts.
             let written = batch.changes.iter().map(|((tree, key), record)| {
                 let record = record.map(|record| sled::IVec::from(encode(record)));
@@ -191,8 +198,7 @@ impl Tables {
                     trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
                 }
                 Ok(())
-            })?;
-            self.sync()
+            })
         })
     }
 
@@ -320,9 +326,20 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     })
 }
 
-fn encode<T: Serialize>(record: &T) -> Vec<u8> {
-    let mut bytes = vec![RECORD_VERSION];
-    rmp_serde::encode::write_named(&mut bytes, record).expect("plain data can always be written");
+fn encode_named<T: Serialize>(value: &T) -> Vec<u8> {
+    sealed(|bytes| {
+        rmp_serde::encode::write_named(bytes, value).expect("plain data can always be written");
+    })
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    sealed(|bytes| record.write(bytes))
+}
+
+fn sealed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(limits::RECORD_BYTES_USUAL);
+    bytes.push(RECORD_VERSION);
+    write(&mut bytes);
     let sum = crc32c::crc32c(&bytes);
     bytes.extend(sum.to_be_bytes());
     bytes
@@ -372,6 +389,7 @@ mod tests {
             batch.add(Seq(1), &first);
             batch.add(Seq(2), &second);
             tables.apply(&batch).expect("applies");
+            tables.sync().expect("syncs");
         }
         let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
         assert_eq!(tables.applied().expect("reads"), Seq(2));

@@ -174,7 +174,10 @@ fn stacking(case: &Value, said: &Value, ours: &mut Value, names: &mut Names) {
         let by_line = said["stacking"]["best_scope"] == "line";
         stacking["mode"] = json!(if by_line { "best_of_line" } else { "best_of" });
     }
-    if is("stop_further") {
+    // Siblings are one promotion: the last of them stops what comes later.
+    let mut later = list(&case["promotions"]).iter().skip_while(|other| other["id"] != said["id"]).skip(1);
+    let siblings_follow = !said["parent"].is_null() && later.any(|p| p["parent"] == said["parent"]);
+    if is("stop_further") && !siblings_follow {
         stacking["mode"] = json!("stop_further");
     }
     if is("exclusive") && stacking["stage"] == "shelf" {
@@ -325,7 +328,8 @@ fn tiered(params: &Value) -> Result<Option<Value>, String> {
 fn buy_x_get_y(params: &Value, ours: &mut Value, names: &mut Names) -> Result<Value, String> {
     let (buy, get) = (&params["buy"], &params["get"]);
     ours["qualifier"]["items"] = names.set(&buy["match"])?;
-    ours["qualifier"]["consumes"] = json!(true);
+    // What is bought for more of the same is used up; what is bought for something else is not.
+    ours["qualifier"]["consumes"] = json!(params["same_pool"].as_bool() == Some(true));
     applications(params, &["max_applications"], ours);
     let mut benefit = json!({
         "buy": buy["qty"].as_u64().unwrap_or(1),
@@ -384,7 +388,11 @@ fn points_redeem(params: &Value, ours: &mut Value, names: &mut Names) -> Result<
         benefit["partial"] = json!("all");
     } else if !reward["amount_per_point"].is_null() {
         let worth = parts_of(&reward["amount_per_point"], POINT)?;
-        benefit["amount"] = json!(parts_of(&params["cost"], worth)? / POINT);
+        // As many multiples together as come to whole minor units.
+        let exact = parts_of(&params["cost"], worth)?;
+        let together = (1..=POINT).find(|times| exact * times % POINT == 0).unwrap_or(1);
+        benefit["points"] = json!(parts_of(&params["cost"], POINT)? * together);
+        benefit["amount"] = json!(exact * together / POINT);
         benefit["partial"] = json!("share");
         benefit["repeat"] = json!(true);
     } else if !reward["gift"].is_null() {

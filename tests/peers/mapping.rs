@@ -115,7 +115,8 @@ pub(crate) fn list(value: &Value) -> &[Value] {
 /// A decimal such as 0.1 or "10.5" times `parts`, cut.
 pub(crate) fn parts_of(value: &Value, parts: i64) -> Result<i64, String> {
     let written = text(value);
-    let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
+    let written = written.trim_end_matches('%').trim();
+    let (whole, fraction) = written.split_once('.').unwrap_or((written, ""));
     let digits = format!("{whole}{fraction}");
     let number: i128 = digits.parse().map_err(|_| format!("{written} is not a decimal"))?;
     let scale = 10_i128.pow(fraction.len() as u32);
@@ -237,7 +238,11 @@ pub(crate) fn price(case: &Value) -> Result<Outcome, String> {
         ours.extend(kinds::promotions(case, promotion, &zone, &mut names)?);
     }
     let rules = BookRules {
-        currency: made(json!({ "code": case["currency"], "minor_units": case["minor_units"] }), "currency")?,
+        currency: made(
+            json!({ "code": case["currency"].as_str().unwrap_or("USD"),
+                "minor_units": case["minor_units"].as_u64().unwrap_or(2) }),
+            "currency",
+        )?,
         zone: zone.clone(),
         arithmetic: arithmetic(case)?,
         resolution: ResolutionMode::Sequence,
@@ -266,7 +271,8 @@ pub(crate) fn price(case: &Value) -> Result<Outcome, String> {
         );
     }
     let (mut codes, mut presented) = (Vec::new(), Vec::new());
-    for code in texts(&case["coupons"]) {
+    for coupon in list(&case["coupons"]) {
+        let code = if coupon.is_object() { text(&coupon["code"]) } else { text(coupon) };
         if codes.contains(&code) {
             continue;
         }

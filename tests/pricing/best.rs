@@ -130,9 +130,9 @@ fn settled(shop: &Small, given: &[Vec<usize>]) -> i64 {
         grouped += usize::from(offer.grouped && off > 0);
         total += off;
         // A promotion of the order phase that looks at some articles only needs to know what is left of them.
-        for good in 0..GOODS {
-            let alone: Vec<usize> = goods.iter().copied().filter(|g| *g == good).collect();
-            left[good] -= share(offer, &shop.prices, goods, good, alone.len());
+        for (good, left) in left.iter_mut().enumerate() {
+            let alone = goods.iter().filter(|g| **g == good).count();
+            *left -= share(offer, &shop.prices, goods, good, alone);
         }
     }
     let all: i64 = (0..GOODS).map(|good| shop.prices[good] * shop.units[good] as i64).sum();
@@ -160,32 +160,31 @@ fn share(offer: &OnUnits, prices: &[i64], goods: &[usize], good: usize, units: u
 }
 
 fn orders(shop: &Small, units_left: i64, left: &[i64]) -> i64 {
-    let mut best = 0;
-    for chosen in 0..1_u32 << shop.orders.len() {
-        let (mut all, mut total, mut grouped) = (units_left, 0, 0);
-        for (at, (order, set, group)) in shop.orders.iter().enumerate() {
-            if chosen & 1 << at == 0 {
-                continue;
-            }
-            let seen = set.as_ref().map_or(all, |set| set.iter().map(|good| left[*good]).sum());
-            let off = match order {
-                OnOrder::Percent(percent) => half_up(seen, *percent),
-                OnOrder::Step(from, save) => if seen >= *from { *save } else { 0 },
-                OnOrder::Every(each, save) => seen / each * save,
-            };
-            grouped += usize::from(*group && off > 0);
-            let off = off.min(seen);
-            (total, all) = (total + off, all - off);
-        }
-        if grouped <= 1 {
-            best = best.max(total);
+    from_order(shop, 0, units_left, left, false)
+}
+
+/// The most the order promotions from one on take off: each skipped, or applied as often as it may be or less often.
+fn from_order(shop: &Small, at: usize, all: i64, left: &[i64], grouped: bool) -> i64 {
+    let Some((order, set, group)) = shop.orders.get(at) else { return 0 };
+    let mut best = from_order(shop, at + 1, all, left, grouped);
+    let seen = set.as_ref().map_or(all, |set| set.iter().map(|good| left[*good]).sum());
+    let offs: Vec<i64> = match order {
+        OnOrder::Percent(percent) => vec![half_up(seen, *percent)],
+        OnOrder::Step(from, save) => vec![if seen >= *from { *save } else { 0 }],
+        OnOrder::Every(each, save) => (1..=seen / each).map(|times| times * save).collect(),
+    };
+    for off in offs.into_iter().map(|off| off.min(seen)).filter(|off| *off > 0) {
+        if !(*group && grouped) {
+            best = best.max(off + from_order(shop, at + 1, all - off, left, grouped || *group));
         }
     }
     best
 }
 
 fn small() -> impl Strategy<Value = Small> {
-    let set = || prop::collection::btree_set(0..GOODS, 1..=GOODS).prop_map(|set| set.into_iter().collect::<Vec<_>>());
+    let set = || {
+        prop::collection::btree_set(0..GOODS, 1..=GOODS).prop_map(|set| set.into_iter().collect::<Vec<_>>())
+    };
     let percent = || prop_oneof![Just(100_i64), Just(50), 1..100_i64];
     let gives = prop_oneof![
         percent().prop_map(Gives::Percent),
@@ -197,7 +196,14 @@ fn small() -> impl Strategy<Value = Small> {
         (2..4_usize, 1..5_000_i64).prop_map(|(n, price)| Gives::Set(n, price)),
     ];
     let few = |most: usize| prop::option::weighted(0.2, 1..most);
-    let on_units = (gives, set(), few(3), few(4), prop::option::weighted(0.15, 100..2_000_i64), prop::bool::weighted(0.25))
+    let on_units = (
+        gives,
+        set(),
+        few(3),
+        few(4),
+        prop::option::weighted(0.15, 100..2_000_i64),
+        prop::bool::weighted(0.25),
+    )
         .prop_map(|(gives, mut set, times, least, cap, grouped)| {
             let group = matches!(gives, Gives::Nth(..) | Gives::Buy(..) | Gives::Other(..) | Gives::Set(..));
             if let Gives::Other(_, other, _) = gives {
@@ -207,30 +213,40 @@ fn small() -> impl Strategy<Value = Small> {
                 }
             }
             // Units to qualify are asked of single units, times of groups.
-            OnUnits { gives, set, times: times.filter(|_| group), least: least.filter(|_| !group), cap: cap.filter(|_| !group), grouped }
+            OnUnits {
+                gives,
+                set,
+                times: times.filter(|_| group),
+                least: least.filter(|_| !group),
+                cap: cap.filter(|_| !group),
+                grouped,
+            }
         });
     let order = prop_oneof![
         (1..40_i64).prop_map(OnOrder::Percent),
         (500..6_000_i64, 50..1_500_i64).prop_map(|(from, save)| OnOrder::Step(from, save.min(from))),
         (500..3_000_i64, 50..400_i64).prop_map(|(each, save)| OnOrder::Every(each, save)),
     ];
-    let orders = prop::collection::vec((order, prop::option::weighted(0.3, set()), prop::bool::weighted(0.4)), 0..4);
+    let orders =
+        prop::collection::vec((order, prop::option::weighted(0.3, set()), prop::bool::weighted(0.4)), 0..4);
     let prices = prop::collection::vec(prop_oneof![1..3_000_i64, (1..30_i64).prop_map(|p| p * 100)], GOODS);
     let units = prop::collection::vec(0..3_usize, GOODS);
-    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(|(prices, mut units, mut on_units, mut orders)| {
-        // Six units in all keep the model's work bounded.
-        while units.iter().sum::<usize>() > 6 {
-            let most = (0..GOODS).max_by_key(|good| units[*good]).expect("some good");
-            units[most] -= 1;
-        }
-        orders.iter_mut().skip(1).for_each(|order| order.1 = None);
-        // On which units a capped discount or a set's falls matters to what looks at some of them; the model does not know.
-        if orders.first().is_some_and(|order| order.1.is_some()) {
-            on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
-            on_units.retain(|offer| !matches!(offer.gives, Gives::Set(..)));
-        }
-        Small { prices, units, on_units, orders }
-    })
+    (prices, units, prop::collection::vec(on_units, 0..4), orders).prop_map(
+        |(prices, mut units, mut on_units, mut orders)| {
+            // Six units in all keep the model's work bounded.
+            while units.iter().sum::<usize>() > 6 {
+                let most = (0..GOODS).max_by_key(|good| units[*good]).expect("some good");
+                units[most] -= 1;
+            }
+            orders.iter_mut().skip(1).for_each(|order| order.1 = None);
+            // On which units a capped discount or a set's falls matters to what looks at some of them; the model does not know.
+            if orders.first().is_some_and(|order| order.1.is_some()) {
+                on_units.iter_mut().for_each(|offer: &mut OnUnits| offer.cap = None);
+                on_units.retain(|offer| !matches!(offer.gives, Gives::Set(..)));
+            }
+            Small { prices, units, on_units, orders }
+        },
+    )
 }
 
 fn skus(set: &[usize]) -> Value {
@@ -263,7 +279,9 @@ impl Small {
                 OnOrder::Step(from, save) => {
                     json!({ "spend_and_save": { "tiers": [{ "spend": from, "save": { "amount": save } }] } })
                 }
-                OnOrder::Every(each, save) => json!({ "spend_and_save": { "every": { "spend": each, "save": save } } }),
+                OnOrder::Every(each, save) => {
+                    json!({ "spend_and_save": { "every": { "spend": each, "save": save } } })
+                }
             };
             let stacking = if *grouped { json!({ "group": "o", "mode": "best_of" }) } else { json!({}) };
             let items = set.as_ref().map_or(json!({}), |set| skus(set));
@@ -362,7 +380,60 @@ fn does_the_order_of_lines_or_promotions_change_it() {
         promotions.reverse();
         let one = shop.priced(ResolutionMode::Best, shop.promotions(), false);
         let other = shop.priced(ResolutionMode::Best, promotions, true);
-        prop_assert_eq!((one.total, &one.applied, &one.not_applied), (other.total, &other.applied, &other.not_applied));
+        prop_assert_eq!(
+            (one.total, &one.applied, &one.not_applied),
+            (other.total, &other.applied, &other.not_applied)
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn does_anybody_pay_more_because_one_more_promotion_is_open_to_them() {
+    check(cases(400), |shop| {
+        let all = shop.priced(ResolutionMode::Best, shop.promotions(), false).total;
+        for left_out in 0..shop.promotions().len() {
+            let mut fewer = shop.promotions();
+            fewer.remove(left_out);
+            let without = shop.priced(ResolutionMode::Best, fewer, false).total;
+            prop_assert!(all <= without, "{all:?} with all, {without:?} without number {left_out}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn does_one_thing_more_cost_more_than_its_price() {
+    check(cases(400), |shop| {
+        let before = shop.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+        for good in 0..GOODS {
+            let mut more = shop.clone();
+            more.units[good] += 1;
+            let after = more.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+            prop_assert!(
+                after <= before + shop.prices[good],
+                "{before} before, {after} with one more of {good}"
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn is_a_basket_cheaper_when_it_is_split() {
+    check(cases(400), |mut shop| {
+        // What is given once a basket is given twice for two; the rest must not be.
+        shop.on_units.iter_mut().for_each(|offer| (offer.times, offer.cap) = (None, None));
+        shop.orders.retain(|(order, ..)| matches!(order, OnOrder::Every(..)));
+        shop.orders.truncate(1);
+        shop.on_units.iter_mut().for_each(|offer| offer.grouped = false);
+        let (mut one, mut other) = (shop.clone(), shop.clone());
+        for good in 0..GOODS {
+            one.units[good] = shop.units[good] / 2;
+            other.units[good] = shop.units[good] - one.units[good];
+        }
+        let total = |shop: &Small| shop.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+        prop_assert!(total(&shop) <= total(&one) + total(&other));
         Ok(())
     });
 }

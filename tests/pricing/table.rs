@@ -74,6 +74,9 @@ fn reversed(basket: &Basket) -> Basket {
 fn split(basket: &Basket) -> Basket {
     let mut split = basket.clone();
     split.lines.clear();
+    if let Some(notes) = &mut split.notes {
+        notes.best_before.clear();
+    }
     for line in &basket.lines {
         let units =
             if matches!(line.quantity, Quantity::Grams(_)) { 1 } else { line.quantity.units().min(30) };
@@ -83,11 +86,11 @@ fn split(basket: &Basket) -> Basket {
                 Quantity::Units(_) => Quantity::Units(if unit == units { rest } else { 1 }),
                 grams => grams,
             };
-            split.lines.push(Line {
-                line: LineId::new(&format!("{}-{unit}", line.line)).expect("an id of the test"),
-                quantity,
-                ..line.clone()
-            });
+            let part = LineId::new(&format!("{}-{unit}", line.line)).expect("an id of the test");
+            if let Some((_, day)) = basket.best_before().iter().find(|(dated, _)| *dated == line.line) {
+                split.notes.get_or_insert_default().best_before.push((part.clone(), *day));
+            }
+            split.lines.push(Line { line: part, quantity, ..line.clone() });
         }
     }
     split
@@ -95,6 +98,15 @@ fn split(basket: &Basket) -> Basket {
 
 /// What must hold of every answer.
 pub(crate) fn invariants(priced: &Priced) {
+    sums(priced);
+    let shares = priced.lines.iter().flat_map(|line| &line.shares);
+    for share in shares {
+        assert!(share.net.is_positive() || share.points == 0, "free units earn none");
+    }
+}
+
+/// Do the figures add up? Points on gross prices are earned by units that an order's discount made free, too.
+pub(crate) fn sums(priced: &Priced) {
     let gross: Money = priced.lines.iter().map(|line| line.gross).sum();
     assert_eq!(gross, priced.subtotal, "lines sum to the subtotal");
     let applied: Money = priced.applied.iter().map(|applied| applied.amount).sum();
@@ -114,10 +126,6 @@ pub(crate) fn invariants(priced: &Priced) {
         assert!(line.shares.is_sorted_by_key(|share| -share.net), "dearest first");
         earned += line.shares.iter().map(|share| share.points * i64::from(share.qty)).sum::<i64>();
         paid += line.shares.iter().map(|share| share.points_spent * i64::from(share.qty)).sum::<i64>();
-        assert!(
-            line.shares.iter().all(|share| share.net.is_positive() || share.points == 0),
-            "free units earn none"
-        );
     }
     assert_eq!((earned, paid), (priced.points.earn, priced.points.spend), "points of the units");
     let ledger: i64 = priced.points.lines.iter().map(|line| line.points).sum();

@@ -1,10 +1,11 @@
 //! Best: what proving the best combination costs, and what the shopper pays where nobody looks for it.
 //!
 //! ```text
-//! basket      30 lines, 1 to 3 units each, prices 5 to 45
-//! applicable  50 or 200 promotions that could touch it, most of which use units up: percentages, amounts, second one
-//!             half price, three for two, three for a price, on categories, on some articles, on one; one in eight
-//!             on the order: thresholds (one of them), coupons (one of them), every so much
+//! basket      30 lines, mostly of one unit, prices 5 to 45
+//! applicable  50 or 200 promotions that could touch it, most of which use units up: half of them a percentage or an
+//!             amount off each unit, the others the second one half price, three for two, three for a price; on
+//!             categories, on some articles, on one; one in eight on the order, twelve at most: thresholds (one of
+//!             them), coupons (one of them), every so much
 //! active      10,000, the others on articles that are not in the basket
 //! ```
 //! Timed is `Book::price` whole: prices, proof, reasons and the additions that would pay. Beside it the same book in
@@ -76,7 +77,18 @@ impl Loss {
 impl Best {
     /// For people.
     pub(super) fn lines(&self) -> Vec<String> {
-        let Best { applicable, active, baskets, best, sequence, proved, gap_max, growth, declared, best_first } = self;
+        let Best {
+            applicable,
+            active,
+            baskets,
+            best,
+            sequence,
+            proved,
+            gap_max,
+            growth,
+            declared,
+            best_first,
+        } = self;
         vec![
             format!(
                 "best combination, {applicable} applicable of {active}, {baskets} baskets of {LINES} lines: p50 {} us, p99 {} us; proved {proved}, gap at most {gap_max}",
@@ -173,7 +185,8 @@ fn one(applicable: usize, baskets: usize, dumped: &mut String) -> Result<Best> {
 
 fn items(dice: &mut Dice) -> Vec<Item> {
     let item = |number: usize| {
-        let category = if number < LINES { format!("c{}", dice.below(6)) } else { format!("d{}", number % 50) };
+        let category =
+            if number < LINES { format!("c{}", dice.below(6)) } else { format!("d{}", number % 50) };
         let price = 500 + dice.below(4_000);
         json!({ "sku": format!("s{number:04}"), "price": price, "categories": [category] })
     };
@@ -193,7 +206,10 @@ fn offers(dice: &mut Dice, count: usize, items: &[Item]) -> Result<Vec<Promotion
                     Some("threshold"),
                 ),
                 2 => (json!({ "order_percent": 3 + dice.below(6) }), Some("coupon")),
-                _ => (json!({ "spend_and_save": { "every": { "spend": spend, "save": 300 } } }), Some("threshold")),
+                _ => (
+                    json!({ "spend_and_save": { "every": { "spend": spend, "save": 300 } } }),
+                    Some("threshold"),
+                ),
             };
             offer["benefit"] = benefit;
             if let Some(group) = group {
@@ -214,11 +230,11 @@ fn offers(dice: &mut Dice, count: usize, items: &[Item]) -> Result<Vec<Promotion
         };
         let half = [50, 40, 60, 100][dice.below(4) as usize];
         offer["qualifier"] = json!({ "items": set, "consumes": true });
-        offer["benefit"] = match dice.below(6) {
-            0 => json!({ "line_percent": 5 + 5 * dice.below(5) }),
-            1 => json!({ "line_amount": { "amount": 50 + 50 * dice.below(8) } }),
-            2 | 3 => json!({ "nth_item": { "n": 2, "reward": { "percent": half } } }),
-            4 => json!({ "buy_x_get_y": { "buy": 2, "get": 1 } }),
+        offer["benefit"] = match dice.below(8) {
+            0 | 1 => json!({ "line_percent": 5 + 5 * dice.below(5) }),
+            2 | 3 => json!({ "line_amount": { "amount": 50 + 50 * dice.below(8) } }),
+            4 | 5 => json!({ "nth_item": { "n": 2, "reward": { "percent": half } } }),
+            6 => json!({ "buy_x_get_y": { "buy": 2, "get": 1 } }),
             _ => {
                 let price = items[dice.below(LINES as u64) as usize].price.0 * 24 / 10;
                 json!({ "sets": { "sizes": [{ "units": 3, "give": { "price": price } }] } })
@@ -245,9 +261,7 @@ fn with_others(offers: &[Promotion]) -> Result<Vec<Promotion>> {
 }
 
 fn basket(dice: &mut Dice) -> Result<Basket> {
-    let line = |number: usize| {
-        json!({ "line": format!("{number}"), "sku": format!("s{number:04}"), "quantity": { "units": 1 + dice.below(3) } })
-    };
+    let line = |number: usize| json!({ "line": format!("{number}"), "sku": format!("s{number:04}"), "quantity": { "units": 1 + dice.below(4) / 3 } });
     let lines: Vec<Value> = (0..LINES).map(line).collect();
     serde_json::from_value(json!({ "lines": lines })).context("failed to make a basket")
 }

@@ -117,14 +117,13 @@ pub(super) fn measure(dir: &Path, shop: &Arc<Shop>, extent: Extent) -> Result<Co
             let watch = Stopwatch::start(&SystemClock);
             let entry = inside.decided(sale)?;
             let decided = watch.elapsed(&SystemClock);
-            let (seq, copy) = (entry.seq, entry.clone());
             let watch = Stopwatch::start(&SystemClock);
-            inside.commit(entry)?;
-            inside.until_durable(seq)?;
+            inside.commit(&entry)?;
+            inside.until_durable(entry.seq)?;
             let durable = watch.elapsed(&SystemClock);
             whole.saturating_record(nanos(decided + durable));
             store.saturating_record(nanos(durable));
-            written.push(copy.encode());
+            written.push(entry.encode());
         }
         for bytes in &written {
             let watch = Stopwatch::start(&SystemClock);
@@ -149,11 +148,11 @@ pub(super) fn measure(dir: &Path, shop: &Arc<Shop>, extent: Extent) -> Result<Co
         store_p50.push(Pair { ours: store.p50_us, theirs: theirs.p50_us });
         sled_p50.push(Pair { ours: sled.p50_us, theirs: theirs.p50_us });
     }
-    let pool = (0..POOL)
+    let mut pool = (0..POOL)
         .map(|_| {
             let sale = inside.sale(basket()?)?;
             let entry = inside.decided(sale)?;
-            inside.commit(entry.clone())?;
+            inside.commit(&entry)?;
             Ok(entry)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -163,7 +162,7 @@ pub(super) fn measure(dir: &Path, shop: &Arc<Shop>, extent: Extent) -> Result<Co
     let (mut rates, mut sizes) = (Vec::new(), Vec::new());
     for round in 1..=extent.rounds {
         progress(&format!("commit: burst {round} of {}", extent.rounds));
-        let (ours, group) = burst(&mut inside, &pool, extent.burst)?;
+        let (ours, group) = burst(&mut inside, &mut pool, extent.burst)?;
         inside.until_followed(Seq(inside.store.next_seq().0 - 1))?;
         let theirs = raw_burst(&mut raw, &groups, extent.burst)?;
         rates.push(Pair { ours, theirs });
@@ -188,7 +187,7 @@ fn nanos(time: Duration) -> u64 {
 }
 
 /// Hands over decisions for so long; durable decisions a second, and how many one sync made durable on average.
-fn burst(inside: &mut Inside, pool: &[Box<Entry>], time: Duration) -> Result<(f64, f64)> {
+fn burst(inside: &mut Inside, pool: &mut [Box<Entry>], time: Duration) -> Result<(f64, f64)> {
     let first = inside.store.next_seq().0;
     let start = SystemClock.ticks();
     let deadline = start.plus(time);
@@ -199,8 +198,8 @@ fn burst(inside: &mut Inside, pool: &[Box<Entry>], time: Duration) -> Result<(f6
         while inside.store.next_seq().0 - 1 - durable < AHEAD {
             let index = numbers.next().context("failed to have sales")?;
             let seq = inside.store.next_seq();
-            let entry = renamed(&pool[index], seq)?;
-            inside.commit(entry)?;
+            rename(&mut pool[index], seq)?;
+            inside.commit(&pool[index])?;
         }
         inside.until_durable(Seq(durable + 1))?;
         durable = inside.store.durable().0.max(durable + 1);
@@ -211,10 +210,10 @@ fn burst(inside: &mut Inside, pool: &[Box<Entry>], time: Duration) -> Result<(f6
 }
 
 /// The same sale under a place, a request id and a number of its own, so that the tables have as much to do as with real ones.
-fn renamed(entry: &Entry, seq: Seq) -> Result<Box<Entry>> {
-    let mut entry = Box::new(entry.clone());
+fn rename(entry: &mut Entry, seq: Seq) -> Result<()> {
     entry.seq = seq;
-    for change in &mut entry.changes {
+    let mut changes = entry.changes.to_vec();
+    for change in &mut changes {
         match (&mut change.key, &mut change.record) {
             (Key::Request(_, id), Some(Record::Request(request))) => {
                 *id = crate::domain::ids::RequestId::new(&format!("burst.{:010}", seq.0))
@@ -228,7 +227,8 @@ fn renamed(entry: &Entry, seq: Seq) -> Result<Box<Entry>> {
             _ => {}
         }
     }
-    Ok(entry)
+    entry.changes = changes.into();
+    Ok(())
 }
 
 fn raw_burst(raw: &mut Raw, groups: &[Vec<u8>], time: Duration) -> Result<f64> {

@@ -62,7 +62,7 @@ impl Inside {
         let mut inside = Inside { engine, store, news, bundle, device, requests: 0 };
         let entry = inside.engine.activate(inside.bundle.clone(), SystemClock.now());
         let seq = entry.seq;
-        inside.commit(entry)?;
+        inside.commit(&entry)?;
         inside.until(|news| matches!(news, Progress::Followed(followed) if *followed >= seq))?;
         Ok(inside)
     }
@@ -130,7 +130,7 @@ impl Inside {
     }
 
     /// Sends a decision to the disk.
-    pub(super) fn commit(&mut self, entry: Box<Entry>) -> Result<()> {
+    pub(super) fn commit(&mut self, entry: &Entry) -> Result<()> {
         self.store.commit(entry).map_err(|error| anyhow!("failed to {error}"))
     }
 

@@ -19,7 +19,7 @@
 //!   member hh13 | member tier=gold points=500 orders=3 birthday=11-21 tag=vip group=staff segment=loyal id=m1
 //!   at 2026-11-21 12:00 | zone fresh | channel kiosk | device till-2 | offline 30
 //!   code FRESH10 | code SAVE=half | code OLD!code_used | claim half 2 | spend 500 | spend max | card GC 20.00
-//!   choose half tea,milk | gone tea | best-before 1 2026-11-22
+//!   before 1 2026-11-23 | choose gifts tea,mug | gone mug
 //!   used half here uses=3 | used half today units=5 | used half member money=3.00 | used half member-today uses=1
 //!   used half device uses=1 | used half code uses=1
 //!   expect total 18.75 | expect off 6.25 | expect half 6.25 | expect half 6.25 x 1 units 1

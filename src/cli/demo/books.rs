@@ -88,7 +88,7 @@ impl Books {
         if let Some(bundle) = &entry.bundle {
             self.bundle = bundle.version;
         }
-        for change in &entry.changes {
+        for change in entry.changes.iter() {
             if let (Key::Ledger(member), Some(Record::Ledger(ledger))) = (&change.key, &change.record) {
                 self.points.insert(member.clone(), ledger.points.balance());
             }

@@ -9,7 +9,8 @@ use crate::domain::money::{Money, Percent};
 
 use super::super::allocation::{Part, spread};
 use super::super::explain::Why;
-use super::super::model::{Base, BuyXGetY, NthItem, Pick, SetReward, SetSize, Sets, UnitSort};
+use super::super::model::{Base, BuyXGetY, Combo, NthItem, Pick, SetReward, SetSize, Sets, UnitSort};
+use super::super::sets::Set;
 use super::super::units::Mark;
 use super::{Give, Proposal, Take, Turn, measure, qualified};
 
@@ -86,10 +87,12 @@ impl<'a> Turn<'_, 'a> {
         let least = sizes.last().map_or(1, |size| size.units);
         let (mut left, mut units_left) = (self.times_max(), self.units_max().unwrap_or(u32::MAX));
         let (mut marks, mut times, mut missing) = (Vec::with_capacity(sorted.len()), 0, u32::MAX);
+        let mut enough = false;
         for pool in sorted.chunk_by(|a, b| !sets.same_sku || self.good(a).sku == self.good(b).sku) {
             let mut pool = pool.to_vec();
             pool.reverse();
             let mut rest: u32 = pool.iter().map(|take| take.qty).sum();
+            enough |= rest >= least;
             for size in &sizes {
                 let wanted = (rest / size.units).min(left).min(units_left / size.units);
                 let made = self.make_sets(&mut pool, *size, wanted, &mut marks);
@@ -103,11 +106,73 @@ impl<'a> Turn<'_, 'a> {
         let (seen, _) = measure(takes, Base::List);
         let next = Why::Units { seen, need: seen.saturating_add(missing), set: &self.rule.set };
         if times == 0 {
-            return Err(if missing < least || seen < least { next } else { Why::NothingOff });
+            return Err(if enough { Why::NothingOff } else { next });
         }
         marks.sort_by_key(|mark: &Mark| mark.run);
         let next = (left > 0 && units_left >= least).then_some(next);
         Ok(Proposal { next, ..self.finish(marks, times)? })
+    }
+
+    /// Combinations of different articles, one after the other; each takes the dearest units that are left of each part.
+    pub(super) fn combo(&self, takes: &[Take], combo: &Combo) -> Result<Proposal<'a>, Why<'a>> {
+        let mut left = self.sorted(takes, UnitSort::Dearest, false);
+        let parts = || self.rule.parts.iter().zip(&combo.parts);
+        let size: u32 = combo.parts.iter().map(|part| part.units).sum();
+        let most = self.times_max().min(self.units_max().unwrap_or(u32::MAX) / size.max(1));
+        let (mut marks, mut times) = (Vec::with_capacity(takes.len()), 0);
+        let mut missing = None;
+        while times < most {
+            let mut set: Vec<Take> = Vec::with_capacity(combo.parts.len());
+            for (items, part) in parts() {
+                let mut wanted = part.units;
+                for take in left.iter_mut().filter(|take| items.holds(self.good(take))) {
+                    let qty = take.qty.min(wanted);
+                    (take.qty, wanted) = (take.qty - qty, wanted - qty);
+                    if qty > 0 {
+                        set.push(Take { qty, ..*take });
+                    }
+                }
+                if wanted > 0 {
+                    let (seen, _) = measure(&self.of(takes, items), Base::List);
+                    missing = Some(Why::Units { seen, need: seen + wanted, set: items });
+                    break;
+                }
+            }
+            if missing.is_some() {
+                break;
+            }
+            set.sort_by_key(|take| take.run);
+            let set = together(set.into_iter());
+            let before = marks.len();
+            self.on_set(&set, combo.give, &mut marks);
+            if !marks[before..].iter().any(|mark: &Mark| mark.amount.is_positive()) {
+                marks.truncate(before);
+                break;
+            }
+            times += 1;
+        }
+        if times == 0 {
+            return Err(missing.unwrap_or(Why::NothingOff));
+        }
+        marks.sort_by_key(|mark| mark.run);
+        Ok(Proposal { next: missing, ..self.finish(marks, times)? })
+    }
+
+    fn of(&self, takes: &[Take], items: &Set) -> Vec<Take> {
+        takes.iter().filter(|take| items.holds(self.good(take))).copied().collect()
+    }
+
+    /// What one set receives.
+    fn on_set(&self, set: &[Take], give: SetReward, marks: &mut Vec<Mark>) {
+        let round_at = self.sitting.book.arithmetic.round_at;
+        let worth: Money = set.iter().map(|take| take.net.times(take.qty)).sum();
+        match give {
+            SetReward::Price(price) => self.alike(set, (worth - price).max(Money::ZERO), 1, marks),
+            SetReward::Amount(amount) => self.alike(set, amount, 1, marks),
+            SetReward::UnitPrice(price) => marks.extend(self.give(set, Give::Price(price), round_at)),
+            SetReward::UnitAmount(amount) => marks.extend(self.give(set, Give::Amount(amount), round_at)),
+            SetReward::Percent(off) => marks.extend(self.give(set, Give::Percent(off), round_at)),
+        }
     }
 
     /// Makes up to `wanted` sets of one size from the units at the end of `pool`; stops at the first that is no cheaper

@@ -200,7 +200,8 @@ impl Making<'_> {
         let Some(off) = self.off(turn, takes, each) else { return false };
         self.bounded(turn, size.units);
         self.pools(turn, takes, size.units, same_sku, &mut |pool, group| {
-            let sum = |of: &dyn Fn(usize) -> i64| group.iter().map(|(at, n)| of(pool[*at]) * i64::from(*n)).sum();
+            let sum =
+                |of: &dyn Fn(usize) -> i64| group.iter().map(|(at, n)| of(pool[*at]) * i64::from(*n)).sum();
             let (worth, most): (i64, i64) = (sum(&|at| takes[at].net.0), sum(&|at| off[at]));
             match size.give {
                 SetReward::Price(price) => (worth - price.0).min(most),
@@ -218,7 +219,7 @@ impl Making<'_> {
         takes: &[Take],
         size: u32,
         same_sku: bool,
-        worth: &mut dyn FnMut(&[usize], &[(usize, u32)]) -> i64,
+        worth: &mut dyn FnMut(&[usize], Group<'_>) -> i64,
     ) -> bool {
         let sku = |take: &Take| turn.sitting.goods[take.good as usize].sku;
         let mut order: Vec<usize> = (0..takes.len()).collect();
@@ -233,7 +234,8 @@ impl Making<'_> {
             multisets(&units, size, &mut |group| {
                 let value = worth(pool, group);
                 if value > 0 {
-                    let mut uses: Vec<(u32, u32)> = group.iter().map(|(at, n)| (units[*at].good, *n)).collect();
+                    let mut uses: Vec<(u32, u32)> =
+                        group.iter().map(|(at, n)| (units[*at].good, *n)).collect();
                     uses.extend(&self.capacity);
                     self.packing.add(self.owner, value, &uses);
                 }
@@ -245,14 +247,17 @@ impl Making<'_> {
     }
 }
 
-/// Every choice of `size` units out of these, as (place, units), places rising; until `told` has enough.
-fn multisets(takes: &[Take], size: u32, told: &mut dyn FnMut(&[(usize, u32)]) -> bool) {
+/// Units of one group: (place, units), places rising.
+type Group<'g> = &'g [(usize, u32)];
+
+/// Every choice of `size` units out of these, until `told` has enough.
+fn multisets(takes: &[Take], size: u32, told: &mut dyn FnMut(Group<'_>) -> bool) {
     fn from(
         takes: &[Take],
         at: usize,
         size: u32,
         chosen: &mut Vec<(usize, u32)>,
-        told: &mut dyn FnMut(&[(usize, u32)]) -> bool,
+        told: &mut dyn FnMut(Group<'_>) -> bool,
     ) -> bool {
         if size == 0 {
             return told(chosen);

@@ -22,6 +22,7 @@ use std::cmp::Reverse;
 use crate::limits;
 
 use super::relaxation::Relaxation;
+use super::seen::Seen;
 
 /// One application, as often as it fits.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +118,8 @@ impl Packing {
         order.sort_by(|a, b| self.uses(*a).cmp(self.uses(*b)).then_with(|| value(*b).cmp(&value(*a))));
         let mut kept: Vec<u32> = Vec::with_capacity(order.len());
         for same in order.chunk_by(|a, b| self.uses(*a) == self.uses(*b)) {
-            let worth = self.uses(same[0]).iter().map(|(r, n)| single[*r as usize] * i64::from(*n)).sum::<i64>();
+            let worth =
+                self.uses(same[0]).iter().map(|(r, n)| single[*r as usize] * i64::from(*n)).sum::<i64>();
             let beats = |number: &u32| {
                 let column = &self.columns[*number as usize];
                 let alone = matches!(self.uses(*number), [(_, 1)]);
@@ -165,39 +167,47 @@ impl Packing {
         let mut dive = Dive::new(self, part);
         dive.greedy();
         if dive.promising() {
-            let live = dive.tighten(part);
+            let live = dive.tighten(part, 0);
             let parts = self.parts(&live);
             if dive.promising() && parts.len() > 1 {
                 let mut split = Packed::default();
                 parts.iter().for_each(|part| split.add(self.best_of(part, steps, ties)));
                 let found = dive.packed(true);
                 split.bound = split.bound.max(found.value);
-                return if split.value > found.value { split } else { Packed { bound: split.bound, ..found } };
+                return if split.value > found.value {
+                    split
+                } else {
+                    Packed { bound: split.bound, ..found }
+                };
             }
         }
         let proved = dive.search(steps, ties);
         dive.packed(proved)
     }
 
-    /// Every packing that is worth at most `window` less than the bound, one after the other. `judge` is told each with
-    /// what it is worth, may use up steps itself, and answers how much less may be of interest from then on. Says
-    /// whether all were seen.
-    pub(super) fn each(&self, window: i64, steps: &mut u32, judge: &mut Judge<'_>) -> bool {
+    /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
+    /// `judge` is told each, may use up steps itself, and answers what may be of interest from then on. Says whether all
+    /// were seen.
+    pub(super) fn each(&self, best: i64, window: (i64, i64), steps: &mut u32, judge: &mut Judge<'_>) -> bool {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
-        dive.seen = None;
-        let allowed = |window: i64| window.saturating_mul(FINE).saturating_add(FINE - 1);
-        dive.allowed = allowed(window);
+        dive.best = best * FINE;
+        dive.tighten(&all, window.1.saturating_mul(FINE));
+        if let Some(seen) = &mut dive.seen {
+            seen.every_loss = true;
+        }
+        // The bound may lie above the best; what is lost is counted from there.
+        let beyond = dive.bound - dive.best;
+        let fine = |amount: i64| amount.saturating_mul(FINE).saturating_add(beyond);
+        let mut least = fine(window.0);
+        dive.allowed = fine(window.1);
         dive.walk(0, 0, steps, &mut |dive, steps| {
-            let choice: Choice = dive.taken.iter().copied().filter(|(_, times)| *times > 0).collect();
-            dive.allowed = allowed(judge(&choice, (dive.bound - dive.loss) / FINE, steps));
+            if dive.loss >= least {
+                let choice: Choice = dive.taken.iter().copied().filter(|(_, times)| *times > 0).collect();
+                let next = judge(&choice, steps);
+                (least, dive.allowed) = (fine(next.0), fine(next.1));
+            }
         })
-    }
-
-    /// What no packing is worth more than.
-    pub(super) fn bound(&self) -> i64 {
-        let all: Vec<u32> = (0..self.columns.len() as u32).collect();
-        Dive::new(self, &all).bound / FINE
     }
 
     /// Columns by the part they belong to.
@@ -231,13 +241,21 @@ impl Packing {
         parts
     }
 
+    /// How many owners a choice has.
+    fn owners_of(&self, choice: &Choice) -> u32 {
+        let mut owners: Vec<u32> = choice.iter().map(|(c, _)| self.columns[*c as usize].owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners.len() as u32
+    }
+
     fn groups(&self) -> u32 {
         self.owners.iter().filter_map(|owner| owner.group).max().map_or(0, |most| most + 1)
     }
 }
 
-/// Told a packing, what it is worth and the steps left; answers how much less is of interest from then on.
-pub(super) type Judge<'j> = dyn FnMut(&Choice, i64, &mut u32) -> i64 + 'j;
+/// Told a packing and the steps left; answers between what losses packings are of interest from then on.
+pub(super) type Judge<'j> = dyn FnMut(&Choice, &mut u32) -> (i64, i64) + 'j;
 
 fn find(root: &mut [u32], mut at: u32) -> u32 {
     while root[at as usize] != at {
@@ -425,15 +443,21 @@ impl<'p> Dive<'p> {
     /// Puts columns and goods in the order of the search, and sums the bound.
     fn arrange(&mut self, part: &[u32]) {
         let (price, slack) = (&self.price, &self.slack);
-        self.through.iter_mut().for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
+        self.through
+            .iter_mut()
+            .for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
         self.order.sort_unstable_by_key(|resource| (Reverse(price[*resource as usize]), *resource));
         let used = self.used();
         let units: i64 =
             used.iter().map(|r| price[*r as usize] * i64::from(self.packing.stock[*r as usize])).sum();
-        self.bound = units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
-        let plain = |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
+        self.bound =
+            units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
+        let plain =
+            |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
         let only_goods = used.len() == self.order.len();
-        self.seen = (only_goods && part.iter().all(plain)).then(|| Seen::new(self.packing, &self.order)).flatten();
+        self.seen = (only_goods && part.iter().all(plain))
+            .then(|| Seen::new(&self.packing.stock, &self.order))
+            .flatten();
     }
 
     /// Could there be a packing that is worth a minor unit more than the best known?
@@ -447,11 +471,12 @@ impl<'p> Dive<'p> {
         Packed { choice: self.choice.clone(), value, bound }
     }
 
-    /// Better prices, twice: without cuts and with them. Answers the columns that a packing as good could have.
-    fn tighten(&mut self, part: &[u32]) -> Vec<u32> {
+    /// Better prices, twice: without cuts and with them. Answers the columns that a packing could have that is as good as
+    /// the best known, or worse by at most `window`.
+    fn tighten(&mut self, part: &[u32], window: i64) -> Vec<u32> {
         let mut live = part.to_vec();
         for with_cuts in [false, true] {
-            let gap = self.bound - self.best;
+            let gap = (self.bound - self.best).saturating_add(window);
             live.retain(|column| self.slack[*column as usize] <= gap);
             self.keep(&live);
             if with_cuts {
@@ -462,12 +487,16 @@ impl<'p> Dive<'p> {
             }
             let (price, bound) = (self.price.clone(), self.bound);
             let used = self.used();
-            let rows: Vec<Row<'_>> = used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
+            let rows: Vec<Row<'_>> =
+                used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
             let relaxed = relaxed(self.packing, &live, &rows);
             self.price.fill(0);
             let whole = |price: f64| (price * FINE as f64 - 1e-4).ceil().max(0.0) as i64;
             used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = whole(*price));
-            self.cuts.iter_mut().zip(&relaxed[used.len()..]).for_each(|(cut, price)| cut.price = whole(*price));
+            self.cuts
+                .iter_mut()
+                .zip(&relaxed[used.len()..])
+                .for_each(|(cut, price)| cut.price = whole(*price));
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
             for column in &live {
@@ -485,12 +514,14 @@ impl<'p> Dive<'p> {
                 self.weigh(&live);
                 self.arrange(&live);
             }
-            self.greedy();
+            if window == 0 {
+                self.greedy();
+            }
             if !self.promising() {
                 break;
             }
         }
-        let gap = self.bound - self.best;
+        let gap = (self.bound - self.best).saturating_add(window);
         live.retain(|column| self.slack[*column as usize] <= gap);
         self.keep(&live);
         self.arrange(&live);
@@ -525,7 +556,7 @@ impl<'p> Dive<'p> {
             let left: u32 = set.iter().map(|r| self.packing.stock[*r as usize]).sum();
             let mut holds = vec![false; self.packing.stock.len()];
             set.iter().for_each(|r| holds[*r as usize] = true);
-            (left % size > 0).then_some(Cut { size, holds, price: 0, left })
+            (!left.is_multiple_of(size)).then_some(Cut { size, holds, price: 0, left })
         };
         sets.into_iter().filter_map(cut).take(limits::BEST_CUTS_MAX).collect()
     }
@@ -647,14 +678,7 @@ impl<'p> Dive<'p> {
             self.seen = None;
             let mut few = ties.min(*steps);
             let before = few;
-            let owners = |choice: &Choice| {
-                let mut owners: Vec<u32> =
-                    choice.iter().map(|(c, _)| self.packing.columns[*c as usize].owner).collect();
-                owners.sort_unstable();
-                owners.dedup();
-                owners.len() as u32
-            };
-            self.owners_max = owners(&self.choice);
+            self.owners_max = self.packing.owners_of(&self.choice);
             self.walk(0, 0, &mut few, &mut |dive, _| {
                 dive.choice = dive.taken.clone();
                 dive.owners_max = dive.owners;
@@ -771,60 +795,4 @@ fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<f64> {
         relaxation.add(packing.columns[*column as usize].value as f64, resources.chain(cuts));
     }
     relaxation.prices()
-}
-
-/// Which units were left before, with what loss: open addressing, bounded; what finds no place is followed again.
-struct Seen {
-    /// By resource: what one unit of it counts in the key.
-    digit: Vec<u64>,
-    slots: Vec<(u64, i64)>,
-    filled: usize,
-}
-
-impl Seen {
-    /// Nothing if the units left do not fit a key.
-    fn new(packing: &Packing, order: &[u32]) -> Option<Seen> {
-        let mut digit = vec![0; packing.stock.len()];
-        let mut radix = 1_u64;
-        for resource in order {
-            digit[*resource as usize] = radix;
-            radix = radix.checked_mul(u64::from(packing.stock[*resource as usize]) + 1)?;
-        }
-        Some(Seen { digit, slots: Vec::new(), filled: 0 })
-    }
-
-    /// Were these units never left with so little loss?
-    fn first(&mut self, left: &[u32], loss: i64) -> bool {
-        let key = 1 + left.iter().zip(&self.digit).map(|(left, digit)| u64::from(*left) * digit).sum::<u64>();
-        if self.filled * 2 >= self.slots.len() && self.slots.len() < limits::BEST_SEEN_MAX {
-            let before = std::mem::take(&mut self.slots);
-            self.slots = vec![(0, 0); (before.len() * 4).max(256)];
-            before.into_iter().filter(|slot| slot.0 > 0).for_each(|slot| {
-                let place = self.place(slot.0);
-                self.slots[place] = slot;
-            });
-        }
-        let place = self.place(key);
-        let slot = &mut self.slots[place];
-        if slot.0 == key {
-            let first = loss < slot.1;
-            slot.1 = slot.1.min(loss);
-            return first;
-        }
-        if self.filled * 8 < self.slots.len() * 7 {
-            self.slots[place] = (key, loss);
-            self.filled += 1;
-        }
-        true
-    }
-
-    /// Where the key stands or would stand. There is always a free slot.
-    fn place(&self, key: u64) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
-        while self.slots[at].0 != 0 && self.slots[at].0 != key {
-            at = (at + 1) & mask;
-        }
-        at
-    }
 }

@@ -7,8 +7,8 @@ use crate::domain::money::Money;
 use crate::limits;
 
 use super::super::model::{
-    AddOn, Benefit, BuyXGetY, FirstAndFurther, Gift, IssueCoupon, Markdown, Per, PointsReward, Promotion,
-    SetReward, Sets, SpendAndSave, StackingMode, Stage, Tiered, Trigger,
+    AddOn, Benefit, BuyXGetY, Combo, FirstAndFurther, Gift, IssueCoupon, Markdown, Per, PointsReward,
+    Promotion, SetReward, Sets, SpendAndSave, StackingMode, Stage, Tiered, Trigger,
 };
 use super::Check;
 
@@ -40,6 +40,7 @@ impl<'a> Check<'a> {
             Benefit::Tiered(tiered) => self.tiered(tiered),
             Benefit::FirstAndFurther(amounts) => self.first_and_further(amounts),
             Benefit::Sets(sets) => self.sets(sets),
+            Benefit::Combo(combo) => self.combo(combo),
             Benefit::AddOn(add_on) => self.add_on(add_on),
             Benefit::Markdown(markdown) => self.markdown(markdown),
             Benefit::Gift(gift) => self.gift("benefit.gift", gift, skus),
@@ -201,13 +202,32 @@ impl<'a> Check<'a> {
         self.rising(path, &units);
         for (index, size) in sets.sizes.iter().enumerate() {
             self.count(&format!("{path}[{index}].units"), size.units, 1);
-            let field = format!("{path}[{index}].give");
-            match size.give {
-                SetReward::Percent(percent) => self.percent(&field, percent.ppm()),
-                SetReward::Amount(amount) | SetReward::UnitAmount(amount) => self.amount(&field, amount, 1),
-                SetReward::Price(price) | SetReward::UnitPrice(price) => self.amount(&field, price, 0),
-            }
+            self.set_reward(&format!("{path}[{index}].give"), size.give);
         }
+    }
+
+    fn set_reward(&mut self, field: &str, give: SetReward) {
+        match give {
+            SetReward::Percent(percent) => self.percent(field, percent.ppm()),
+            SetReward::Amount(amount) | SetReward::UnitAmount(amount) => self.amount(field, amount, 1),
+            SetReward::Price(price) | SetReward::UnitPrice(price) => self.amount(field, price, 0),
+        }
+    }
+
+    fn combo(&mut self, combo: &Combo) {
+        let path = "benefit.combo";
+        if combo.parts.len() < 2 {
+            self.fault(
+                &format!("{path}.parts"),
+                "one part is no combination",
+                "write two or more parts, or use `sets`",
+            );
+        }
+        for (index, part) in combo.parts.iter().enumerate() {
+            self.set(&format!("{path}.parts[{index}].items"), &part.items, 0);
+            self.count(&format!("{path}.parts[{index}].units"), part.units, 1);
+        }
+        self.set_reward(&format!("{path}.give"), combo.give);
     }
 
     fn add_on(&mut self, add_on: &AddOn) {

@@ -116,11 +116,11 @@ impl Given {
                 let balance = amount(balance, &self.currency)?;
                 self.basket.gift_cards.push(GiftCard { code: normal(code)?, balance });
             }
-            "choose" | "gone" | "best-before" => self.note(key, rest)?,
+            "choose" | "gone" | "before" => self.note(key, rest)?,
             "used" => self.used(rest)?,
             _ => {
                 let words = "basket, member, at, with, code, claim, spend, card, zone, channel, device, offline, used, \
-                             choose, gone, best-before, return, expect";
+                             choose, gone, before, return, expect";
                 return Err(wrong(
                     &format!("{key} {rest}"),
                     &format!("以下之一开头：{words}"),

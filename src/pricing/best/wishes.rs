@@ -1,0 +1,213 @@
+//! What the order phase could wish of the units: to be dearer, so that a threshold is reached.
+//!
+//! Promotions that look at the whole basket see of the units only what is left to pay of them. What they take off is
+//! then a sum of steps and shares of that one amount, and so is what they would take off more if the units got less
+//! off. A wish is a loss of the units for which that is more than the loss.
+
+use crate::domain::money::Money;
+use crate::limits;
+
+use super::super::conditions::Cond;
+use super::super::model::{Base, Benefit, Caps, Qualifier, Reward, RoundAt};
+use super::super::resolution::{Candidate, Sitting};
+
+/// A promotion of the order phase as a function of what is left to pay: its steps in rising order, each with what it
+/// takes off from then on: an amount, and a share in parts per million of all that is left.
+#[derive(Clone, Debug)]
+pub(super) struct Curve {
+    pub(super) group: Option<u32>,
+    steps: Vec<(i64, i64, i64)>,
+    /// May it be applied fewer times than it could?
+    repeats: bool,
+}
+
+/// What a combination could still win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// The units must lose this much of what they got off at least, and at most that much.
+    pub(super) least: i64,
+    pub(super) most: i64,
+    /// Nothing wins more.
+    pub(super) gain: i64,
+}
+
+impl Curve {
+    /// Nothing if the promotion looks at more than what is left of the whole basket.
+    pub(super) fn of(
+        sitting: &Sitting<'_>,
+        candidate: &Candidate<'_>,
+        group: Option<u32>,
+        whole: Money,
+    ) -> Option<Curve> {
+        let promotion = &candidate.rule.promotion;
+        let (set, caps) = (&candidate.rule.set, &promotion.caps);
+        let every_good = sitting.goods.iter().all(|good| set.holds(good));
+        let uncapped = Caps { applications: None, per_order: None, ..caps.clone() } == Caps::default();
+        let plain = Qualifier { items: promotion.qualifier.items.clone(), ..Qualifier::default() };
+        let by_line = sitting.book.arithmetic.round_at == RoundAt::Line;
+        if !every_good
+            || !uncapped
+            || promotion.qualifier != plain
+            || by_line
+            || !steady(&candidate.rule.condition)
+        {
+            return None;
+        }
+        let times = i64::from(caps.applications.unwrap_or(u32::MAX));
+        let step = |from: i64, save: Reward| match save {
+            Reward::Amount(amount) => (from, amount.0, 0),
+            Reward::Percent(percent) => (from, 0, i64::from(percent.ppm())),
+            Reward::Price(price) => (from.max(price.0), -price.0, 1_000_000),
+        };
+        let mut steps = match &promotion.benefit {
+            Benefit::OrderPercent(percent) => vec![(0, 0, i64::from(percent.ppm()))],
+            Benefit::OrderAmount(amount) => vec![(0, amount.0, 0)],
+            Benefit::OrderFixedPrice(price) => vec![step(0, Reward::Price(*price))],
+            Benefit::SpendAndSave(save) if save.base == Base::Running => match &save.every {
+                Some(every) => {
+                    let most = (whole.0 / every.spend.0).min(times);
+                    if most > limits::BEST_CURVE_STEPS_MAX {
+                        return None;
+                    }
+                    (1..=most).map(|n| (n * every.spend.0, n * every.save.0, 0)).collect()
+                }
+                None => save.tiers.iter().map(|tier| step(tier.spend.0, tier.save)).collect(),
+            },
+            _ => return None,
+        };
+        if let Some(cap) = caps.per_order {
+            if steps.iter().any(|(.., share)| *share > 0) {
+                return None;
+            }
+            steps.iter_mut().for_each(|step| step.1 = step.1.min(cap.0));
+        }
+        let repeats = matches!(&promotion.benefit, Benefit::SpendAndSave(save) if save.every.is_some());
+        Some(Curve { group, steps, repeats })
+    }
+
+    /// What it takes off at most where so much is left, and by how many steps.
+    fn off(&self, left: i64) -> (i64, usize) {
+        let reached = self.steps.iter().take_while(|(from, ..)| *from <= left).count();
+        let Some(at) = reached.checked_sub(1) else { return (0, 0) };
+        let (_, amount, share) = self.steps[at];
+        ((amount + share_of(left, share)).clamp(0, left), reached)
+    }
+}
+
+/// A share in parts per million, rounded up: it bounds.
+fn share_of(amount: i64, ppm: i64) -> i64 {
+    (amount.max(0) * ppm + 999_999) / 1_000_000
+}
+
+/// Does the condition not depend on what earlier promotions left?
+fn steady(condition: &Cond) -> bool {
+    match condition {
+        Cond::All(all) | Cond::Any(all) => all.iter().all(steady),
+        Cond::Not(not) => steady(not),
+        Cond::Items { amount_min, amount_max, base, .. } => {
+            *base == Base::List || (amount_min.is_none() && amount_max.is_none())
+        }
+        Cond::LineQty { .. }
+        | Cond::AllIn(_)
+        | Cond::Channel(_)
+        | Cond::Device(_)
+        | Cond::Zone(_)
+        | Cond::Currency(_) => true,
+    }
+}
+
+/// What the order phase wishes where `left` is to pay for the units and the best known combination takes `known` off on
+/// the order; nothing if units as they are are best. `Err` if there is too much to look at.
+pub(super) fn wish(curves: &[Curve], left: i64, known: i64) -> Result<Option<Wish>, TooMuch> {
+    let mut search = Search { curves, known, looked: 0, wish: None };
+    search.from(0, Course { left, surely: left, ..Course::default() })?;
+    Ok(search.wish)
+}
+
+/// More combinations or steps than are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooMuch;
+
+struct Search<'c> {
+    curves: &'c [Curve],
+    known: i64,
+    looked: usize,
+    wish: Option<Wish>,
+}
+
+#[derive(Clone, Default)]
+struct Course {
+    /// What is left at most, and at least: a share may be rounded either way.
+    left: i64,
+    surely: i64,
+    off: i64,
+    share: i64,
+    groups: Vec<u32>,
+    /// By promotion chosen: how much more must be left for how much more off.
+    more: Vec<Vec<(i64, i64)>>,
+}
+
+impl Search<'_> {
+    fn from(&mut self, at: usize, course: Course) -> Result<(), TooMuch> {
+        let Some(curve) = self.curves.get(at) else { return self.weigh(&course) };
+        self.looked += 1;
+        if self.looked > limits::BEST_COMBINATIONS_MAX {
+            return Err(TooMuch);
+        }
+        let free = curve.group.is_none_or(|group| !course.groups.contains(&group));
+        if free {
+            let (off, most) = curve.off(course.left);
+            let (certain, reached) = curve.off(course.surely);
+            let more: Vec<(i64, i64)> = curve.steps[reached..]
+                .iter()
+                .map(|(from, ..)| ((from - course.left).max(1), curve.off(*from).0 - certain))
+                .filter(|(_, more)| *more > 0)
+                .collect();
+            let shares = curve.steps.iter().map(|step| step.2).max().unwrap_or(0);
+            if off > 0 || !more.is_empty() {
+                let mut with = course.clone();
+                with.left -= certain.min(off) - i64::from(shares > 0);
+                with.surely -= off;
+                with.off += off;
+                with.share += shares;
+                with.groups.extend(curve.group);
+                with.more.push(more);
+                self.from(at + 1, with)?;
+            }
+            // Fewer applications leave more for what comes later.
+            let fewer = if curve.repeats && at + 1 < self.curves.len() { most.saturating_sub(1) } else { 0 };
+            for (_, off, _) in &curve.steps[..fewer] {
+                let mut with = course.clone();
+                (with.left, with.surely, with.off) = (with.left - off, with.surely - off, with.off + off);
+                with.groups.extend(curve.group);
+                self.from(at + 1, with)?;
+            }
+        }
+        self.from(at + 1, course)
+    }
+
+    /// At every step that could be reached: is what is won there more than what the units lose?
+    fn weigh(&mut self, course: &Course) -> Result<(), TooMuch> {
+        if course.share >= 1_000_000 {
+            return Err(TooMuch);
+        }
+        let needs = course.more.iter().flatten().map(|(need, _)| *need);
+        for need in needs {
+            let won = |more: &Vec<(i64, i64)>| {
+                more.iter().take_while(|(from, _)| *from <= need).last().map_or(0, |(_, more)| *more)
+            };
+            let steps: i64 = course.more.iter().map(won).sum();
+            let gain = course.off + steps + share_of(need, course.share) - need - self.known;
+            if gain > 0 {
+                let most = need + gain * 1_000_000 / (1_000_000 - course.share);
+                let wish = self.wish.get_or_insert(Wish { least: need, most, gain });
+                *wish = Wish {
+                    least: wish.least.min(need),
+                    most: wish.most.max(most),
+                    gain: wish.gain.max(gain),
+                };
+            }
+        }
+        Ok(())
+    }
+}
