@@ -233,7 +233,9 @@ async fn serve(setup: Setup) -> Result<()> {
     let newest = store.active_bundle().map(|active| active.reference.clone());
     let waiting = shelf.take(newest.as_ref(), engine.bundle().is_some());
     let per_second = config.devices.requests_per_second_max;
-    let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second);
+    let kept = shelf.clone();
+    let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
+        .with_rules_of(Box::new(move |reference| kept.load(reference)));
     let mut shop = Shop {
         desk,
         shelf,

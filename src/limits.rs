@@ -485,3 +485,13 @@ pub const DRIVE_VISITS_AHEAD: usize = 64;
 pub const DRIVE_PATIENCE_MS: u32 = 300_000;
 /// Milliseconds between two lines of progress where there is no terminal.
 pub const DRIVE_LINE_EVERY_MS: u64 = 5_000;
+/// Differences and troubles `replay` tells one by one: the first say what is wrong, the counts how often.
+pub const REPLAY_TOLD_MAX: usize = 20;
+/// Days of its own sales a bundle is tried on: four weeks, so that each weekday counts the same.
+pub const SIMULATE_DAYS: i64 = 28;
+/// Baskets, conflicts and goods below cost that a simulation lists one by one.
+pub const SIMULATE_LISTED_MAX: usize = 20;
+/// Milliseconds between two lines of progress of a simulation.
+pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
+/// Bytes of one recorded basket as a line of JSON: what a device may send at most.
+pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;

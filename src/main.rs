@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, run,
+    Exit, ask, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, replay, run,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -51,6 +51,8 @@ enum Verb {
     Bench(bench::BenchArgs),
     /// What a code means and how to mend it, or all that is kept of a decision
     Explain(explain::ExplainArgs),
+    /// Evaluate stored decisions again, which must give the same bytes
+    Replay(replay::ReplayArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
     /// Print completions for a shell
@@ -106,6 +108,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         },
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
         Verb::Hub(args) => hub::run(args, out),
+        Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;
@@ -125,11 +128,13 @@ fn bundle_surroundings(
         Err(error) if file.is_some() => {
             return Err(anyhow::anyhow!("failed to read the configuration: {error}"));
         }
-        Err(_) => return Ok(bundle::Surroundings { trusted: Vec::new(), store: None, lang }),
+        Err(_) => return Ok(bundle::Surroundings { lang, ..bundle::Surroundings::default() }),
     };
     let keys = loaded.config.bundle.trusted_keys.iter().filter_map(|key| key.to_string().parse().ok());
+    let trusted = keys.collect();
+    let data_dir = Some(loaded.config.store.data_dir);
     let store = loaded.file.is_some().then_some(loaded.config.store.id);
-    Ok(bundle::Surroundings { trusted: keys.collect(), store, lang })
+    Ok(bundle::Surroundings { trusted, store, data_dir, lang })
 }
 
 #[cfg(test)]

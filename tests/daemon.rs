@@ -9,6 +9,8 @@ mod child;
 mod disk;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/replayed.rs"]
+mod replayed;
 #[path = "daemon/requests.rs"]
 mod requests;
 #[path = "support/rules.rs"]

@@ -1,4 +1,4 @@
-//! Does pricing do what the shop's tables say? Tables are `tests/pricing/*.txt`; `pricing/table.rs` tells how to write one.
+//! Does pricing do what the shop's tables say? Tables are `tests/pricing/*.txt`; `cli::bundle::tables` tells how to write one.
 
 #[path = "pricing/best.rs"]
 mod best;
@@ -14,13 +14,11 @@ mod table;
 use std::fs;
 use std::path::Path;
 
-use table::Table;
-
 #[test]
 fn do_prices_follow_the_tables() {
     let (mut cases, mut differences) = (0, Vec::new());
     for (name, text) in tables() {
-        let (count, different) = Table::read(&text).run(&name);
+        let (count, different) = table::run(&name, &text);
         cases += count;
         differences.extend(different);
     }

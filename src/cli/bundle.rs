@@ -16,6 +16,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+pub mod simulate;
+pub mod tables;
+mod trial;
+
 use super::Exit;
 use crate::bundle::authoring::{self, Authored, Finding};
 use crate::bundle::diff;
@@ -50,6 +54,7 @@ pub const EXAMPLE: &[(&str, &str)] = &[
     ("points.toml", include_str!("../../config/bundle-example/points.toml")),
     ("recommendations.toml", include_str!("../../config/bundle-example/recommendations.toml")),
     ("care.toml", include_str!("../../config/bundle-example/care.toml")),
+    ("tests/offers.txt", include_str!("../../config/bundle-example/tests/offers.txt")),
 ];
 
 /// Arguments of `bundle`.
@@ -133,6 +138,18 @@ pub enum BundleVerb {
         #[arg(long)]
         key: Vec<String>,
     },
+    /// Price the cases of text tables under a folder's rules and compare
+    Test {
+        /// The folder
+        dir: PathBuf,
+        /// Tables; by default those of the folder: tests/*.txt
+        tables: Vec<PathBuf>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Price recorded baskets under new rules and under those in force: reach, cost, margin, conflicts, changed totals
+    Simulate(simulate::SimulateArgs),
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -147,6 +164,8 @@ pub struct Surroundings {
     pub trusted: Vec<PublicKey>,
     /// Which shop this is.
     pub store: Option<StoreId>,
+    /// Where its daemon keeps its data.
+    pub data_dir: Option<PathBuf>,
     /// The language of remedies.
     pub lang: Lang,
 }
@@ -165,6 +184,11 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
         BundleVerb::Verify { file, key, store } => verb.verify(file, key, store.as_deref()),
         BundleVerb::Diff { before, now, key, json } => verb.diff(before, now, key, *json),
         BundleVerb::Install { file, data, key } => verb.install(file, data, key),
+        BundleVerb::Test { dir, tables, json } => match read_folder(dir)? {
+            Ok(authored) => trial::run(dir, authored, (tables, *json), surroundings.lang, verb.out),
+            Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
+        },
+        BundleVerb::Simulate(args) => simulate::run(args, surroundings, verb.out),
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -180,6 +204,55 @@ struct Contents {
     rules: Rules,
     members: u64,
     codes: u64,
+}
+
+/// A folder or a signed file, all of it in memory: for verbs that try rules out.
+pub(super) struct Whole {
+    /// Of a signed file.
+    pub(super) reference: Option<BundleRef>,
+    pub(super) rules: Rules,
+    pub(super) members: Vec<MemberRecord>,
+    pub(super) codes: Vec<CodeRecord>,
+}
+
+/// Reads a folder or a signed file whole. What is wrong with it is printed, and there is nothing.
+///
+/// # Errors
+/// A failed operation: a file that cannot be read, an argument that is no key.
+pub(super) fn open_rules(
+    path: &Path,
+    keys: &[String],
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> Result<Option<Whole>> {
+    let mut verb = Verb { surroundings, out };
+    let whole = if path.is_dir() {
+        read_folder(path)?.map_err(Refused::Findings).map(|authored| {
+            let Authored { rules, members, codes } = authored;
+            Whole { reference: None, rules, members, codes }
+        })
+    } else {
+        let mut trusted = surroundings.trusted.clone();
+        for key in keys {
+            trusted.push(public_key(key)?);
+        }
+        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let admission = Admission { trusted: &trusted, floor: 0, store: None };
+        packed::open(BufReader::new(file), &admission)
+            .and_then(|mut opened| {
+                let members = opened.members()?.collect::<Result<Vec<MemberRecord>, _>>()?;
+                let codes = opened.codes()?.collect::<Result<Vec<CodeRecord>, _>>()?;
+                Ok(Whole { reference: Some(opened.reference), rules: opened.rules, members, codes })
+            })
+            .map_err(Refused::from)
+    };
+    match whole {
+        Ok(whole) => Ok(Some(whole)),
+        Err(refused) => {
+            verb.refuse(path, &refused)?;
+            Ok(None)
+        }
+    }
 }
 
 /// Why there are no contents.
@@ -202,10 +275,14 @@ impl Verb<'_> {
             bail!("{} is not empty; nothing was written", dir.display());
         }
         for (name, text) in EXAMPLE {
-            write_whole(&dir.join(name), text.as_bytes(), 0o644)?;
+            let path = dir.join(name);
+            let folder = path.parent().unwrap_or(dir);
+            fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+            write_whole(&path, text.as_bytes(), 0o644)?;
         }
         writeln!(self.out, "{}: {} files", dir.display(), EXAMPLE.len())?;
         writeln!(self.out, "next: aisled bundle check {}", dir.display())?;
+        writeln!(self.out, "then: aisled bundle test {}", dir.display())?;
         Ok(Exit::Ok)
     }
 
@@ -528,7 +605,7 @@ fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
 }
 
 /// A public key as text, or the file that holds one.
-fn public_key(text: &str) -> Result<PublicKey> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }

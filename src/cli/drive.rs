@@ -72,7 +72,7 @@ pub struct DriveArgs {
     pub json: bool,
 }
 
-fn days(text: &str) -> Result<Range<u16>, String> {
+pub(crate) fn days(text: &str) -> Result<Range<u16>, String> {
     let wrong = || format!("{text:?} is not A..B with A below B");
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let (from, to) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);

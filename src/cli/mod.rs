@@ -15,6 +15,7 @@ pub mod explain;
 pub mod hub;
 pub mod journey;
 pub mod outbox;
+pub mod replay;
 pub mod run;
 pub mod tills;
 

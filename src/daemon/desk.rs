@@ -16,12 +16,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::bundle::Bundle;
 use crate::clock::{Clock, Ticks};
 use crate::devices::link::{Link, LinkError, Outgoing, Received};
 use crate::devices::topic::{INSTANCE_V3, Topic, Topics};
 use crate::devices::wire::{self, Addressed, Format};
 use crate::domain::code::Code;
-use crate::domain::ids::{DeviceId, Instance, RequestId, Seq};
+use crate::domain::ids::{BundleRef, DeviceId, Instance, RequestId, Seq};
 use crate::domain::text::Lang;
 use crate::engine::decision::{Entry, Facts, Key};
 use crate::engine::input::{Digest, Input, Request};
@@ -70,6 +71,9 @@ struct Waiting {
     payload: Vec<u8>,
 }
 
+/// Finds the rules of an earlier sale by the reference it names.
+pub type RulesOf = Box<dyn Fn(&BundleRef) -> anyhow::Result<Bundle> + Send>;
+
 /// Everything a request touches.
 pub struct Desk {
     /// The decisions.
@@ -78,6 +82,7 @@ pub struct Desk {
     pub store: Store,
     /// What has been done.
     pub counts: Counts,
+    rules_of: RulesOf,
     topics: Topics,
     link: Link,
     clock: Arc<dyn Clock>,
@@ -107,6 +112,9 @@ impl Desk {
             engine,
             store,
             counts: Counts::default(),
+            rules_of: Box::new(|_| {
+                Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
+            }),
             topics,
             link,
             clock,
@@ -116,6 +124,11 @@ impl Desk {
             panicked: VecDeque::new(),
             stopping: false,
         }
+    }
+
+    /// Where the rules of earlier sales are.
+    pub fn with_rules_of(self, rules_of: RulesOf) -> Desk {
+        Desk { rules_of, ..self }
     }
 
     /// From now on every request gets 503.
@@ -337,6 +350,18 @@ impl Desk {
             }
             if is_last {
                 break;
+            }
+        }
+        if let Some(wanted) = self.engine.needs_rules(&input, &facts) {
+            match (self.rules_of)(&wanted) {
+                Ok(past) => self.engine.recall(Arc::new(past)),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(
+                        error,
+                        "the rules of a sale are gone; its goods come back at their frozen shares"
+                    );
+                }
             }
         }
         Ok(self.engine.handle(input, facts, self.clock.now()))

@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, Epoch, Seq, StoreId};
+use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
 use crate::domain::text::Lang;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
@@ -60,6 +60,8 @@ pub struct Engine {
     quotes: OpenQuotes,
     reads: ReadReplays,
     head_office: HeadOffice,
+    /// The rules of an earlier sale, for its return.
+    past: Option<Arc<Bundle>>,
 }
 
 struct Active {
@@ -154,6 +156,7 @@ impl Engine {
             quotes,
             reads: ReadReplays::default(),
             head_office: HeadOffice::Near,
+            past: None,
         }
     }
 
@@ -211,6 +214,24 @@ impl Engine {
         keys.sort();
         keys.dedup();
         keys
+    }
+
+    /// Which earlier rules an input is decided with, beside those in force: to be handed over by `recall` before `handle`.
+    /// Without them goods come back at their frozen shares.
+    pub fn needs_rules(&self, input: &Input, facts: &Facts) -> Option<BundleRef> {
+        let Input::Request(request) = input else { return None };
+        let wanted = match &request.body {
+            Body::Void(original) => refund::past_rules(original, facts)?,
+            Body::Return(back) => refund::past_rules(&back.original, facts)?,
+            _ => return None,
+        };
+        let at_hand = self.bundle().into_iter().chain(&self.past).any(|bundle| bundle.reference == *wanted);
+        (!at_hand).then(|| wanted.clone())
+    }
+
+    /// Hands over the rules of an earlier sale. The last ones stay at hand.
+    pub fn recall(&mut self, past: Arc<Bundle>) {
+        self.past = Some(past);
     }
 
     fn needs_of_request(&self, request: &Request, facts: &Facts) -> Vec<Key> {
@@ -346,8 +367,8 @@ impl Engine {
                     (reply, changes)
                 },
             ),
-            Body::Void(transaction) => refund::void(&turn, transaction),
-            Body::Return(back) => refund::give_back(&turn, back),
+            Body::Void(transaction) => refund::void(&turn, self.past.as_ref(), transaction),
+            Body::Return(back) => refund::give_back(&turn, self.past.as_ref(), back),
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),
             Body::Feedback(_) | Body::Event(_) => {
                 Ok((Reply::Noted(Noted { decision: turn.reference() }), Vec::new()))

@@ -2,25 +2,33 @@
 //!
 //! Both read the sale's own decision from the journal: the receipt holds each unit's share as it was settled, the quote
 //! the return policies as they were. Points spent come back in proportion to the money, points earned go with the units
-//! that earned them. When the whole sale has come back, so do its codes that are still good, into the wallet they came
+//! that earned them. What `re_evaluate` promises is worked out under the rules of the sale, found by the hash the sale
+//! names (`past_rules` says which the shell must have at hand); where those are gone, units come back at their frozen
+//! shares. A coupon for the next visit is withdrawn once the rest does not earn it, unless its promotion says keep.
+//! When the whole sale has come back, so do its codes that are still good, into the wallet they came
 //! from, and what it took of limits: as its record says, not as today's rules do.
 //!
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
 //! free (409) · lines known (404) · units left (422) · promotions that allow only a whole return (422).
 
+use std::sync::Arc;
+
+use crate::bundle::Bundle;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, LineId, PromotionId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, LineId, PromotionId, Seq};
 use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::domain::receipt::SaleRecord;
-use crate::pricing::returns::{self, Refunded, ReturnFault, SoldLine};
+use crate::pricing::model::ReturnPolicy;
+use crate::pricing::outcome::Priced;
+use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, SoldSale, gift_line};
 
 use super::Turn;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
-use super::sale::{counted, keep_newest, view};
+use super::sale::{counted, keep_newest, price_again, view};
 
 /// What taking back a sale reads.
 pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
@@ -34,6 +42,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
     if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
         keys.extend(receipt.coupons_burned.iter().map(|code| Key::Code(code.clone())));
+        keys.extend(receipt.coupons_issued.iter().map(|coupon| Key::Code(coupon.code.clone())));
     }
     keys
 }
@@ -42,6 +51,14 @@ fn sold(entry: &Entry) -> Option<(&Quote, &Receipt)> {
     let Ok(Reply::Commit(receipt)) = &entry.answer else { return None };
     let quote = entry.facts.quotes().next()?;
     Some((quote, receipt))
+}
+
+/// The rules that a return of this sale is worked out with, where frozen shares alone do not tell.
+pub(super) fn past_rules<'a>(original: &TransactionKey, facts: &'a Facts) -> Option<&'a BundleRef> {
+    let sale = facts.sale(original).filter(|sale| !sale.is_return && !sale.voided)?;
+    let (quote, _) = facts.decision(sale.decision).and_then(sold)?;
+    let asks = |policy: &ReturnPolicy| matches!(policy, ReturnPolicy::ReEvaluate | ReturnPolicy::ClawBack);
+    quote.return_policies.values().any(asks).then_some(&quote.bundle)
 }
 
 struct Sold<'a> {
@@ -71,7 +88,11 @@ fn find<'a>(turn: &'a Turn<'_>, key: &TransactionKey) -> Result<Sold<'a>, Refusa
 }
 
 /// Answers `void`.
-pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<Change>), Refusal> {
+pub(super) fn void(
+    turn: &Turn<'_>,
+    past: Option<&Arc<Bundle>>,
+    key: &TransactionKey,
+) -> Result<(Reply, Vec<Change>), Refusal> {
     let sale = find(turn, key)?;
     if !sale.record.returned.is_empty() {
         return Err(Refusal::new(
@@ -83,10 +104,12 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
         ));
     }
     let units = |line: &LineUnits| line.shares.iter().map(|share| share.qty).sum();
-    let all = sale.receipt.units.iter().map(|line| (line.line.clone(), units(line))).collect::<Vec<_>>();
-    let mut back = worked_out(turn, &sale, &all)?;
+    let goods = sale.receipt.units.iter().map(|line| (line.line.clone(), units(line)));
+    let gifts = (1..).zip(&sale.receipt.figures.gifts).map(|(nth, gift)| (gift_line(nth), gift.qty));
+    let all: Vec<(LineId, u32)> = goods.chain(gifts).collect();
+    let (mut back, _) = worked_out(turn, past, &sale, &all)?;
     back.amount = sale.record.total;
-    let (refund, mut changes) = take_back(turn, key, &sale, &back);
+    let (refund, mut changes) = take_back(turn, key, &sale, (&back, &[]));
     let taken_back = Some(turn.seq);
     let record = SaleRecord { voided: true, refunded: back.amount, taken_back, ..sale.record.clone() };
     changes.push(Change::put(Key::Sale(key.clone()), Record::Sale(record)));
@@ -94,7 +117,11 @@ pub(super) fn void(turn: &Turn<'_>, key: &TransactionKey) -> Result<(Reply, Vec<
 }
 
 /// Answers `return`.
-pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Change>), Refusal> {
+pub(super) fn give_back(
+    turn: &Turn<'_>,
+    past: Option<&Arc<Bundle>>,
+    back: &Return,
+) -> Result<(Reply, Vec<Change>), Refusal> {
     let sale = find(turn, &back.original)?;
     let number = &back.transaction;
     if let Some(known) = turn.facts.sale(number) {
@@ -103,9 +130,9 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
         let detail = format!("{device} {business_day} {seq} is the number of a transaction that stands{by}");
         return Err(Refusal::new(Code::TransactionExists, detail));
     }
-    let mut worked_out = worked_out(turn, &sale, &back.lines)?;
+    let (mut worked_out, lost) = worked_out(turn, past, &sale, &back.lines)?;
     worked_out.amount = worked_out.amount.min((sale.record.total - sale.record.refunded).max(Money::ZERO));
-    let (refund, mut changes) = take_back(turn, &back.original, &sale, &worked_out);
+    let (refund, mut changes) = take_back(turn, &back.original, &sale, (&worked_out, &lost));
     let mut record = sale.record.clone();
     record.refunded += worked_out.amount;
     record.taken_back = Some(turn.seq);
@@ -130,9 +157,20 @@ pub(super) fn give_back(turn: &Turn<'_>, back: &Return) -> Result<(Reply, Vec<Ch
     Ok((Reply::Refund(Box::new(refund)), changes))
 }
 
-/// What these units are worth by the sale's frozen shares and policies.
-fn worked_out(turn: &Turn<'_>, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Result<Refunded, Refusal> {
-    let sold: Vec<SoldLine<'_>> = sale
+/// What these units are worth by the sale's frozen shares and policies, and which coupons for the next visit the rest
+/// does not earn any more.
+fn worked_out(
+    turn: &Turn<'_>,
+    past: Option<&Arc<Bundle>>,
+    sale: &Sold<'_>,
+    back: &[(LineId, u32)],
+) -> Result<(Refunded, Vec<CouponCode>), Refusal> {
+    let bundle = past
+        .into_iter()
+        .chain([turn.bundle])
+        .find(|bundle| bundle.reference == sale.quote.bundle)
+        .map(|bundle| &**bundle);
+    let lines: Vec<SoldLine<'_>> = sale
         .receipt
         .units
         .iter()
@@ -142,8 +180,28 @@ fn worked_out(turn: &Turn<'_>, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Resul
             returned: sale.record.returned_units(&line.line),
         })
         .collect();
+    let given = &sale.receipt.figures.gifts;
+    let gift_lines: Vec<LineId> = (1..=given.len()).map(gift_line).collect();
+    let shelf_price = |sku| bundle.and_then(|bundle| bundle.book.item(sku)).map(|item| item.price);
+    let gifts: Vec<SoldGift<'_>> = (given.iter().zip(&gift_lines))
+        .map(|(gift, line)| SoldGift {
+            line,
+            promotion: &gift.promotion,
+            qty: gift.qty,
+            paid: gift.unit_price,
+            value: shelf_price(&gift.sku).unwrap_or(gift.unit_price),
+            returned: sale.record.returned_units(line),
+        })
+        .collect();
     let policy = |id: &PromotionId| sale.quote.return_policies.get(id).copied().unwrap_or_default();
-    returns::refund(&sold, back, sale.record.refunded, &policy).map_err(|fault| {
+    let sold = SoldSale {
+        lines: &lines,
+        gifts: &gifts,
+        refunded: sale.record.refunded,
+        policy: &policy,
+        again: &|left| rest(bundle?, sale.quote, left),
+    };
+    let refunded = returns::refund(&sold, back).map_err(|fault| {
         let code = match &fault {
             ReturnFault::UnknownLine(_) => Code::UnknownLine,
             ReturnFault::TooMany { .. } => Code::NothingLeftToReturn,
@@ -154,7 +212,48 @@ fn worked_out(turn: &Turn<'_>, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Resul
             _ => String::new(),
         };
         Refusal::new(code, format!("{fault}{by}"))
-    })
+    })?;
+    let lost = bundle.map_or_else(Vec::new, |bundle| lost_coupons(bundle, sale, back));
+    Ok((refunded, lost))
+}
+
+/// What the rules of the sale say of what stays, as if nothing else had been bought then.
+fn rest(bundle: &Bundle, quote: &Quote, left: &[(LineId, u32)]) -> Option<Priced> {
+    let mut quote = quote.clone();
+    quote.asked.basket = returns::rest_of(&quote.asked.basket, left);
+    if quote.asked.basket.lines.is_empty() {
+        return Some(Priced::nothing());
+    }
+    price_again(bundle, &quote).ok()
+}
+
+/// Coupons the sale issued, by promotions whose policy does not keep, that the rest would not have been given.
+fn lost_coupons(bundle: &Bundle, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Vec<CouponCode> {
+    let (quote, issued) = (sale.quote, &sale.receipt.coupons_issued);
+    let keeps = |promotion: &PromotionId| {
+        !matches!(
+            quote.return_policies.get(promotion),
+            Some(ReturnPolicy::ClawBack | ReturnPolicy::ReEvaluate)
+        )
+    };
+    let issuers: Vec<_> =
+        quote.priced.issues.iter().filter(|issue| bundle.coupon(&issue.coupon).is_some()).collect();
+    if issuers.len() != issued.len() || issuers.iter().all(|issue| keeps(&issue.promotion)) {
+        return Vec::new();
+    }
+    let units = |line: &LineUnits| -> u32 { line.shares.iter().map(|share| share.qty).sum() };
+    let now = |line: &LineId| back.iter().find(|(id, _)| id == line).map_or(0, |(_, qty)| *qty);
+    let left: Vec<(LineId, u32)> = (sale.receipt.units.iter())
+        .map(|line| {
+            let gone = sale.record.returned_units(&line.line) + now(&line.line);
+            (line.line.clone(), units(line).saturating_sub(gone))
+        })
+        .collect();
+    let Some(again) = rest(bundle, quote, &left) else { return Vec::new() };
+    let still = |promotion: &PromotionId| again.issues.iter().any(|issue| issue.promotion == *promotion);
+    let lost =
+        issuers.iter().zip(issued).filter(|(issue, _)| !keeps(&issue.promotion) && !still(&issue.promotion));
+    lost.map(|(_, coupon)| coupon.code.clone()).collect()
 }
 
 /// Names the decision that took units back last, so that a till that lost its answer finds it.
@@ -167,7 +266,7 @@ fn take_back(
     turn: &Turn<'_>,
     original: &TransactionKey,
     sale: &Sold<'_>,
-    back: &Refunded,
+    (back, lost): (&Refunded, &[CouponCode]),
 ) -> (Refund, Vec<Change>) {
     let Sold { record, quote, receipt } = sale;
     let counts = !record.training;
@@ -187,7 +286,8 @@ fn take_back(
         };
         (receipt.coupons_burned.iter().filter(stands).cloned().collect(), issued.collect())
     } else {
-        (Vec::new(), Vec::new())
+        let stands = |code: &&CouponCode| counts && turn.facts.code(code).is_some();
+        (Vec::new(), lost.iter().filter(stands).cloned().collect())
     };
     let mut changes = Vec::new();
     let mut points_balance_after = None;
@@ -211,10 +311,10 @@ fn take_back(
         points_balance_after = Some(ledger.points.balance());
         changes.push(Change::put(Key::Ledger(member.id), Record::Ledger(Box::new(ledger))));
     }
+    changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
     if undoes {
         let burned = receipt.coupons_burned.iter();
         changes.extend(burned.map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
-        changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
         for (of, took) in counted(&record.took, &original.device) {
             let mut usage = turn.facts.usage(of.clone(), &took.promotion);
             usage.take_back(quote.day.number(), took.used);

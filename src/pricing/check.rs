@@ -1,7 +1,7 @@
 //! What is wrong with a bundle's promotions: every fault at once, each with the path of its field and what to write.
 //!
 //! The shape was checked when the document was read; here is what the shape cannot say: names that must exist, numbers
-//! that must be in range, tiers that must rise, and what this version does not do yet.
+//! that must be in range, tiers that must rise.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::limits;
 
 use super::book::{BookRules, RuleFault};
 use super::model::{
-    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion, ReturnPolicy,
-    Reward, Schedule, StackingMode, Trigger,
+    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion, Reward, Schedule,
+    StackingMode, Trigger,
 };
 
 mod benefits;
@@ -142,13 +142,6 @@ impl<'a> Check<'a> {
             && promotion.stacking.group.is_none()
         {
             self.fault("stacking.group", "weighed against a group, but none is named", "name the group");
-        }
-        if promotion.returns == ReturnPolicy::ReEvaluate {
-            self.fault(
-                "returns",
-                "`re_evaluate` is not in this version",
-                "write `keep`, `claw_back` or `block_partial`",
-            );
         }
         if let Some(most) = promotion.offline.exposure_max {
             self.amount("offline.exposure_max", most, 1);

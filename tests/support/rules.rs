@@ -99,6 +99,9 @@ pub(crate) fn authored() -> Authored {
     for entry in std::fs::read_dir(&folder).expect("the example bundle") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if path.is_dir() {
+            continue;
+        }
         let mut bytes = std::fs::read(&path).expect("a file");
         if name == "coupons.toml" {
             bytes.extend(COUPONS.as_bytes());
