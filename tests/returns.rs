@@ -257,7 +257,7 @@ fn is_a_return_worked_out_under_the_rules_of_the_sale_though_they_have_changed()
         let mut world = World::new(&rules);
         let (original, receipt) = world.sell(basket(&[(OIL, 1), (SHAMPOO, 2)], 2003, None));
         assert_eq!(receipt.figures.total.0, 11_990 + 2 * 3_990 - 1_500);
-        let mut next = (*counter::bundle(&other)).reference.clone();
+        let mut next = counter::bundle(&other).reference.clone();
         next.version = 2;
         let next = Arc::new(Bundle::compile(next, other.rules.clone()).expect("it compiles"));
         let entry = world.counter.engine.activate(next, NOON);
