@@ -491,12 +491,8 @@ impl<'p> Dive<'p> {
                 used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
             let relaxed = relaxed(self.packing, &live, &rows);
             self.price.fill(0);
-            let whole = |price: f64| (price * FINE as f64 - 1e-4).ceil().max(0.0) as i64;
-            used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = whole(*price));
-            self.cuts
-                .iter_mut()
-                .zip(&relaxed[used.len()..])
-                .for_each(|(cut, price)| cut.price = whole(*price));
+            used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = *price);
+            self.cuts.iter_mut().zip(&relaxed[used.len()..]).for_each(|(cut, price)| cut.price = *price);
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
             for column in &live {
@@ -772,10 +768,11 @@ enum Row<'d> {
     Cut(&'d Cut),
 }
 
-fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<f64> {
+/// The prices of the relaxed packing, in fine parts.
+fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<i64> {
     let stock = rows.iter().map(|row| match row {
-        Row::Resource(r) => f64::from(packing.stock[*r as usize]),
-        Row::Cut(cut) => f64::from(cut.left / cut.size),
+        Row::Resource(r) => packing.stock[*r as usize],
+        Row::Cut(cut) => cut.left / cut.size,
     });
     let mut row_of = vec![0; packing.stock.len()];
     for (at, row) in (0..).zip(rows) {
@@ -783,16 +780,16 @@ fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<f64> {
             row_of[*r as usize] = at;
         }
     }
-    let mut relaxation = Relaxation::new(stock.collect());
+    let mut relaxation = Relaxation::new(stock);
     for column in live {
         let uses = packing.uses(*column);
         let of_cut = |(at, row): (u32, &Row<'_>)| match row {
             Row::Resource(_) => None,
-            Row::Cut(cut) => Some((at, f64::from(cut.groups(uses)))).filter(|(_, n)| *n > 0.0),
+            Row::Cut(cut) => Some((at, cut.groups(uses))).filter(|(_, n)| *n > 0),
         };
-        let resources = uses.iter().map(|(r, n)| (row_of[*r as usize], f64::from(*n)));
+        let resources = uses.iter().map(|(r, n)| (row_of[*r as usize], *n));
         let cuts = (0..).zip(rows).filter_map(of_cut);
-        relaxation.add(packing.columns[*column as usize].value as f64, resources.chain(cuts));
+        relaxation.add(packing.columns[*column as usize].value, resources.chain(cuts));
     }
-    relaxation.prices()
+    relaxation.prices(FINE)
 }

@@ -7,6 +7,8 @@
 use crate::limits;
 
 const TINY: f64 = 1e-9;
+/// What a price may be too high by from rounding alone.
+const ROUGH: f64 = 1e-4;
 
 /// What is to be relaxed.
 pub(super) struct Relaxation {
@@ -19,14 +21,19 @@ pub(super) struct Relaxation {
 
 impl Relaxation {
     /// Rows with what there is of each.
-    pub(super) fn new(stock: Vec<f64>) -> Relaxation {
-        Relaxation { stock, values: Vec::new(), ends: vec![0], entries: Vec::new() }
+    pub(super) fn new(stock: impl Iterator<Item = u32>) -> Relaxation {
+        Relaxation {
+            stock: stock.map(f64::from).collect(),
+            values: Vec::new(),
+            ends: vec![0],
+            entries: Vec::new(),
+        }
     }
 
     /// A column: its value and what it takes of which row.
-    pub(super) fn add(&mut self, value: f64, entries: impl Iterator<Item = (u32, f64)>) {
-        self.values.push(value);
-        self.entries.extend(entries);
+    pub(super) fn add(&mut self, value: i64, entries: impl Iterator<Item = (u32, u32)>) {
+        self.values.push(value as f64);
+        self.entries.extend(entries.map(|(row, n)| (row, f64::from(n))));
         self.ends.push(self.entries.len() as u32);
     }
 
@@ -34,8 +41,14 @@ impl Relaxation {
         &self.entries[self.ends[at] as usize..self.ends[at + 1] as usize]
     }
 
-    /// A price for each row. If the rounds run out they are as far as they came.
-    pub(super) fn prices(&self) -> Vec<f64> {
+    /// A price for each row in so many parts of a whole, rounded up, none below nothing. If the rounds run out they are as
+    /// far as they came.
+    pub(super) fn prices(&self, parts: i64) -> Vec<i64> {
+        let whole = |price: f64| (price * parts as f64 - ROUGH).ceil().max(0.0) as i64;
+        self.solve().into_iter().map(whole).collect()
+    }
+
+    fn solve(&self) -> Vec<f64> {
         let rows = self.stock.len();
         let mut amount = self.stock.clone();
         let mut inverse = vec![0.0; rows * rows];
@@ -44,10 +57,9 @@ impl Relaxation {
         for _ in 0..limits::BEST_ROUNDS_MAX {
             let Some((gain, entering)) = self.entering(&price) else { break };
             step.fill(0.0);
-            let own = [(0, 1.0)];
             let entries = match entering {
                 Entering::Column(at) => self.column(at),
-                Entering::Unused(row) => &[(row, own[0].1)],
+                Entering::Unused(row) => &[(row, 1.0)],
             };
             for (row, n) in entries {
                 (0..rows).for_each(|i| step[i] += inverse[i * rows + *row as usize] * n);
