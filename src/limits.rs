@@ -140,6 +140,10 @@ pub const BEST_SEEN_MAX: usize = 65_536;
 pub const BEST_COMBINATIONS_MAX: usize = 4_096;
 /// Steps of one order promotion that are weighed so: "every 50" on a basket of 3,200.
 pub const BEST_CURVE_STEPS_MAX: i64 = 64;
+/// Promotions on the order that the search weighs against each other; more are applied as they come.
+pub const BEST_ORDERS_MAX: usize = 32;
+/// Goods, wholes and bounds of one basket's packing: rows of a dense matrix, 8 MiB.
+pub const BEST_RESOURCES_MAX: usize = 1_024;
 /// Tiers of one spend-and-save.
 pub const SPEND_TIERS_MAX: usize = 32;
 /// Nesting of conditions, audiences and excluded sets of one promotion.

@@ -18,11 +18,17 @@
 //! twice: on the untouched basket and on what the packing left; and where all look at the whole basket, what they could
 //! win is worked out as a function of one amount (`wishes`).
 //!
+//! Proved is only what this argument covers. Beside a promotion of another kind (whose worth next to others is known by
+//! pricing alone: sets of several sizes, combos, tiers, what stops others, more than `BEST_ORDERS_MAX` on the order, limits
+//! that others could bring it under) the search goes the same way, the declared order is tried too, the better of the two
+//! stands, and the reply says that it is not proved and by how much a better one could win at most.
+//!
 //! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
 //! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase
 //! is applied wherever it gives something.
 
 mod columns;
+mod cut;
 mod packing;
 mod relaxation;
 mod seen;
@@ -34,8 +40,8 @@ use crate::limits;
 use super::benefits::{Proposal, Turn, propose, units_of};
 use super::book::Phase;
 use super::explain::Why;
-use super::model::{Benefit, Reward, RoundAt, StackingMode};
-use super::resolution::{Course, Done, Resolved, Sitting};
+use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, StackingMode};
+use super::resolution::{Course, Done, Resolved, Sitting, sequence};
 use super::units::State;
 use super::usage;
 use packing::{Choice, Owner, Packing};
@@ -78,6 +84,8 @@ struct Search<'s, 'a> {
     packing: Packing,
     /// Goods that promotions touch in ways whose discounts do not simply add up.
     tangled: bool,
+    /// Is there a promotion whose worth beside others is known by pricing only? Then nothing is proved.
+    doubtful: bool,
     /// Positions of the order phase that are open.
     orders: Vec<usize>,
     found: Option<Found<'s, 'a>>,
@@ -93,14 +101,31 @@ pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resol
         stakes: Vec::new(),
         packing: Packing::default(),
         tangled: false,
+        doubtful: false,
         orders: Vec::new(),
         found: None,
         steps,
     };
     search.prepare();
-    let bound = search.together();
+    let bound = if search.packing.stock.len() > limits::BEST_RESOURCES_MAX {
+        search.doubtful = true;
+        Money::ZERO
+    } else {
+        search.together()
+    };
     search.alone();
-    search.finish(bound)
+    if !search.doubtful {
+        return search.finish(bound);
+    }
+    // What cannot be proved is at least never worse than the declared order.
+    let (total, bound) = (search.total(), bound.max(search.at_best()));
+    let declared = sequence(sitting, last);
+    if search.found.is_none() || declared.discount() > total {
+        let gap = (bound - declared.discount()).max(Money(1));
+        return (declared, Proof { proved: false, gap });
+    }
+    let (resolved, proof) = search.finish(bound);
+    (resolved, Proof { proved: false, gap: proof.gap.max(Money(1)) })
 }
 
 impl<'s, 'a> Search<'s, 'a> {
@@ -128,7 +153,19 @@ impl<'s, 'a> Search<'s, 'a> {
                 None if candidate.rule.phase > Phase::Order => Prospect::Open(Proposal::default()),
                 None => match propose(sitting, &untouched, candidate, spendable) {
                     Ok(proposal) => Prospect::Open(proposal),
-                    Err(why) => Prospect::Closed(why),
+                    Err(why) => {
+                        // It may open once others have taken something off, unless it is used up.
+                        let opens = matches!(
+                            why,
+                            Why::Limit { .. }
+                                | Why::Offline { .. }
+                                | Why::TooMuchSpent { .. }
+                                | Why::Condition { .. }
+                        );
+                        self.doubtful |=
+                            opens && usage::allowance(sitting, candidate.rule, candidate).is_ok();
+                        Prospect::Closed(why)
+                    }
                 },
             };
             if let Prospect::Open(proposal) = &prospect
@@ -154,6 +191,7 @@ impl<'s, 'a> Search<'s, 'a> {
                                 }
                             }
                         } else {
+                            self.doubtful |= !stacks_plainly(&candidate.rule.promotion);
                             self.whole(proposal.amount, group);
                             let chosen = group.is_some() || stacking.mode != StackingMode::Stack;
                             for mark in proposal.marks.iter().filter(|mark| mark.amount.is_positive()) {
@@ -164,12 +202,19 @@ impl<'s, 'a> Search<'s, 'a> {
                         }
                         self.stakes.push(Stake { position, by_unit });
                     }
-                    Phase::Order => self.orders.push(position),
+                    Phase::Order => {
+                        let promotion = &candidate.rule.promotion;
+                        let units = promotion.qualifier.consumes
+                            || promotion.stacking.mode == StackingMode::StopFurther;
+                        self.doubtful |= units || !is_of_order(&promotion.benefit);
+                        self.orders.push(position);
+                    }
                     Phase::Shelf | Phase::Redeem | Phase::Earn => {}
                 }
             }
             self.prospects.push(prospect);
         }
+        self.doubtful |= self.orders.len() > limits::BEST_ORDERS_MAX;
         self.tangled |= touched.iter().any(|(whole, _, by_unit)| *whole && *by_unit);
     }
 
@@ -230,13 +275,19 @@ impl<'s, 'a> Search<'s, 'a> {
         let unproved = packed.bound - packed.value;
         let Some(wish) = window(self) else { return self.total() + Money(unproved) };
         let mut steps = self.steps;
-        let all = packing.each(packed.value, (wish.least, wish.most), &mut steps, &mut |choice, steps| {
-            *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
-            let held = std::mem::replace(&mut self.steps, *steps);
-            self.price(&packing, choice);
-            self.steps = held;
-            window(self).map_or((i64::MAX / 2, -1), |wish| (wish.least, wish.most))
-        });
+        let all = packing.each(
+            packed.value,
+            (wish.least, wish.most),
+            curves.is_some(),
+            &mut steps,
+            &mut |choice, steps| {
+                *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
+                let held = std::mem::replace(&mut self.steps, *steps);
+                self.price(&packing, choice);
+                *steps = std::mem::replace(&mut self.steps, held);
+                window(self).map_or((i64::MAX / 2, -1), |wish| (wish.least, wish.most))
+            },
+        );
         self.steps = steps;
         let open = if all { 0 } else { window(self).map_or(0, |wish| wish.gain) };
         self.total() + Money(open + unproved)
@@ -359,7 +410,8 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             self.steps = self.steps.saturating_sub(limits::BEST_ORDER_STEPS);
             let Ok(proposal) = course.given(position) else { continue };
-            if proposal.amount.is_positive() && self.steps > 0 {
+            self.doubtful |= self.steps == 0;
+            if proposal.amount.is_positive() && self.steps > 0 && next < limits::BEST_ORDERS_MAX {
                 let so_far = course.done.discount();
                 let later = self.at_most(&course.done.applied, next + 1, most);
                 if later > proposal.amount || (later.is_positive() && proposal.times > 1) {
@@ -451,14 +503,34 @@ impl<'s, 'a> Search<'s, 'a> {
             let some = (0..discounted.len()).any(|good| discounted[good] && reached(good));
             let all = (0..discounted.len()).all(|good| !discounted[good] || reached(good));
             let by_line = self.sitting.book.arithmetic.round_at == RoundAt::Line;
-            let even = share == 0 || !some || (all && !by_line);
-            let settled = even && self.reached(*position, *now) == Reach::of(before);
+            let floors = self.sitting.goods.iter().any(|good| good.floor.is_positive());
+            let plain = candidate.rule.promotion.caps == Caps::default() && !floors;
+            let even = !some || *now == before.amount || (all && !by_line && plain);
+            let stands = self.shares_group(*position);
+            let settled = even && !stands && self.reached(*position, *now) == Reach::of(before);
             promised.settled &= settled;
             promised.rate += if some { share } else { 0 };
             most.push(if settled { *now } else { before.amount });
         }
         promised.total += self.at_most(&[], 0, &most).0;
         promised
+    }
+
+    /// Could one of the unit phase stand for the group of this one?
+    fn shares_group(&self, position: usize) -> bool {
+        let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
+        let own = stacking(position);
+        own.group.is_some() && self.stakes.iter().any(|stake| stacking(stake.position).group == own.group)
+    }
+
+    /// What no combination takes off more than, whatever stands beside what.
+    fn at_best(&self) -> Money {
+        let whole: Money = self.sitting.goods.iter().map(|good| good.price.times(good.qty)).sum();
+        let given = |prospect: &Prospect<'a>| match prospect {
+            Prospect::Open(proposal) => proposal.amount,
+            Prospect::Closed(_) => Money::ZERO,
+        };
+        whole.min(self.prospects.iter().map(given).sum::<Money>()).max(self.total())
     }
 
     /// How far a promotion of the order phase reached at its turn; where one of its group that gives as much stands, how
@@ -498,7 +570,9 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             if course.done.applied.iter().any(|done| done.candidate == position) {
                 let total = course.done.discount();
-                if self.found.as_ref().is_none_or(|found| total > found.total) {
+                let better =
+                    |found: &Found<'s, 'a>| total > found.total || found.course.done.applied.is_empty();
+                if self.found.as_ref().is_none_or(better) {
                     self.found = Some(Found { course, total, alone: Some(position) });
                 }
             }
@@ -621,6 +695,35 @@ impl Reach {
         };
         Reach { times: proposal.times, next }
     }
+}
+
+/// Does a promotion that is applied as a whole take off each unit by itself, whatever was taken off before?
+fn stacks_plainly(promotion: &Promotion) -> bool {
+    let by_unit = match &promotion.benefit {
+        Benefit::LinePercent(_) | Benefit::LineFixedPrice(_) | Benefit::MemberPrice => true,
+        Benefit::LineAmount(amount) => amount.per == Per::Unit,
+        _ => false,
+    };
+    by_unit
+        && promotion.caps == Caps::default()
+        && !promotion.qualifier.consumes
+        && promotion.qualifier.amount_min.is_none()
+        && promotion.conditions == Condition::default()
+        && promotion.limits.is_empty()
+        && promotion.stacking.mode != StackingMode::StopFurther
+}
+
+/// Is it a benefit on what the order comes to?
+fn is_of_order(benefit: &Benefit) -> bool {
+    matches!(
+        benefit,
+        Benefit::OrderPercent(_)
+            | Benefit::OrderAmount(_)
+            | Benefit::OrderFixedPrice(_)
+            | Benefit::SpendAndSave(_)
+            | Benefit::Gift(_)
+            | Benefit::IssueCoupon(_)
+    )
 }
 
 /// How much more an order promotion takes off where more is left, in parts per million.

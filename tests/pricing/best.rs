@@ -424,7 +424,8 @@ fn is_a_basket_cheaper_when_it_is_split() {
     check(cases(400), |mut shop| {
         // What is given once a basket is given twice for two; the rest must not be.
         shop.on_units.iter_mut().for_each(|offer| (offer.times, offer.cap) = (None, None));
-        shop.orders.retain(|(order, ..)| matches!(order, OnOrder::Every(..)));
+        // Groups are made of the dearest units first, which may be what some articles' own threshold would not choose.
+        shop.orders.retain(|(order, set, _)| matches!(order, OnOrder::Every(..)) && set.is_none());
         shop.orders.truncate(1);
         shop.on_units.iter_mut().for_each(|offer| offer.grouped = false);
         let (mut one, mut other) = (shop.clone(), shop.clone());

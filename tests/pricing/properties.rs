@@ -253,6 +253,10 @@ impl World {
     }
 
     fn price(&self, promotions: Vec<Promotion>, basket: &Basket) -> Priced {
+        self.priced(ResolutionMode::Sequence, promotions, basket)
+    }
+
+    fn priced(&self, resolution: ResolutionMode, promotions: Vec<Promotion>, basket: &Basket) -> Priced {
         let codes: Vec<PresentedCode> = promotions
             .iter()
             .filter(|promotion| promotion.trigger == aisled::pricing::model::Trigger::Code)
@@ -273,7 +277,7 @@ impl World {
             currency: Currency { code: "CNY".into(), minor_units: 2 },
             zone: StoreZone::new("Asia/Shanghai").expect("compiled in"),
             arithmetic: self.arithmetic,
-            resolution: ResolutionMode::Sequence,
+            resolution,
             catalogue: self.catalogue.clone(),
             promotions,
             points: serde_json::from_value::<PointsProgramme>(json!({
@@ -362,6 +366,23 @@ proptest! {
             }
         }
         prop_assert_eq!(figures(&priced), figures(&world.price(world.promotions(false), &basket)));
+    }
+
+    #[test]
+    fn does_best_take_less_off_than_the_declared_order(world in world()) {
+        let best = world.priced(ResolutionMode::Best, world.promotions(false), &world.basket);
+        let declared = world.price(world.promotions(false), &world.basket);
+        // Points turned into money come after what is weighed here.
+        let off = |priced: &Priced| -> i64 {
+            let by_points = |id: &str| {
+                let number: usize = id.trim_start_matches('p').parse().expect("a number of the test");
+                !world.offers[number]["benefit"]["points_redeem"].is_null()
+            };
+            let applied = priced.applied.iter().filter(|applied| !by_points(applied.promotion.as_str()));
+            applied.map(|applied| applied.amount.0).sum()
+        };
+        prop_assert!(off(&best) >= off(&declared), "{:?}\n{:?}", best.applied, declared.applied);
+        sums(&best);
     }
 
     #[test]

@@ -26,14 +26,19 @@ struct Groups {
 pub(super) fn add(packing: &mut Packing, turn: &Turn<'_, '_>, takes: &[Take], group: Option<u32>) -> bool {
     let promotion = &turn.rule.promotion;
     let caps = &promotion.caps;
-    if caps.per_line.is_some() || promotion.qualifier.amount_min.is_some() {
+    let bounded = turn.units_max().is_some() || caps.units_per_line.is_some();
+    let trades_rules = bounded && (promotion.qualifier.qty_min.is_some() || caps.pick != UnitSort::Dearest);
+    if caps.per_line.is_some() || promotion.qualifier.amount_min.is_some() || trades_rules {
         return false;
     }
     let owner = packing.owners.len() as u32;
     let rule = Owner {
         group,
         cap: caps.per_order.map_or(i64::MAX, |cap| cap.0),
-        limit: turn.allowance.money_left(),
+        limit: match turn.allowance.money_left() {
+            limit if caps.per_order.is_some_and(|cap| cap.0 <= limit) => i64::MAX,
+            limit => limit,
+        },
         least: promotion.qualifier.qty_min.unwrap_or(0),
     };
     let mut making = Making { first: packing.columns.len(), packing, owner, capacity: Vec::new() };
@@ -123,14 +128,12 @@ impl Making<'_> {
     }
 
     fn buy_and_get(&mut self, turn: &Turn<'_, '_>, takes: &[Take], buy: &BuyXGetY) -> bool {
-        if buy.partial {
+        // Sorted anew, groups whose dearest receive are other groups.
+        if buy.partial || (turn.rule.get.is_none() && buy.pick == Pick::Dearest) {
             return false;
         }
         let Some(get) = &turn.rule.get else {
-            let receive = match buy.pick {
-                Pick::Cheapest => buy.buy..buy.buy + buy.get,
-                Pick::Dearest => 0..buy.get,
-            };
+            let receive = buy.buy..buy.buy + buy.get;
             let groups = Groups { size: buy.buy + buy.get, receive, same_sku: false };
             return self.groups(turn, takes, &groups, buy.reward);
         };
@@ -262,7 +265,12 @@ fn multisets(takes: &[Take], size: u32, told: &mut dyn FnMut(Group<'_>) -> bool)
         if size == 0 {
             return told(chosen);
         }
+        let mut rest: u64 = takes[at..].iter().map(|take| u64::from(take.qty)).sum();
         for next in at..takes.len() {
+            if rest < u64::from(size) {
+                break;
+            }
+            rest -= u64::from(takes[next].qty);
             for units in (1..=size.min(takes[next].qty)).rev() {
                 chosen.push((next, units));
                 let more = from(takes, next + 1, size - units, chosen, told);

@@ -21,6 +21,7 @@ use std::cmp::Reverse;
 
 use crate::limits;
 
+use super::cut::Cut;
 use super::relaxation::Relaxation;
 use super::seen::Seen;
 
@@ -95,7 +96,7 @@ impl Packing {
         self.columns.push(Column { owner, value, first, len: uses.len() as u32 });
     }
 
-    /// Takes columns back, from one on, and their owner's resources with them.
+    /// Takes columns back, from one on.
     pub(super) fn forget(&mut self, first: usize) {
         if let Some(column) = self.columns.get(first) {
             self.uses.truncate(column.first as usize);
@@ -188,11 +189,21 @@ impl Packing {
     /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
     /// `judge` is told each, may use up steps itself, and answers what may be of interest from then on. Says whether all
     /// were seen.
-    pub(super) fn each(&self, best: i64, window: (i64, i64), steps: &mut u32, judge: &mut Judge<'_>) -> bool {
+    ///
+    /// Where `by_amount`, packings that leave the same units and are worth the same are told once.
+    pub(super) fn each(
+        &self,
+        best: i64,
+        window: (i64, i64),
+        by_amount: bool,
+        steps: &mut u32,
+        judge: &mut Judge<'_>,
+    ) -> bool {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
         dive.best = best * FINE;
         dive.tighten(&all, window.1.saturating_mul(FINE));
+        dive.seen = dive.seen.filter(|_| by_amount);
         if let Some(seen) = &mut dive.seen {
             seen.every_loss = true;
         }
@@ -311,37 +322,6 @@ struct Dive<'p> {
     choice: Choice,
     /// The least loss with which the same units were left, where nothing else tells two ways apart.
     seen: Option<Seen>,
-}
-
-/// A set of goods and the size of a group: no more full groups than its units make.
-#[derive(Clone, Debug)]
-struct Cut {
-    size: u32,
-    /// By resource: is it in the set?
-    holds: Vec<bool>,
-    price: i64,
-    /// Units of the set that are left.
-    left: u32,
-}
-
-impl Cut {
-    fn groups(&self, uses: &[(u32, u32)]) -> u32 {
-        let held = uses.iter().filter(|(r, _)| self.holds[*r as usize]);
-        held.map(|(_, n)| n).sum::<u32>() / self.size
-    }
-
-    /// Units leave the set (or come back): the change of what its full groups are worth.
-    fn less(&mut self, units: u32) -> i64 {
-        let before = self.left / self.size;
-        self.left -= units;
-        self.price * i64::from(before - self.left / self.size)
-    }
-
-    fn more(&mut self, units: u32) -> i64 {
-        let before = self.left / self.size;
-        self.left += units;
-        self.price * i64::from(self.left / self.size - before)
-    }
 }
 
 impl<'p> Dive<'p> {
@@ -719,6 +699,9 @@ impl<'p> Dive<'p> {
             let slack = self.slack[column as usize];
             if self.hopeless(slack) {
                 break;
+            }
+            if place % 16 == 15 {
+                *steps = steps.saturating_sub(1);
             }
             let affordable = (self.allowed - self.loss).checked_div(slack).unwrap_or(i64::MAX);
             let most = self.fits(column).min(u32::try_from(affordable).unwrap_or(u32::MAX));

@@ -96,7 +96,8 @@ impl Curve {
 
 /// A share in parts per million, rounded up: it bounds.
 fn share_of(amount: i64, ppm: i64) -> i64 {
-    (amount.max(0) * ppm + 999_999) / 1_000_000
+    let share = (i128::from(amount.max(0)) * i128::from(ppm) + 999_999) / 1_000_000;
+    i64::try_from(share).unwrap_or(i64::MAX)
 }
 
 /// Does the condition not depend on what earlier promotions left?
@@ -199,7 +200,7 @@ impl Search<'_> {
             let steps: i64 = course.more.iter().map(won).sum();
             let gain = course.off + steps + share_of(need, course.share) - need - self.known;
             if gain > 0 {
-                let most = need + gain * 1_000_000 / (1_000_000 - course.share);
+                let most = need.saturating_add(gain.saturating_mul(1_000_000) / (1_000_000 - course.share));
                 let wish = self.wish.get_or_insert(Wish { least: need, most, gain });
                 *wish = Wish {
                     least: wish.least.min(need),
