@@ -12,8 +12,9 @@
 //! ```
 //!
 //! # Where does a new thing go?
-//! - a promotion kind: a variant of `pricing::model::Benefit`, what it gives in `pricing/benefits.rs`, its faults in
-//!   `pricing/check.rs`, a text table in `tests/pricing/`
+//! - a promotion kind: a variant of `pricing::model::Benefit` with its shape in `pricing/model/benefit.rs`, what it gives in
+//!   `pricing/benefits/`, its faults in `pricing/check/benefits.rs`, its phase in `pricing/book.rs`, the ways to apply it that
+//!   `best` may weigh in `pricing/best/columns.rs` (without them it is a whole), a text table in `tests/pricing/`
 //! - a request: its shape in `devices/wire/request.rs`, a variant of `engine::input::Body`, a file beside `engine/sale.rs`,
 //!   its reply in `engine::reply`; `config/asyncapi.yaml` is generated
 //! - a table: a variant of `engine::decision::{Key, Record}` and the next tree number in `storage::tables`
@@ -27,8 +28,8 @@
 //! `clock`, `config` · `daemon` the one loop · `cli` a file per verb
 //!
 //! # Deliberately absent
-//! No float near money. No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
-//! a promotion is data. No copy of the journal for sending or auditing. No lock around the engine: one thread owns it.
+//! No float near money (one file of `pricing/best` proposes with them what integers then prove). No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
+//! a promotion is data. No copy of the journal for sending or auditing. No lock around the engine: one loop owns it.
 
 pub mod bundle;
 pub mod cli;
