@@ -34,6 +34,7 @@ mod relaxation;
 mod seen;
 mod wishes;
 
+use crate::domain::ids::Tag;
 use crate::domain::money::Money;
 use crate::limits;
 
@@ -82,6 +83,8 @@ struct Search<'s, 'a> {
     prospects: Vec<Prospect<'a>>,
     stakes: Vec<Stake>,
     packing: Packing,
+    /// By good: could some promotion use it up, unit by unit?
+    contended: Vec<bool>,
     /// Goods that promotions touch in ways whose discounts do not simply add up.
     tangled: bool,
     /// Is there a promotion whose worth beside others is known by pricing only? Then nothing is proved.
@@ -100,6 +103,7 @@ pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resol
         prospects: Vec::with_capacity(sitting.candidates.len()),
         stakes: Vec::new(),
         packing: Packing::default(),
+        contended: Vec::new(),
         tangled: false,
         doubtful: false,
         orders: Vec::new(),
@@ -133,6 +137,12 @@ impl<'s, 'a> Search<'s, 'a> {
         self.sitting.candidates[position].rule.promotion.stacking.mode
     }
 
+    /// The group in which at most one promotion stands, where the one at a position is weighed so.
+    fn best_of(&self, position: usize) -> Option<&'a Tag> {
+        let stacking = &self.sitting.candidates[position].rule.promotion.stacking;
+        stacking.group.as_ref().filter(|_| stacking.mode == StackingMode::BestOf)
+    }
+
     fn phase(&self, position: usize) -> Phase {
         self.sitting.candidates[position].rule.phase
     }
@@ -144,9 +154,10 @@ impl<'s, 'a> Search<'s, 'a> {
         let spendable = sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable());
         self.packing.stock = sitting.goods.iter().map(|good| good.qty).collect();
         self.packing.weight = sitting.goods.iter().map(|good| good.price.0.max(1)).collect();
-        let mut groups: Vec<&crate::domain::ids::Tag> = Vec::new();
-        // By good: touched as a whole; touched as a whole by one that is chosen against others; used up by units.
-        let mut touched = vec![(false, false, false); sitting.goods.len()];
+        let mut groups: Vec<&Tag> = Vec::new();
+        self.contended = vec![false; sitting.goods.len()];
+        // By good: touched as a whole; touched as a whole by one that is chosen against others.
+        let mut touched = vec![(false, false); sitting.goods.len()];
         for (position, candidate) in sitting.candidates.iter().enumerate() {
             let prospect = match candidate.closed {
                 Some(why) => Prospect::Closed(why),
@@ -173,31 +184,25 @@ impl<'s, 'a> Search<'s, 'a> {
             {
                 match candidate.rule.phase {
                     Phase::Unit => {
-                        let stacking = &candidate.rule.promotion.stacking;
-                        let group = (stacking.mode == StackingMode::BestOf)
-                            .then_some(stacking.group.as_ref())
-                            .flatten()
-                            .map(|group| place(&mut groups, group));
+                        let group = self.best_of(position).map(|group| place(&mut groups, group));
+                        let first = self.packing.columns.len();
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
-                            let first = self.packing.owners.len() as u32 - 1;
-                            let own =
-                                self.packing.columns.iter().enumerate().filter(|(_, c)| c.owner == first);
-                            for (column, _) in own {
+                            for column in first..self.packing.columns.len() {
                                 for (resource, _) in self.packing.uses(column as u32) {
-                                    if let Some(good) = touched.get_mut(*resource as usize) {
-                                        good.2 = true;
+                                    if let Some(contended) = self.contended.get_mut(*resource as usize) {
+                                        *contended = true;
                                     }
                                 }
                             }
                         } else {
                             self.doubtful |= !stacks_plainly(&candidate.rule.promotion);
                             self.whole(proposal.amount, group);
-                            let chosen = group.is_some() || stacking.mode != StackingMode::Stack;
+                            let chosen = group.is_some() || self.mode(position) != StackingMode::Stack;
                             for mark in proposal.marks.iter().filter(|mark| mark.amount.is_positive()) {
                                 let good = &mut touched[mark.good as usize];
-                                self.tangled |= good.2 || good.1 || (good.0 && chosen);
-                                (good.0, good.1) = (true, good.1 || chosen);
+                                self.tangled |= good.1 || (good.0 && chosen);
+                                *good = (true, good.1 || chosen);
                             }
                         }
                         self.stakes.push(Stake { position, by_unit });
@@ -215,7 +220,7 @@ impl<'s, 'a> Search<'s, 'a> {
             self.prospects.push(prospect);
         }
         self.doubtful |= self.orders.len() > limits::BEST_ORDERS_MAX;
-        self.tangled |= touched.iter().any(|(whole, _, by_unit)| *whole && *by_unit);
+        self.tangled |= touched.iter().zip(&self.contended).any(|((whole, _), by_unit)| *whole && *by_unit);
     }
 
     fn columns(&mut self, untouched: &State, position: usize, spendable: i64, group: Option<u32>) -> bool {
@@ -261,7 +266,7 @@ impl<'s, 'a> Search<'s, 'a> {
             Some(curves) => wishes::wish(curves, trial.left, search.total().0 - trial.units.0),
             None => Err(TooMuch),
         };
-        let promised = self.promised(&packing, &trial, packed.bound);
+        let promised = self.promised(&trial, packed.bound);
         let window = |search: &Self| match wished(search) {
             Ok(wish) => wish,
             Err(TooMuch) if as_packed && promised.settled => None,
@@ -303,10 +308,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut groups = Vec::new();
         let mut curve = |position: &usize| {
             let candidate = &self.sitting.candidates[*position];
-            let stacking = &candidate.rule.promotion.stacking;
-            let grouped = stacking.mode == StackingMode::BestOf;
-            let alone = [StackingMode::Stack, StackingMode::BestOf].contains(&stacking.mode);
-            let group = stacking.group.as_ref().filter(|_| grouped).map(|group| place(&mut groups, group));
+            let alone = [StackingMode::Stack, StackingMode::BestOf].contains(&self.mode(*position));
+            let group = self.best_of(*position).map(|group| place(&mut groups, group));
             let gives =
                 matches!(&self.prospects[*position], Prospect::Open(given) if given.amount.is_positive());
             match (gives, alone) {
@@ -316,11 +319,8 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         };
         let curves: Option<Vec<Option<Curve>>> = self.orders.iter().map(&mut curve).collect();
-        let in_units = |stake: &Stake| {
-            let stacking = &self.sitting.candidates[stake.position].rule.promotion.stacking;
-            stacking.mode == StackingMode::BestOf
-                && groups.iter().any(|group| Some(*group) == stacking.group.as_ref())
-        };
+        let in_units =
+            |stake: &Stake| self.best_of(stake.position).is_some_and(|group| groups.contains(&group));
         if self.stakes.iter().any(in_units) {
             return None;
         }
@@ -347,13 +347,9 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         // Goods that promotions contend for and nobody was given are kept from all of them.
-        for (number, column) in (0..).zip(&packing.columns) {
-            if self.stakes[column.owner as usize].by_unit {
-                let goods =
-                    packing.uses(number).iter().filter(|(r, _)| (*r as usize) < self.sitting.goods.len());
-                kept.extend(goods.map(|(good, _)| (*good, 0, 0)));
-            }
-        }
+        kept.extend(
+            (0..).zip(&self.contended).filter(|(_, contended)| **contended).map(|(good, _)| (good, 0, 0)),
+        );
         kept.sort_unstable();
         kept.dedup_by(|later, first| {
             let same = (later.0, later.1) == (first.0, first.1);
@@ -391,13 +387,8 @@ impl<'s, 'a> Search<'s, 'a> {
 
     /// What the promotion takes off that stands for this one's group.
     fn standing(&self, applied: &[Done<'a>], position: usize) -> Option<Money> {
-        let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
-        let own = stacking(position);
-        let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
-        let same = |done: &&Done<'a>| {
-            let other = stacking(done.candidate);
-            grouped && other.mode == StackingMode::BestOf && other.group == own.group
-        };
+        let group = self.best_of(position)?;
+        let same = |done: &&Done<'a>| self.best_of(done.candidate) == Some(group);
         applied.iter().find(same).map(|done| done.proposal.amount)
     }
 
@@ -453,18 +444,14 @@ impl<'s, 'a> Search<'s, 'a> {
 
     /// What promotions of the order phase from one on take off at most together: of a group the most of any.
     fn at_most(&self, applied: &[Done<'a>], from: usize, most: &[Money]) -> Money {
-        let stacking = |position: usize| &self.sitting.candidates[position].rule.promotion.stacking;
         let mut sum = Money::ZERO;
         for at in from..self.orders.len() {
-            let own = stacking(self.orders[at]);
+            let group = self.best_of(self.orders[at]);
             let beaten = |other: usize| {
-                let theirs = stacking(self.orders[other]);
-                theirs.mode == StackingMode::BestOf
-                    && theirs.group == own.group
+                self.best_of(self.orders[other]) == group
                     && (most[other], std::cmp::Reverse(other)) > (most[at], std::cmp::Reverse(at))
             };
-            let grouped = own.mode == StackingMode::BestOf && own.group.is_some();
-            let counts = !grouped
+            let counts = group.is_none()
                 || !(self.standing(applied, self.orders[at]).is_some()
                     || (from..self.orders.len()).any(beaten));
             if counts {
@@ -477,17 +464,8 @@ impl<'s, 'a> Search<'s, 'a> {
     /// What units and orders together cannot exceed, and whether the order phase could want units dearer.
     ///
     /// It could where some promotion reaches less at its turn than it would on the untouched basket.
-    fn promised(&self, packing: &Packing, trial: &Trial, units: i64) -> Promised {
-        let mut discounted = vec![false; self.sitting.goods.len()];
-        for (number, column) in (0..).zip(&packing.columns) {
-            if self.stakes[column.owner as usize].by_unit {
-                for (resource, _) in packing.uses(number) {
-                    if let Some(discounted) = discounted.get_mut(*resource as usize) {
-                        *discounted = true;
-                    }
-                }
-            }
-        }
+    fn promised(&self, trial: &Trial, units: i64) -> Promised {
+        let mut discounted = self.contended.clone();
         for stake in self.stakes.iter().filter(|stake| !stake.by_unit) {
             if let Prospect::Open(proposal) = &self.prospects[stake.position] {
                 let off = proposal.marks.iter().filter(|mark| mark.amount.is_positive());
@@ -740,7 +718,7 @@ fn rate(benefit: &Benefit) -> i64 {
     }
 }
 
-fn place<'a>(groups: &mut Vec<&'a crate::domain::ids::Tag>, group: &'a crate::domain::ids::Tag) -> u32 {
+fn place<'a>(groups: &mut Vec<&'a Tag>, group: &'a Tag) -> u32 {
     let at = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
         groups.push(group);
         groups.len() - 1
