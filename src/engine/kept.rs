@@ -42,10 +42,7 @@ use crate::pricing::outcome::{
 
 use super::decision::{Change, Entry, EntryFault, Facts, Key, Quote, Record, UsageOf};
 use super::input::{Input, QuoteBody};
-use super::reply::{
-    AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView, PointsFigures,
-    Receipt, Reply, TransactionView,
-};
+use super::reply::{ChargedView, DataAge, Figures, IssuedCoupon, LineUnits, Receipt, Reply, TransactionView};
 
 const FORM_PLAIN: u8 = 1;
 const FORM_PLAIN_PACKED: u8 = 2;
@@ -260,45 +257,14 @@ fn read_receipt(values: &mut Values<'_>, quote: &Quote) -> Result<Receipt, Strin
     if titles.len() != priced.applied.len() {
         return Err("its titles are not those of what applied".to_owned());
     }
-    let lines = priced.lines.iter().map(|line| LineView {
-        line: line.line.clone(),
-        gross: line.gross,
-        net: line.net,
-        discounts: line.discounts.clone(),
-        difference: Money::ZERO,
-    });
-    let applied = priced.applied.iter().zip(titles).map(|(applied, title)| AppliedView {
-        promotion: applied.promotion.clone(),
-        title,
-        amount: applied.amount,
-        coupon: applied.coupon.clone(),
-    });
-    let coupons = priced.coupons.iter().map(|coupon| CouponView {
-        code: coupon.code.clone(),
-        outcome: coupon.outcome,
-        reason: coupon.reason,
-    });
     let units = priced.lines.iter().map(|line| LineUnits {
         line: line.line.clone(),
         sku: line.sku.clone(),
         shares: line.shares.clone(),
     });
-    let figures = Figures {
-        subtotal: priced.subtotal,
-        discount_total: priced.discount_total,
-        total: priced.total,
-        lines: lines.collect(),
-        gifts: priced.gifts.clone(),
-        applied: applied.collect(),
-        coupons: coupons.collect(),
-        not_applied: Vec::new(),
-        near: Vec::new(),
-        points: PointsFigures { earn: priced.points.earn, spend: priced.points.spend, balance_after },
-        gift_cards: priced.gift_cards.clone(),
-        resolution: priced.resolution,
-        bundle: quote.bundle.clone(),
-        data_age: DataAge { bundle_s: age.0, member_s: age.1 },
-    };
+    let data_age = DataAge { bundle_s: age.0, member_s: age.1 };
+    let mut figures = Figures::of(quote, priced, titles.into_iter(), data_age);
+    figures.points.balance_after = balance_after;
     Ok(Receipt {
         decision,
         transaction,

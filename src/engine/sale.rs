@@ -36,8 +36,8 @@ use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
 use super::reply::{
-    Answer, AppliedView, ChargedView, CouponView, Figures, IssuedCoupon, LineUnits, LineView, NearView,
-    NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
+    Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView,
+    NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
 
 /// What pricing a basket reads, beside its member.
@@ -673,48 +673,59 @@ fn title(bundle: &Bundle, promotion: &PromotionId, lang: Lang) -> String {
 
 /// The figures of a quote, or of the sale it became: as `settled`.
 fn figures(turn: &Turn<'_>, bundle: &Bundle, (quote, settled): (&Quote, &Priced), lang: Lang) -> Figures {
-    let priced = settled;
-    let lines = priced.lines.iter().zip(&quote.priced.lines).map(|(line, by_rules)| LineView {
-        line: line.line.clone(),
-        gross: line.gross,
-        net: line.net,
-        discounts: line.discounts.clone(),
-        difference: line.net - by_rules.net,
-    });
-    let applied = priced.applied.iter().map(|applied| AppliedView {
-        promotion: applied.promotion.clone(),
-        title: title(bundle, &applied.promotion, lang),
-        amount: applied.amount,
-        coupon: applied.coupon.clone(),
-    });
-    let coupons = priced.coupons.iter().map(|coupon| CouponView {
-        code: coupon.code.clone(),
-        outcome: coupon.outcome,
-        reason: coupon.reason,
-    });
-    Figures {
-        subtotal: priced.subtotal,
-        discount_total: priced.discount_total,
-        total: priced.total,
-        lines: lines.collect(),
-        gifts: priced.gifts.clone(),
-        applied: applied.collect(),
-        coupons: coupons.collect(),
-        not_applied: Vec::new(),
-        near: Vec::new(),
-        points: PointsFigures {
-            earn: priced.points.earn,
-            spend: priced.points.spend,
-            balance_after: priced.points.balance_after,
-        },
-        gift_cards: priced.gift_cards.clone(),
-        resolution: priced.resolution,
-        bundle: quote.bundle.clone(),
-        data_age: turn.data_age(quote.member.as_ref().map(|member| member.profile_as_of)),
-    }
+    let titles = settled.applied.iter().map(|applied| title(bundle, &applied.promotion, lang));
+    let data_age = turn.data_age(quote.member.as_ref().map(|member| member.profile_as_of));
+    Figures::of(quote, settled, titles, data_age)
 }
 
 impl Figures {
+    /// What was `settled` of a quote, without reasons; a title for each promotion that applied.
+    pub(super) fn of(
+        quote: &Quote,
+        settled: &Priced,
+        titles: impl Iterator<Item = String>,
+        data_age: DataAge,
+    ) -> Figures {
+        let lines = settled.lines.iter().zip(&quote.priced.lines).map(|(line, by_rules)| LineView {
+            line: line.line.clone(),
+            gross: line.gross,
+            net: line.net,
+            discounts: line.discounts.clone(),
+            difference: line.net - by_rules.net,
+        });
+        let applied = settled.applied.iter().zip(titles).map(|(applied, title)| AppliedView {
+            promotion: applied.promotion.clone(),
+            title,
+            amount: applied.amount,
+            coupon: applied.coupon.clone(),
+        });
+        let coupons = settled.coupons.iter().map(|coupon| CouponView {
+            code: coupon.code.clone(),
+            outcome: coupon.outcome,
+            reason: coupon.reason,
+        });
+        Figures {
+            subtotal: settled.subtotal,
+            discount_total: settled.discount_total,
+            total: settled.total,
+            lines: lines.collect(),
+            gifts: settled.gifts.clone(),
+            applied: applied.collect(),
+            coupons: coupons.collect(),
+            not_applied: Vec::new(),
+            near: Vec::new(),
+            points: PointsFigures {
+                earn: settled.points.earn,
+                spend: settled.points.spend,
+                balance_after: settled.points.balance_after,
+            },
+            gift_cards: settled.gift_cards.clone(),
+            resolution: settled.resolution,
+            bundle: quote.bundle.clone(),
+            data_age,
+        }
+    }
+
     fn add_reasons(&mut self, reasons: &Reasons, lang: Lang) {
         let not_applied = reasons.not_applied.iter().map(|not| NotAppliedView {
             promotion: not.promotion.clone(),
