@@ -208,6 +208,19 @@ pub const START_ROOM_BYTES: usize = 2 * 1024 * 1024;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
+/// Decisions between two checkpoints of the tables: a rebuild reads at most twice as many from the journal, in a few seconds.
+pub const CHECKPOINT_EVERY_DECISIONS: u64 = 8_192;
+/// Checkpoints kept: should the newest rot, the one before it does, and the journal is kept from that one on.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Bytes of records packed together in a checkpoint: enough for the compressor, little to hold.
+pub const CHECKPOINT_BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes one block of a checkpoint may hold when unpacked: a block, or one record larger than that.
+pub const CHECKPOINT_RECORD_BYTES_MAX: usize = 4 * CHECKPOINT_BLOCK_BYTES;
+/// How hard a checkpoint is compressed: the fastest, for it is written beside the sales.
+pub const CHECKPOINT_ZSTD_LEVEL: i32 = 1;
+/// Bytes of a checkpoint between two syncs: what the journal's own sync may have to wait for.
+pub const CHECKPOINT_SYNC_BYTES: u64 = 1024 * 1024;
+
 // --- configuration and checks ---
 
 /// Bytes of aisled.toml and of the devices file, each: a thousand devices need a tenth of it.
@@ -267,6 +280,7 @@ pub const QUOTE_SECONDS_MIN: u32 = 10;
 pub const QUOTE_SECONDS_MAX: u32 = 3_600;
 
 const _: () = assert!(PREDICATE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(CHECKPOINT_RECORD_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(BUNDLE_RULES_BYTES_MAX <= BUNDLE_BYTES_MAX);
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);

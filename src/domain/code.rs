@@ -327,6 +327,18 @@ codes! {
     StorageEntry = 5015, 503, "decision of a newer version", "由更新版本写入的决策",
         cause: "the journal holds an intact decision that this version cannot read", "日志中有本版本无法读取的完整决策",
         remedy: "install the newer version again; a downgrade is not supported", "重新安装较新的版本；不支持降级";
+    Degraded = 5016, 503, "nothing scarce is given now", "暂停发放限量优惠",
+        cause: "the data disk is low on space, full or read-only: the shop sells by its rules but spends nothing that is limited, no single-use codes, no limited offers, no points", "数据盘空间不足、已满或只读：照常销售，但暂停单次券、限量优惠与积分抵扣",
+        remedy: "free space on the data disk or check its mount; the daemon goes back to normal by itself", "清理数据盘或检查挂载；恢复后服务自动回到正常";
+    StorageCheckpoint = 5017, 503, "checkpoint does not check", "检查点校验失败",
+        cause: "bytes of a checkpoint of the tables changed on the disk; none of them was used", "数据表检查点在磁盘上损坏，未被使用",
+        remedy: "the one before it stands in and the next is written anew; check the disk", "将使用前一个检查点并重新生成；请检查磁盘";
+    BackupBad = 5018, 422, "backup does not check", "备份校验失败",
+        cause: "a file of the backup is missing, changed or of another format", "备份中的文件缺失、被改动或格式不符",
+        remedy: "use another backup; make the next with aisled backup, which reads back what it wrote", "请使用其他备份；aisled backup 会在写入后回读校验";
+    RestoreOver = 5019, 409, "there is data already", "目标目录已有数据",
+        cause: "a backup was to be restored over a directory that holds a shop's data", "恢复的目标目录中已有门店数据",
+        remedy: "move that directory away first, or restore into another one", "请先移走该目录，或恢复到其他目录";
 
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",

@@ -13,6 +13,7 @@
 
 pub mod age;
 mod cache;
+pub mod checkpoint;
 pub mod disk;
 pub mod error;
 pub mod identity;
