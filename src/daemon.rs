@@ -167,6 +167,7 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
         store: config.store.id.clone(),
         cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
         request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
+        sizes: crate::storage::store::Sizes::default(),
         roll: Box::new(shelf.clone()),
         tell: Box::new(move |news| {
             progress.send_modify(|reached| match news {
@@ -194,7 +195,13 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
         tracing::error!(?gap, code = "AIS-5010", "decisions are missing from the journal");
     }
     if let Some(aside) = &recovered.tables_set_aside {
-        tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables were rebuilt from the journal");
+        tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables did not check and were set aside");
+    }
+    if let Some(checkpoint) = recovered.built_from {
+        tracing::info!(
+            checkpoint = checkpoint.0,
+            "the tables were built anew from a checkpoint and the journal"
+        );
     }
 }
 
@@ -427,7 +434,7 @@ async fn start_upstream(
         dir,
     };
     let seed = u64::from_be_bytes(identity.secret[8..16].try_into().context("failed to seed the back-off")?);
-    let outbox = Outbox::new(store.journal(), identity.epoch);
+    let outbox = Outbox::new(store.journal(), store.keeper(), identity.epoch);
     let started = around.spawn(head_office::start(settings, outbox, clock.clone(), seed));
     let (upstream, mut inbox) =
         started.await.context("failed to start the sender")?.map_err(|error| anyhow!("failed to {error}"))?;
@@ -648,6 +655,8 @@ impl Shop {
                 "next": store.next_seq(),
                 "durable": store.durable(),
                 "followed": store.followed(),
+                "first": store.journal().first(),
+                "missing": store.keeper().missing().iter().map(|gap| [gap.from, gap.to]).collect::<Vec<_>>(),
                 "waiting": self.desk.waiting(),
             },
             "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),

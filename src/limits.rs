@@ -221,6 +221,17 @@ pub const CHECKPOINT_ZSTD_LEVEL: i32 = 1;
 /// Bytes of a checkpoint between two syncs: what the journal's own sync may have to wait for.
 pub const CHECKPOINT_SYNC_BYTES: u64 = 1024 * 1024;
 
+/// Bytes of the tables on the disk below which they are not copied to give room back: sled begins with several.
+pub const TABLES_FLOOR_BYTES: u64 = 32 * 1024 * 1024;
+/// How many times what they hold the tables may take on the disk before they are copied: sled's usual is 4 to 6.
+pub const TABLES_RATIO_MAX: u64 = 8;
+/// Bytes that sled needs for a record beside its key and value: its share of a page's head.
+pub const TABLES_RECORD_OVERHEAD_BYTES: u64 = 16;
+/// Ranges of lost decisions told in the status; a journal with more holes wants a human anyway.
+pub const GAPS_TOLD_MAX: usize = 64;
+/// Milliseconds after which the commit thread looks for upkeep when nothing is sold.
+pub const UPKEEP_EVERY_MS: u64 = 1_000;
+
 // --- configuration and checks ---
 
 /// Bytes of aisled.toml and of the devices file, each: a thousand devices need a tenth of it.

@@ -2,6 +2,8 @@
 
 #[path = "support/counter.rs"]
 mod counter;
+#[path = "store/repair.rs"]
+mod repair;
 #[path = "support/rules.rs"]
 mod rules;
 
@@ -15,7 +17,7 @@ use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::{BundleRef, DeviceId, Seq, StoreId};
 use aisled::engine::decision::{Entry, Key, Record};
 use aisled::limits;
-use aisled::storage::store::{Progress, Recovered, Roll, Store, StoreOptions};
+use aisled::storage::store::{Progress, Recovered, Roll, Sizes, Store, StoreOptions};
 use counter::{Counter, Done, NOON};
 use serde_json::{Value, json};
 
@@ -42,8 +44,20 @@ struct Memory {
     sent: Vec<Entry>,
 }
 
+/// A key and what stands under it.
+type Stored = (Key, Option<Record>);
+
 impl Memory {
     fn open(dir: &Path) -> Memory {
+        Memory::open_with(dir, limits::CHECKPOINT_EVERY_DECISIONS)
+    }
+
+    fn open_with(dir: &Path, checkpoint_every: u64) -> Memory {
+        let sizes = Sizes { checkpoint_every, ..Sizes::default() };
+        Memory::open_sized(dir, sizes, limits::REPLAY_DAYS_MIN)
+    }
+
+    fn open_sized(dir: &Path, sizes: Sizes, request_days: i64) -> Memory {
         let authored = rules::authored();
         let bundle = counter::bundle(&authored);
         let (tell, news) = channel();
@@ -52,7 +66,8 @@ impl Memory {
             dir: dir.to_owned(),
             store: StoreId::new("s01").expect("an id"),
             cache_bytes: limits::SLED_CACHE_BYTES,
-            request_days: limits::REPLAY_DAYS_MIN,
+            request_days,
+            sizes,
             roll: Box::new(Members(authored, gate.clone())),
             // A test that is over hears nothing.
             tell: Box::new(move |progress| drop(tell.send(progress))),
@@ -104,8 +119,16 @@ impl Memory {
         }
     }
 
+    /// The commit thread has done what it was asked before a decision that is durable behind it.
+    fn wait_upkeep(&mut self) {
+        for _ in 0..2 {
+            let seq = self.decide("kiosk-1", "event", &serde_json::json!({ "kind": "door" }));
+            self.wait(|news| matches!(news, Progress::Followed(at) if *at >= seq));
+        }
+    }
+
     /// Every record under a key that the decisions changed.
-    fn everything(&mut self) -> Vec<(Key, Option<Record>)> {
+    fn everything(&mut self) -> Vec<Stored> {
         let mut keys: Vec<Key> = self
             .sent
             .iter()

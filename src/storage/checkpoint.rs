@@ -32,7 +32,6 @@ const VERSION: FormatVersion = FormatVersion(1);
 const HEAD_BYTES: usize = 8 + 4 + 8 + 8 + 4;
 const BLOCK_HEAD_BYTES: usize = 12;
 const RECORD_HEAD_BYTES: usize = 9;
-const HASH_BYTES: usize = 32;
 
 /// A checkpoint that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,9 +226,8 @@ pub fn read(
         if file.read_at(at, &mut head)? < head.len() {
             return Err(damaged(path, "it ends early"));
         }
-        let number = |from: usize| {
-            u32::from_be_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]])
-        };
+        let number =
+            |from: usize| u32::from_be_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
         let (raw_bytes, packed_bytes, sum) = (number(0), number(4) as usize, number(8));
         if raw_bytes as usize > limits::CHECKPOINT_RECORD_BYTES_MAX
             || packed_bytes > zstd::zstd_safe::compress_bound(limits::CHECKPOINT_RECORD_BYTES_MAX)
@@ -436,7 +434,9 @@ mod tests {
                 let good = newest_good(&disk, Path::new(DIR)).expect("listed").map(|good| good.through.0);
                 match second {
                     Ok(_) => assert_eq!(good, Some(20), "operation {nth}, seed {seed}"),
-                    Err(_) => assert!(matches!(good, Some(10 | 20)), "operation {nth}, seed {seed}: {good:?}"),
+                    Err(_) => {
+                        assert!(matches!(good, Some(10 | 20)), "operation {nth}, seed {seed}: {good:?}")
+                    }
                 }
                 write(&disk, 30, 400).expect("the next one is written");
                 assert_eq!(

@@ -14,6 +14,7 @@ use std::fmt;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use sled::Transactional;
@@ -84,12 +85,16 @@ pub struct ActiveBundle {
     pub since: UnixMs,
 }
 
-/// The open tables. Cloning shares them.
+/// The open tables. Clones share them, and move with them when they are switched to a copy.
 #[derive(Clone)]
 pub struct Tables {
+    open: Arc<RwLock<Arc<Open>>>,
+}
+
+struct Open {
     trees: Vec<sled::Tree>,
     db: sled::Db,
-    file: std::sync::Arc<File>,
+    file: File,
 }
 
 /// What a batch of decisions changes: the last record of each key, and what became active. Records are written down only
@@ -140,13 +145,69 @@ impl Tables {
             let file = File::options().write(true).open(dir.join("db"));
             let file =
                 file.map_err(|e| TablesFault::Sled(format!("open {}: {e}", dir.join("db").display())))?;
-            Ok(Tables { trees, db, file: std::sync::Arc::new(file) })
+            Ok(Tables { open: Arc::new(RwLock::new(Arc::new(Open { trees, db, file }))) })
+        })
+    }
+
+    fn now(&self) -> Arc<Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with `copy`, here and in every clone. True if nobody reads the former tables any more: they are closed.
+    pub(super) fn switch(&self, copy: &Tables) -> bool {
+        let copy = copy.now();
+        let former = std::mem::replace(&mut *self.open.write().unwrap_or_else(PoisonError::into_inner), copy);
+        Arc::into_inner(former).is_some()
+    }
+
+    /// Bytes the tables take on the disk.
+    pub(super) fn disk_bytes(&self) -> Result<u64, TablesFault> {
+        let open = self.now();
+        guarded(|| Ok(open.db.size_on_disk()?))
+    }
+
+    /// Hands over every record as it stands, checked: tree, key, value. What is known of the whole comes last. Only the
+    /// one thread that writes the tables gets one moment's content.
+    pub(super) fn each<E: From<TablesFault>>(
+        &self,
+        mut take: impl FnMut(u8, &[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let open = self.now();
+        let body = || {
+            for tree in (0..TREES.len()).rev() {
+                for entry in open.trees[tree].iter() {
+                    let (key, value) = entry.map_err(TablesFault::from)?;
+                    if tree != META || *key != *APPLIED {
+                        body_of(&value)?;
+                    }
+                    let number = u8::try_from(tree).expect("there are nine trees");
+                    take(number, &key, &value)?;
+                }
+            }
+            Ok(())
+        };
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked().into()))
+    }
+
+    /// Puts records in as they stand; for tables that nobody uses yet.
+    pub(super) fn put(&self, records: Vec<(u8, Vec<u8>, Vec<u8>)>) -> Result<(), TablesFault> {
+        let open = self.now();
+        guarded(|| {
+            let mut batches = vec![sled::Batch::default(); TREES.len()];
+            for (tree, key, value) in records {
+                let unknown = || TablesFault::Record(format!("tree {tree} is not known to this build"));
+                batches.get_mut(usize::from(tree)).ok_or_else(unknown)?.insert(key, value);
+            }
+            for (tree, batch) in open.trees.iter().zip(batches) {
+                tree.apply_batch(batch)?;
+            }
+            Ok(())
         })
     }
 
     /// The last decision the tables include.
     pub fn applied(&self) -> Result<Seq, TablesFault> {
-        let Some(bytes) = self.trees[META].get(APPLIED)? else { return Ok(Seq(0)) };
+        let Some(bytes) = self.look(META, APPLIED)? else { return Ok(Seq(0)) };
         let bytes: [u8; 8] = bytes
             .as_ref()
             .try_into()
@@ -156,18 +217,23 @@ impl Tables {
 
     /// The bundle last made active.
     pub fn active(&self) -> Result<Option<ActiveBundle>, TablesFault> {
-        self.trees[META].get(ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
+        self.look(META, ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// How long the shop has lived through the decisions the tables include.
     pub fn lived(&self) -> Result<Lived, TablesFault> {
-        Ok(self.trees[META].get(LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+        Ok(self.look(META, LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
     }
 
     /// What stands under a key. `Key::Quote` and `Key::Decision` are not in the tables.
     pub fn get(&self, key: &Key) -> Result<Option<Record>, TablesFault> {
         let Some((tree, key)) = place(key) else { return Ok(None) };
-        self.trees[tree].get(key)?.map(|bytes| decode(&bytes)).transpose()
+        self.look(tree, &key)?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    fn look(&self, tree: usize, key: &[u8]) -> Result<Option<sled::IVec>, TablesFault> {
+        let open = self.now();
+        guarded(|| Ok(open.trees[tree].get(key)?))
     }
 
     /// Applies a batch in one transaction. It is durable after `sync`; what a crash leaves is whole transactions.
@@ -209,6 +275,7 @@ impl Tables {
         records: Vec<(Key, Record)>,
         meet: impl Fn(Record, Record) -> Record,
     ) -> Result<(), TablesFault> {
+        let open = self.now();
         guarded(|| {
             let mut batches = vec![sled::Batch::default(); TREES.len()];
             for (key, record) in records {
@@ -219,7 +286,7 @@ impl Tables {
                 };
                 batches[tree].insert(bytes, encode(&record));
             }
-            for (tree, batch) in self.trees.iter().zip(batches) {
+            for (tree, batch) in open.trees.iter().zip(batches) {
                 tree.apply_batch(batch)?;
             }
             Ok(())
@@ -228,8 +295,9 @@ impl Tables {
 
     /// Goes through all members and single-use codes. `change` says what becomes of each: nothing, gone, or another.
     pub fn revise(&self, change: impl Fn(&Record) -> Option<Option<Record>>) -> Result<(), TablesFault> {
+        let open = self.now();
         guarded(|| {
-            for tree in [&self.trees[MEMBERS], &self.trees[CODES]] {
+            for tree in [&open.trees[MEMBERS], &open.trees[CODES]] {
                 for entry in tree.iter() {
                     let (key, value) = entry?;
                     match change(&decode(&value)?) {
@@ -245,25 +313,32 @@ impl Tables {
 
     /// Makes everything so far durable.
     pub fn sync(&self) -> Result<(), TablesFault> {
-        self.db.flush()?;
-        self.file.sync_data().map_err(|e| TablesFault::Sled(format!("sync db: {e}")))
+        let open = self.now();
+        guarded(|| {
+            open.db.flush()?;
+            // As sled's own: a full or read-only disk is no damage.
+            open.file.sync_data().map_err(|e| TablesFault::from(sled::Error::Io(e)))
+        })
     }
 
     /// Forgets request records of decisions before `before`, a few at a time, beginning behind `cursor`. Returns where to
     /// go on.
     pub fn sweep_requests(&self, cursor: &[u8], before: Seq) -> Result<Vec<u8>, TablesFault> {
-        let mut last = Vec::new();
-        for entry in self.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
-            let (key, value) = entry?;
-            if let Ok(Record::Request(record)) = decode::<Record>(&value)
-                && record.decision < before
-            {
-                self.trees[REQUESTS].remove(&key)?;
+        let open = self.now();
+        guarded(|| {
+            let mut last = Vec::new();
+            for entry in open.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
+                let (key, value) = entry?;
+                if let Ok(Record::Request(record)) = decode::<Record>(&value)
+                    && record.decision < before
+                {
+                    open.trees[REQUESTS].remove(&key)?;
+                }
+                last = key.to_vec();
+                last.push(0);
             }
-            last = key.to_vec();
-            last.push(0);
-        }
-        Ok(last)
+            Ok(last)
+        })
     }
 
     fn transact(
@@ -271,6 +346,7 @@ impl Tables {
         body: impl Fn(&[sled::transaction::TransactionalTree]) -> Result<(), ConflictableTransactionError<()>>,
     ) -> Result<(), TablesFault> {
         let outcome = self
+            .now()
             .trees
             .as_slice()
             .transaction(|trees: &Vec<sled::transaction::TransactionalTree>| body(trees));
@@ -287,8 +363,11 @@ fn open_tree(db: &sled::Db, name: &str) -> Result<sled::Tree, TablesFault> {
 }
 
 fn guarded<T>(body: impl FnOnce() -> Result<T, TablesFault>) -> Result<T, TablesFault> {
-    catch_unwind(AssertUnwindSafe(body))
-        .unwrap_or_else(|_| Err(TablesFault::Sled("sled panicked".to_owned())))
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> TablesFault {
+    TablesFault::Sled("sled panicked".to_owned())
 }
 
 /// Tree number and key bytes.
@@ -346,15 +425,18 @@ fn sealed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, TablesFault> {
+    rmp_serde::from_slice(body_of(bytes)?).map_err(|e| TablesFault::Record(e.to_string()))
+}
+
+/// What stands between version and checksum, if both are right.
+fn body_of(bytes: &[u8]) -> Result<&[u8], TablesFault> {
     let fault = |why: &str| TablesFault::Record(why.to_owned());
     let (rest, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| fault("it is too short"))?;
     if crc32c::crc32c(rest) != u32::from_be_bytes(*sum) {
         return Err(fault("its checksum does not match"));
     }
     match rest.split_first() {
-        Some((&RECORD_VERSION, body)) => {
-            rmp_serde::from_slice(body).map_err(|e| TablesFault::Record(e.to_string()))
-        }
+        Some((&RECORD_VERSION, body)) => Ok(body),
         Some((version, _)) => {
             Err(TablesFault::Record(format!("its version {version} is not known to this build")))
         }
