@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use aisled::domain::ids::{Epoch, Seq};
-use aisled::engine::decision::Entry;
+use aisled::domain::ids::Seq;
+use aisled::engine::decision::{Entry, Key};
 use aisled::storage::checkpoint::{self, Checkpoint};
 use aisled::storage::disk::OsDisk;
 use aisled::storage::store::Sizes;
@@ -180,15 +180,20 @@ fn what_goes_from_the_journal_and_when() {
     let four_days_ago = shop.sent.iter().rev().find(|entry| shop.counter.now.ms_since(entry.at) > 4 * day_ms);
     let past = four_days_ago.expect("ten days have passed").seq;
     assert!(first <= Seq(past.0 + 1), "what is not past its days stays: {first:?} {past:?}");
-    let (sent, before) = (shop.sent.clone(), shop.everything());
+    // Requests are forgotten little by little, so that those of an older checkpoint may be more.
+    let kept = |shop: &mut Memory| {
+        let mut records = shop.everything();
+        records.retain(|(key, _)| !matches!(key, Key::Request(..)));
+        records
+    };
+    let (sent, before) = (shop.sent.clone(), kept(&mut shop));
     shop.store.close();
     // With the beginning of the journal gone, the tables still come back whole.
     std::fs::remove_dir_all(tables(dir.path())).expect("they are there");
     let mut again = Memory::open_sized(dir.path(), small(), 4);
     assert!(again.recovered.built_from.expect("anew") > Seq(0));
     again.sent = sent;
-    assert_eq!(again.everything(), before);
-    assert_eq!(again.store.identity().epoch, Epoch(1));
+    assert!(kept(&mut again) == before);
     again.store.close();
 }
 
