@@ -14,7 +14,9 @@
 mod bundles;
 pub mod control;
 pub mod desk;
+mod disk;
 mod outbox;
+mod scarce;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,13 +42,14 @@ use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
-use crate::storage::store::{Progress, Recovered, Store, StoreOptions};
+use crate::storage::store::{Footing, Progress, Recovered, Store, StoreOptions};
 use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
 
 use bundles::Shelf;
 use control::Ask;
 use desk::Desk;
+use disk::{DiskWatch, Verdict};
 use outbox::Outbox;
 
 /// Something for the loop from beside the devices.
@@ -197,6 +200,10 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
     if let Some(aside) = &recovered.tables_set_aside {
         tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables did not check and were set aside");
     }
+    if let Some(why) = &recovered.hindered {
+        let footing = store.footing();
+        tracing::error!(%why, code = why.code(), ?footing, "the shop sells by its rules and spends nothing scarce");
+    }
     if let Some(checkpoint) = recovered.built_from {
         tracing::info!(
             checkpoint = checkpoint.0,
@@ -232,13 +239,24 @@ async fn serve(setup: Setup) -> Result<()> {
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
-    let control = around.spawn(control::serve(control, commands.clone()));
-    let sender =
-        start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?;
+    let asked = commands.clone();
+    let control = around.spawn(async move {
+        if let Err(error) = control::serve(control, asked).await {
+            tracing::warn!(error = format!("{error:#}"), "the shell cannot ask this daemon");
+        }
+    });
+    let is_writable = store.footing() != Footing::ReadOnly;
+    let sender = match is_writable {
+        true => {
+            start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?
+        }
+        false => None,
+    };
     let mut line = sender.as_ref().map(|sender| sender.upstream.status());
 
     let newest = store.active_bundle().map(|active| active.reference.clone());
-    let waiting = shelf.take(newest.as_ref(), engine.bundle().is_some());
+    let waiting = if is_writable { shelf.take(newest.as_ref(), engine.bundle().is_some()) } else { None };
+    let disk = DiskWatch::new(&store, &config.store.data_dir, config.storage.free_space_min_mb);
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
@@ -256,7 +274,9 @@ async fn serve(setup: Setup) -> Result<()> {
         coming: None,
         fed: Seq(0),
         present: Default::default(),
+        disk,
     };
+    shop.look_at_disk();
     shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
@@ -265,7 +285,7 @@ async fn serve(setup: Setup) -> Result<()> {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
-    loop {
+    let ended = loop {
         if up && !announced && shop.arrived.is_none() && shop.coming.is_none() {
             announced = true;
             ready.send(addr).context("failed to say that the daemon is ready")?;
@@ -273,8 +293,13 @@ async fn serve(setup: Setup) -> Result<()> {
         }
         tokio::select! {
             biased;
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            _ = tick.tick() => shop.tick(&commands)?,
+            _ = stopped.wait_for(|stopped| *stopped) => break None,
+            _ = tick.tick() => {
+                if shop.look_at_disk() == Verdict::StartAnew {
+                    break Some(anyhow!("failed to go on as it is: the disk has room again, start anew"));
+                }
+                shop.tick(&commands)?;
+            }
             changed = progressed.changed() => {
                 changed.context("failed to hear the store: its threads are gone")?;
                 let reached = progressed.borrow_and_update().clone();
@@ -288,7 +313,7 @@ async fn serve(setup: Setup) -> Result<()> {
                 Some(Happening::Message(received)) => shop.received(received)?,
                 Some(Happening::Up) => {
                     up = true;
-                    shop.announce(EngineState::Ready);
+                    shop.announce_now();
                 }
                 Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
                 None => bail!("failed to keep the link to the broker"),
@@ -297,7 +322,7 @@ async fn serve(setup: Setup) -> Result<()> {
             Some(command) = commanded.recv(), if shop.told.len() < limits::COMMANDS_MAX => shop.command(command)?,
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
-    }
+    };
     drop(commanded);
     tracing::info!("stopping: what is decided becomes durable and is spoken");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -312,7 +337,8 @@ async fn serve(setup: Setup) -> Result<()> {
     if let Some(broker) = broker {
         around.spawn(broker.shutdown()).await.context("failed to stop the broker")?;
     }
-    tokio::task::spawn_blocking(move || desk.store.close()).await.context("failed to close the store")
+    tokio::task::spawn_blocking(move || desk.store.close()).await.context("failed to close the store")?;
+    ended.map_or(Ok(()), Err)
 }
 
 async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
@@ -486,6 +512,7 @@ struct Shop {
     coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
+    disk: DiskWatch,
 }
 
 impl Shop {
@@ -515,7 +542,7 @@ impl Shop {
         if let Some(sender) = &self.sender {
             sender.upstream.bundle_active(reference.version);
         }
-        self.announce(EngineState::Ready);
+        self.announce_now();
     }
 
     fn durable(&mut self, durable: Seq) {
@@ -524,6 +551,30 @@ impl Shop {
         if let Some(sender) = &self.sender {
             sender.upstream.durable(Seq(durable.0 + 1));
         }
+    }
+
+    fn state(&self) -> EngineState {
+        if self.desk.withholds() { EngineState::Degraded } else { EngineState::Ready }
+    }
+
+    fn announce_now(&mut self) {
+        self.announce(self.state());
+    }
+
+    /// What is free decides what is spent; a change is announced.
+    fn look_at_disk(&mut self) -> Verdict {
+        let verdict = self.disk.look(&self.desk.store);
+        let withholds = verdict != Verdict::Fine;
+        if withholds != self.desk.withholds() {
+            self.desk.withhold(withholds);
+            let free_bytes = self.disk.free_bytes;
+            match withholds {
+                true => tracing::warn!(?free_bytes, code = "AIS-5016", "nothing scarce is spent from now on"),
+                false => tracing::info!(?free_bytes, "everything is spent again as always"),
+            }
+            self.announce_now();
+        }
+        verdict
     }
 
     fn announce(&mut self, state: EngineState) {
@@ -618,7 +669,10 @@ impl Shop {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
         self.fed = durable;
-        let is_busy = self.looking || self.arrived.is_some() || self.coming.is_some();
+        let is_busy = self.desk.store.footing() == Footing::ReadOnly
+            || self.looking
+            || self.arrived.is_some()
+            || self.coming.is_some();
         if is_busy || !bundles::waits(&self.shelf) {
             return Ok(());
         }
@@ -640,7 +694,7 @@ impl Shop {
         let now = self.clock.now();
         let bundle = self.desk.engine.bundle().map(|bundle| &bundle.reference);
         serde_json::json!({
-            "state": "ready",
+            "state": self.state(),
             "store": identity.store,
             "epoch": identity.epoch,
             "version": env!("CARGO_PKG_VERSION"),
@@ -659,6 +713,7 @@ impl Shop {
                 "missing": store.keeper().missing().iter().map(|gap| [gap.from, gap.to]).collect::<Vec<_>>(),
                 "waiting": self.desk.waiting(),
             },
+            "disk": { "free_bytes": self.disk.free_bytes, "footing": format!("{:?}", store.footing()) },
             "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),
         })
     }

@@ -202,9 +202,17 @@ pub const SCAN_WINDOW_BYTES: usize = 4 * FRAME_PAYLOAD_BYTES_MAX;
 /// Sequence numbers skipped when a damaged end hides how many were given out. Every decision takes at least its 4-byte
 /// length, so no segment can hold more than this.
 pub const SEQ_SKIP: u64 = SEGMENT_BYTES_MAX / 4;
-/// Bytes that must be free to start: what journal and tables take at once when they are opened, twice over. With less, sled
-/// fails half-way and looks damaged.
+/// Bytes that must be free to start with the tables: what journal and tables take at once when they are opened, twice
+/// over. With less, sled fails half-way and looks damaged.
 pub const START_ROOM_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that must be free to start at all to write: what the journal takes at once, four times over.
+pub const JOURNAL_ROOM_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of the ballast: a month of sales in the journal, at some 500 bytes each.
+pub const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes free below which the ballast goes: what a busy minute and a bundle's arrival take, before anyone looks again.
+pub const BALLAST_DROP_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that must be free beside the ballast for the tables to come back to the disk.
+pub const TABLES_ROOM_BYTES: u64 = 16 * 1024 * 1024;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
@@ -227,6 +235,12 @@ pub const TABLES_FLOOR_BYTES: u64 = 32 * 1024 * 1024;
 pub const TABLES_RATIO_MAX: u64 = 8;
 /// Bytes that sled needs for a record beside its key and value: its share of a page's head.
 pub const TABLES_RECORD_OVERHEAD_BYTES: u64 = 16;
+/// Bytes the tables may take in memory where sled cannot open: a shop of some 300,000 members and a month of sales.
+pub const MEMORY_TABLES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes counted for a record in memory beside its key and value.
+pub const MEMORY_RECORD_OVERHEAD_BYTES: u64 = 96;
+/// Milliseconds after which what is withheld may be asked for again: a disk does not become larger in seconds.
+pub const DEGRADED_RETRY_MS: u32 = 60_000;
 /// Ranges of lost decisions told in the status; a journal with more holes wants a human anyway.
 pub const GAPS_TOLD_MAX: usize = 64;
 /// Milliseconds after which the commit thread looks for upkeep when nothing is sold.
@@ -291,6 +305,9 @@ pub const QUOTE_SECONDS_MIN: u32 = 10;
 pub const QUOTE_SECONDS_MAX: u32 = 3_600;
 
 const _: () = assert!(PREDICATE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(TABLES_ROOM_BYTES > BALLAST_DROP_BYTES);
+const _: () =
+    assert!(JOURNAL_ROOM_BYTES as u64 >= 4 * (SEGMENT_AHEAD_BYTES + FRAME_PAYLOAD_BYTES_MAX as u64));
 const _: () = assert!(CHECKPOINT_RECORD_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(BUNDLE_RULES_BYTES_MAX <= BUNDLE_BYTES_MAX);
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);

@@ -63,11 +63,15 @@ impl Follower {
 
     fn follow(&mut self, pending: &[Applying]) -> std::result::Result<(), TablesFault> {
         let Some(last) = pending.last() else { return Ok(()) };
+        if self.keeper.leaves_disk() && !self.tables.is_memory() {
+            self.leave_disk()?;
+        }
         apply(&self.tables, pending, &*self.roll, self.request_days)?;
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
         let since = last.seq.0.saturating_sub(self.covered.newest.0);
         let is_quiet = pending.len() < limits::TABLES_BATCH_DECISIONS;
+        let since = if self.tables.is_memory() { 0 } else { since };
         if since >= self.sizes.checkpoint_every && (is_quiet || since / 2 >= self.sizes.checkpoint_every) {
             self.checkpoint()?;
         }
@@ -79,6 +83,26 @@ impl Follower {
             self.tables.lived()?.forgets_before(last.seq, self.request_days, self.sizes.requests_kept);
         self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
         self.keeper.may_go(Seq(before.0.saturating_sub(1)).min(self.covered.oldest));
+        Ok(())
+    }
+
+    /// Goes on with a copy in memory; those on the disk stay as they are and catch up when there is room again.
+    fn leave_disk(&mut self) -> std::result::Result<(), TablesFault> {
+        let copy = Tables::memory();
+        let mut records = Vec::new();
+        self.tables.each(|tree, key, value| {
+            records.push((tree, key.to_vec(), value.to_vec()));
+            match records.len() == limits::IMPORT_BATCH_RECORDS {
+                true => copy.put(std::mem::take(&mut records)),
+                false => Ok(()),
+            }
+        })?;
+        copy.put(records)?;
+        self.tables.switch(&copy);
+        tracing::warn!(
+            code = "AIS-5016",
+            "the disk has no room: the tables go on in memory, the rest is the journal's"
+        );
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! calendar's; a word not spoken yet is 0, so that nothing goes. Damage is mended by the one thread that writes, within a
 //! second or with its next group, and only asked for here.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::ids::Seq;
@@ -23,6 +23,7 @@ struct Words {
     head_office: AtomicU64,
     here: AtomicU64,
     damaged: AtomicU64,
+    leaves_disk: AtomicBool,
     missing: Mutex<Vec<Gap>>,
 }
 
@@ -51,6 +52,15 @@ impl Keeper {
         // Looked at with every group: it is written only where there is something to take.
         let is_damaged = self.words.damaged.load(Ordering::Acquire) != 0;
         is_damaged.then(|| Seq(self.words.damaged.swap(0, Ordering::AcqRel)))
+    }
+
+    /// The disk has next to no room left, and what it has is the journal's: the tables go on in memory.
+    pub fn leave_disk(&self) {
+        self.words.leaves_disk.store(true, Ordering::Release);
+    }
+
+    pub(super) fn leaves_disk(&self) -> bool {
+        self.words.leaves_disk.load(Ordering::Acquire)
     }
 
     pub(super) fn lost(&self, gaps: &[Gap]) {

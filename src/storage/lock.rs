@@ -31,13 +31,15 @@ impl DirLock {
             let path = path.clone();
             move |source: io::Error| StorageError::disk(op, &path, source)
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed(DiskOp::Create))?;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let (mut file, is_written) = match opened {
+            Ok(file) => (file, true),
+            // The kernel locks what can only be read as well; who holds it is not told then.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                (File::open(&path).map_err(|_| failed(DiskOp::Create)(error))?, false)
+            }
+            Err(error) => return Err(failed(DiskOp::Create)(error)),
+        };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -53,7 +55,13 @@ impl DirLock {
             file.seek(SeekFrom::Start(0))?;
             writeln!(file, "{}", std::process::id())
         };
-        write(&mut file).map_err(failed(DiskOp::Write))?;
+        match is_written.then(|| write(&mut file)) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::StorageFull => {
+                return Err(failed(DiskOp::Write)(error));
+            }
+            // On a full disk the number is a courtesy too.
+            _ => {}
+        }
         Ok(Self { _file: file })
     }
 }

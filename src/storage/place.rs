@@ -118,26 +118,24 @@ impl Place {
         Ok(Opened { tables, set_aside, built_from })
     }
 
+    /// Tables in memory, from the newest checkpoint. Nothing is written.
+    pub(super) fn in_memory(&self) -> Result<Opened> {
+        let checkpoint = checkpoint::newest_good(&OsDisk, &self.checkpoints())?;
+        let tables = Tables::memory();
+        if let Some(checkpoint) = &checkpoint {
+            fill(&tables, checkpoint)?;
+        }
+        let built_from = Some(checkpoint.map_or(Seq(0), |checkpoint| checkpoint.through));
+        Ok(Opened { tables, set_aside: None, built_from })
+    }
+
     /// Builds tables from a checkpoint and puts them in use for the next start. Returns them and their directory's name.
     fn build(&self, from: &Checkpoint) -> Result<(Tables, String)> {
         let name = self.free_name()?;
         let path = self.dir.join(&name);
         let tables = Tables::open(&path, self.cache_bytes).map_err(tables_error)?;
-        let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
-        checkpoint::read(&OsDisk, &from.path, |tree, key, value| {
-            records.push((tree, key.to_vec(), value.to_vec()));
-            if records.len() == limits::IMPORT_BATCH_RECORDS {
-                tables.put(std::mem::take(&mut records)).map_err(tables_error)?;
-            }
-            Ok(())
-        })?;
-        tables.put(records).map_err(tables_error)?;
+        fill(&tables, from)?;
         tables.sync().map_err(tables_error)?;
-        let applied = tables.applied().map_err(tables_error)?;
-        if applied != from.through {
-            let why = format!("it includes decisions through {}", applied.0);
-            return Err(StorageError::Checkpoint { path: from.path.clone(), why });
-        }
         for file in OsDisk.list(&path)? {
             let file = path.join(file);
             File::open(&file)
@@ -257,6 +255,25 @@ impl Place {
     pub(super) fn suspect(&self, fault: TablesFault) -> StorageError {
         suspect(&self.dir, fault)
     }
+}
+
+/// Brings in what a checkpoint holds.
+fn fill(tables: &Tables, from: &Checkpoint) -> Result<()> {
+    let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
+    checkpoint::read(&OsDisk, &from.path, |tree, key, value| {
+        records.push((tree, key.to_vec(), value.to_vec()));
+        if records.len() == limits::IMPORT_BATCH_RECORDS {
+            tables.put(std::mem::take(&mut records)).map_err(tables_error)?;
+        }
+        Ok(())
+    })?;
+    tables.put(records).map_err(tables_error)?;
+    let applied = tables.applied().map_err(tables_error)?;
+    if applied == from.through {
+        return Ok(());
+    }
+    let why = format!("it includes decisions through {}", applied.0);
+    Err(StorageError::Checkpoint { path: from.path.clone(), why })
 }
 
 fn is_tables(name: &str) -> bool {

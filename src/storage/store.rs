@@ -30,7 +30,7 @@ use crate::engine::input::Input;
 use crate::limits;
 
 use super::cache::ReadCache;
-use super::disk::OsDisk;
+use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
 use super::follow::{Covered, Follower, catch_up};
 use super::identity::{BoxIdentity, load_or_create};
@@ -38,6 +38,7 @@ use super::journal::{Journal, JournalOptions, JournalView, OpenReport, Reader, p
 use super::keeper::Keeper;
 use super::lock::DirLock;
 use super::place::{Opened, Place, suspect, tables_error};
+use super::space::Space;
 use super::tables::{ActiveBundle, Tables};
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
@@ -71,6 +72,8 @@ pub struct Sizes {
     pub segment_bytes: u64,
     /// Newest decisions that are kept with their requests, whatever clocks say.
     pub requests_kept: u64,
+    /// Bytes of the ballast; 0 is none.
+    pub ballast_bytes: u64,
 }
 
 impl Default for Sizes {
@@ -79,6 +82,7 @@ impl Default for Sizes {
             checkpoint_every: limits::CHECKPOINT_EVERY_DECISIONS,
             segment_bytes: limits::SEGMENT_BYTES_MAX,
             requests_kept: limits::REQUESTS_KEPT_MIN,
+            ballast_bytes: limits::BALLAST_BYTES,
         }
     }
 }
@@ -101,6 +105,18 @@ pub struct StoreOptions {
     pub tell: Box<dyn Fn(Progress) + Send + Sync>,
 }
 
+/// What the disk allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Footing {
+    /// Nothing is written: the disk is read-only, or so full that not even the journal has room.
+    ReadOnly,
+    /// The journal goes on; the tables are in memory.
+    JournalOnly,
+    /// All is well.
+    #[default]
+    Whole,
+}
+
 /// What opening found.
 #[derive(Debug, Default)]
 pub struct Recovered {
@@ -112,11 +128,15 @@ pub struct Recovered {
     pub built_from: Option<Seq>,
     /// Decisions applied to the tables at open.
     pub applied: u64,
+    /// Why the store does not stand on the whole disk, where it does not.
+    pub hindered: Option<StorageError>,
 }
 
 /// The open store.
 pub struct Store {
     dir: PathBuf,
+    footing: Footing,
+    space: Space,
     identity: BoxIdentity,
     tables: Tables,
     view: JournalView,
@@ -139,12 +159,33 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<(Store, Recovered)> {
         let dir = &options.dir;
         let request_days = usize::try_from(options.request_days).unwrap_or_default();
-        prepare(dir)?;
+        OsDisk.create_dir_all(dir)?;
         let lock = DirLock::take(dir)?;
+        let format = super::format::of(dir)?;
+        let space = Space::new(Arc::new(OsDisk), dir, options.sizes.ballast_bytes);
+        let mut hindered = footing(dir, &space)?;
+        if hindered.is_none() && format.is_none() {
+            super::format::mark(dir)?;
+        }
         let identity = load_or_create(dir, &options.store)?;
         let place = Place::new(dir, options.cache_bytes);
-        let Opened { tables, set_aside, built_from } = place.open()?;
+        let opened = match hindered {
+            Some(_) => place.in_memory()?,
+            None => match place.open() {
+                Err(error) if error.is_full() => {
+                    space.drop_ballast()?;
+                    hindered = Some((Footing::JournalOnly, error));
+                    place.in_memory()?
+                }
+                opened => opened?,
+            },
+        };
+        let Opened { tables, set_aside, built_from } = opened;
         let applied = tables.applied().map_err(tables_error)?;
+        if let Some((Footing::ReadOnly, why)) = hindered {
+            return Store::open_to_read(options, (identity, lock, space), (tables, built_from), why);
+        }
+        let footing = hindered.as_ref().map_or(Footing::Whole, |(footing, _)| *footing);
         let seed = u64::from_be_bytes(identity.secret[..8].try_into().expect("8 of 32 bytes"));
         let mut journal_options = JournalOptions::new(identity.epoch, seed);
         journal_options.known = applied;
@@ -191,11 +232,18 @@ impl Store {
         };
         let threads =
             vec![spawn("commit", move || committer.run())?, spawn("tables", move || follower.run())?];
-        let recovered =
-            Recovered { journal: report, tables_set_aside: set_aside, built_from, applied: caught_up };
+        let recovered = Recovered {
+            journal: report,
+            tables_set_aside: set_aside,
+            built_from,
+            applied: caught_up,
+            hindered: hindered.map(|(_, why)| why),
+        };
         let reader = view.reader(Seq(1));
         let store = Store {
             dir: dir.clone(),
+            footing,
+            space,
             identity,
             tables,
             view,
@@ -213,6 +261,59 @@ impl Store {
             _lock: lock,
         };
         Ok((store, recovered))
+    }
+
+    /// Opens what can only be read: the journal as far as it checks, the tables in memory.
+    fn open_to_read(
+        options: StoreOptions,
+        (identity, lock, space): (BoxIdentity, DirLock, Space),
+        (tables, built_from): (Tables, Option<Seq>),
+        why: StorageError,
+    ) -> Result<(Store, Recovered)> {
+        let dir = options.dir;
+        let request_days = usize::try_from(options.request_days).unwrap_or_default();
+        let view = JournalView::look(Arc::new(OsDisk), &dir.join("journal"))?;
+        let applied = tables.applied().map_err(tables_error)?;
+        let caught_up = catch_up(&dir, (&tables, applied), &view, (&*options.roll, request_days))?;
+        let active = tables.active().map_err(tables_error)?;
+        let last = view.durable().max(applied);
+        let recovered =
+            Recovered { built_from, applied: caught_up, hindered: Some(why), ..Recovered::default() };
+        let reader = view.reader(Seq(1));
+        let store = Store {
+            dir,
+            footing: Footing::ReadOnly,
+            space,
+            identity,
+            tables,
+            view,
+            reader,
+            overlay: Overlay::default(),
+            cache: ReadCache::default(),
+            active,
+            next: Seq(last.0 + 1),
+            durable: Arc::new(AtomicU64::new(last.0)),
+            followed: Arc::new(AtomicU64::new(last.0)),
+            to_commit: None,
+            encoder: Encoder::default(),
+            keeper: Keeper::default(),
+            threads: Vec::new(),
+            _lock: lock,
+        };
+        Ok((store, recovered))
+    }
+
+    /// What the disk allows: less than the whole once the tables had to leave it.
+    pub fn footing(&self) -> Footing {
+        match self.footing {
+            Footing::Whole if self.tables.is_memory() => Footing::JournalOnly,
+            footing => footing,
+        }
+    }
+
+    /// The room on its disk.
+    pub fn space(&self) -> Space {
+        self.space.clone()
     }
 
     /// Who this box is.
@@ -252,6 +353,9 @@ impl Store {
 
     /// May one more decision be made? If not, answer 503.
     pub fn has_room(&self) -> bool {
+        if self.footing == Footing::ReadOnly {
+            return false;
+        }
         let last = self.next.0 - 1;
         last - self.durable().0 < limits::COMMIT_QUEUE_MAX as u64
             && last - self.followed().0 < limits::TABLES_BEHIND_DECISIONS_MAX as u64
@@ -499,12 +603,32 @@ impl Committer {
     }
 }
 
-fn prepare(dir: &Path) -> Result<()> {
-    use super::disk::{Disk, DiskOp};
-    OsDisk.create_dir_all(dir)?;
+/// What keeps the store from standing on the whole disk; nothing if nothing does. An error is a disk that fails otherwise.
+fn footing(dir: &Path, space: &Space) -> Result<Option<(Footing, StorageError)>> {
+    let full = || StorageError::disk(DiskOp::Write, dir, std::io::ErrorKind::StorageFull.into());
+    match probe(dir, limits::START_ROOM_BYTES) {
+        Ok(()) if space.has_ballast()? || space.take_ballast()? => return Ok(None),
+        // Without the ballast there is room for the journal, not for the tables beside it.
+        Ok(()) => return Ok(Some((Footing::JournalOnly, full()))),
+        Err(error) if error.is_read_only() => return Ok(Some((Footing::ReadOnly, error))),
+        Err(error) if !error.is_full() => return Err(error),
+        Err(_) => {}
+    }
+    if space.drop_ballast()? {
+        tracing::warn!(code = "AIS-5002", "the disk is full: the ballast is dropped for the journal");
+    }
+    match probe(dir, limits::JOURNAL_ROOM_BYTES) {
+        Ok(()) => Ok(Some((Footing::JournalOnly, full()))),
+        Err(error) if error.is_full() || error.is_read_only() => Ok(Some((Footing::ReadOnly, error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Can so many bytes be written? What it took is given back.
+fn probe(dir: &Path, bytes: usize) -> Result<()> {
     let probe = dir.join("writable");
-    if let Err(error) = fs::write(&probe, vec![b'?'; limits::START_ROOM_BYTES]) {
-        // What it took before it failed is given back; the failure itself is what is told.
+    if let Err(error) = fs::write(&probe, vec![b'?'; bytes]) {
+        // The failure itself is what is told.
         drop(fs::remove_file(&probe));
         return Err(StorageError::disk(DiskOp::Write, &probe, error));
     }
@@ -517,7 +641,6 @@ fn prepare(dir: &Path) -> Result<()> {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    use super::disk::DiskOp;
     let failed = |error| StorageError::disk(DiskOp::Create, Path::new(name), error);
     Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
 }

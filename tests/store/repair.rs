@@ -16,7 +16,7 @@ const EVERY: u64 = 40;
 
 /// So that a test's few sales fill segments.
 fn small() -> Sizes {
-    Sizes { checkpoint_every: EVERY, segment_bytes: 16 * 1024, requests_kept: 0 }
+    Sizes { checkpoint_every: EVERY, segment_bytes: 16 * 1024, requests_kept: 0, ..Sizes::default() }
 }
 
 fn checkpoints(dir: &Path) -> Vec<Checkpoint> {
