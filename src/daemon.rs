@@ -713,7 +713,7 @@ impl Shop {
                 "missing": store.keeper().missing().iter().map(|gap| [gap.from, gap.to]).collect::<Vec<_>>(),
                 "waiting": self.desk.waiting(),
             },
-            "disk": { "free_bytes": self.disk.free_bytes, "footing": format!("{:?}", store.footing()) },
+            "disk": { "free_bytes": self.disk.free_bytes, "footing": format!("{:?}", store.footing()), "code": store.hindered() },
             "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),
         })
     }

@@ -244,7 +244,7 @@ impl Desk {
             }
         };
         let re = request.id.clone();
-        if let Some(refusal) = self.not_now(&request, too_fast) {
+        if let Some(refusal) = self.not_now(&request, too_fast)? {
             self.refuse(route, (format, Some(re)), refusal);
             return Ok(());
         }
@@ -285,34 +285,44 @@ impl Desk {
         Ok(())
     }
 
-    fn not_now(&self, request: &Request, too_fast: Option<Refusal>) -> Option<Refusal> {
+    fn not_now(
+        &mut self,
+        request: &Request,
+        too_fast: Option<Refusal>,
+    ) -> Result<Option<Refusal>, StorageError> {
         if self.stopping {
-            return Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000));
+            return Ok(Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000)));
         }
         if self.panicked.iter().any(|(digest, times)| *digest == request.digest && *times > 1) {
-            return Some(Refusal::new(Code::Quarantined, "the same request failed inside twice"));
+            return Ok(Some(Refusal::new(Code::Quarantined, "the same request failed inside twice")));
         }
         if too_fast.is_some() {
-            return too_fast;
+            return Ok(too_fast);
         }
-        if request.body.is_write() && self.store.footing() == Footing::ReadOnly {
-            let detail = "the data disk takes nothing, so nothing can be committed; prices are told";
-            return Some(Refusal::later(Code::DiskReadOnly, detail, limits::DEGRADED_RETRY_MS));
+        if request.body.is_write() {
+            // What was answered before is answered again, whatever the disk says now.
+            let key = Key::Request(request.device.clone(), request.id.clone());
+            let is_hindered = self.withholding || !self.store.has_room();
+            if is_hindered && self.store.load(&key)?.is_some() {
+                return Ok(None);
+            }
+            if self.store.footing() == Footing::ReadOnly {
+                let code = self.store.hindered().unwrap_or(Code::DiskReadOnly);
+                let detail = "the data disk takes nothing, so nothing can be committed; prices are told";
+                return Ok(Some(Refusal::later(code, detail, limits::DEGRADED_RETRY_MS)));
+            }
         }
         if self.withholding {
             let bundle = self.engine.bundle().map(|bundle| &**bundle);
             if let Some(refusal) = scarce::asks_for_scarce(&request.body, bundle) {
-                return Some(refusal);
+                return Ok(Some(refusal));
             }
         }
         if request.body.is_write() && !self.store.has_room() {
-            return Some(Refusal::later(
-                Code::Busy,
-                "the disk has more decisions waiting than the queue holds",
-                250,
-            ));
+            let detail = "the disk has more decisions waiting than the queue holds";
+            return Ok(Some(Refusal::later(Code::Busy, detail, 250)));
         }
-        None
+        Ok(None)
     }
 
     /// A token bucket that holds one second: the refusal, if the device is too fast.

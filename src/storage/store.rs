@@ -24,6 +24,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
 use crate::engine::decision::{Change, Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
@@ -136,6 +137,7 @@ pub struct Recovered {
 pub struct Store {
     dir: PathBuf,
     footing: Footing,
+    hindered: Option<Code>,
     space: Space,
     identity: BoxIdentity,
     tables: Tables,
@@ -151,8 +153,12 @@ pub struct Store {
     encoder: Encoder,
     keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
+    /// Kept where no thread has it: who hears it is to hear that it is there.
+    _tell: Option<Tell>,
     _lock: DirLock,
 }
+
+type Tell = Box<dyn Fn(Progress) + Send + Sync>;
 
 impl Store {
     /// Opens a data directory: takes its lock, opens the journal, brings the tables up to it.
@@ -243,6 +249,7 @@ impl Store {
         let store = Store {
             dir: dir.clone(),
             footing,
+            hindered: recovered.hindered.as_ref().and_then(|why| Code::parse(why.code())),
             space,
             identity,
             tables,
@@ -258,6 +265,7 @@ impl Store {
             encoder: Encoder::default(),
             keeper,
             threads,
+            _tell: None,
             _lock: lock,
         };
         Ok((store, recovered))
@@ -283,6 +291,7 @@ impl Store {
         let store = Store {
             dir,
             footing: Footing::ReadOnly,
+            hindered: recovered.hindered.as_ref().and_then(|why| Code::parse(why.code())),
             space,
             identity,
             tables,
@@ -298,6 +307,7 @@ impl Store {
             encoder: Encoder::default(),
             keeper: Keeper::default(),
             threads: Vec::new(),
+            _tell: Some(options.tell),
             _lock: lock,
         };
         Ok((store, recovered))
@@ -309,6 +319,11 @@ impl Store {
             Footing::Whole if self.tables.is_memory() => Footing::JournalOnly,
             footing => footing,
         }
+    }
+
+    /// Why it does not stand on the whole disk, where it does not since it was opened.
+    pub fn hindered(&self) -> Option<Code> {
+        self.hindered
     }
 
     /// The room on its disk.
