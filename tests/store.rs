@@ -1,11 +1,19 @@
 //! Is the store's word good: what is committed is durable, found again, and rebuilt from the journal alone?
 
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "support/counter.rs"]
 mod counter;
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/faults.rs"]
+mod faults;
 #[path = "store/repair.rs"]
 mod repair;
 #[path = "support/rules.rs"]
 mod rules;
+#[path = "store/yesterday.rs"]
+mod yesterday;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -17,6 +25,7 @@ use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::{BundleRef, DeviceId, Seq, StoreId};
 use aisled::engine::decision::{Entry, Key, Record};
 use aisled::limits;
+use aisled::storage::error::StorageError;
 use aisled::storage::store::{Progress, Recovered, Roll, Sizes, Store, StoreOptions};
 use counter::{Counter, Done, NOON};
 use serde_json::{Value, json};
@@ -58,6 +67,10 @@ impl Memory {
     }
 
     fn open_sized(dir: &Path, sizes: Sizes, request_days: i64) -> Memory {
+        Memory::try_open(dir, sizes, request_days).expect("it opens")
+    }
+
+    fn try_open(dir: &Path, sizes: Sizes, request_days: i64) -> Result<Memory, StorageError> {
         let authored = rules::authored();
         let bundle = counter::bundle(&authored);
         let (tell, news) = channel();
@@ -71,8 +84,7 @@ impl Memory {
             roll: Box::new(Members(authored, gate.clone())),
             // A test that is over hears nothing.
             tell: Box::new(move |progress| drop(tell.send(progress))),
-        })
-        .expect("it opens");
+        })?;
         let mut counter = Counter::new(bundle.clone(), store.next_seq());
         let mut this = Memory { store, recovered, counter, news, gate, sent: Vec::new() };
         if this.store.active_bundle().is_none() {
@@ -83,7 +95,7 @@ impl Memory {
             counter = Counter::new(bundle, this.store.next_seq());
             this.counter = counter;
         }
-        this
+        Ok(this)
     }
 
     fn commit(&mut self, entry: Box<Entry>) {

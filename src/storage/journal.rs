@@ -271,6 +271,15 @@ impl JournalView {
     }
 }
 
+/// Refuses a journal that this build must not touch, `VersionUnknown` or `EpochOlder`, before anything is changed, here or in
+/// what belongs to it. Fine if there is none.
+pub fn check_versions(disk: &dyn Disk, dir: &Path, epoch: Epoch) -> Result<()> {
+    match opening::check_headers(disk, dir, epoch) {
+        Err(error) if error.is_absent() => Ok(()),
+        checked => checked,
+    }
+}
+
 /// How many of `group`'s decisions, from the first, fit into one frame. 0 only if the first is too large for any.
 pub fn prefix_that_fits<P: AsRef<[u8]>>(group: &[P]) -> usize {
     let mut bytes = 0;

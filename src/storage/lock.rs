@@ -24,6 +24,14 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// The same for a directory that may never have had a lock: nothing is made there. `None` if nobody could hold it.
+    pub fn take_existing(dir: &Path) -> Result<Option<Self>> {
+        match dir.join(LOCK_FILE).exists() {
+            true => Self::take(dir).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Takes the lock of `dir`, which must exist. Never waits: [`StorageError::Locked`] names who holds it.
     pub fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK_FILE);

@@ -12,6 +12,7 @@
 //! - One writer to a directory: [`lock::DirLock`].
 
 pub mod age;
+pub mod backup;
 mod cache;
 pub mod checkpoint;
 pub mod disk;

@@ -35,7 +35,9 @@ use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
 use super::follow::{Covered, Follower, catch_up};
 use super::identity::{BoxIdentity, load_or_create};
-use super::journal::{Journal, JournalOptions, JournalView, OpenReport, Reader, prefix_that_fits};
+use super::journal::{
+    Journal, JournalOptions, JournalView, OpenReport, Reader, check_versions, prefix_that_fits,
+};
 use super::keeper::Keeper;
 use super::lock::DirLock;
 use super::place::{Opened, Place, suspect, tables_error};
@@ -170,10 +172,11 @@ impl Store {
         let format = super::format::of(dir)?;
         let space = Space::new(Arc::new(OsDisk), dir, options.sizes.ballast_bytes);
         let mut hindered = footing(dir, &space)?;
+        let identity = load_or_create(dir, &options.store)?;
+        check_versions(&OsDisk, &dir.join("journal"), identity.epoch)?;
         if hindered.is_none() && format.is_none() {
             super::format::mark(dir)?;
         }
-        let identity = load_or_create(dir, &options.store)?;
         let place = Place::new(dir, options.cache_bytes);
         let opened = match hindered {
             Some(_) => place.in_memory()?,
