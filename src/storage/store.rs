@@ -201,6 +201,11 @@ impl Store {
         journal_options.segment_bytes = options.sizes.segment_bytes;
         let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
         let view = journal.view();
+        if view.durable().0 + 1 < journal.next_seq().0 {
+            // The disk turned read-only over the last group: tables without it must not go on. The next start only reads.
+            let error = std::io::ErrorKind::ReadOnlyFilesystem.into();
+            return Err(StorageError::disk(DiskOp::SyncData, &dir.join("journal"), error));
+        }
         let keeper = Keeper::default();
         keeper.lost(&report.gaps);
         let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, request_days))?;
