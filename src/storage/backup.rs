@@ -34,6 +34,9 @@ const JOURNAL: &str = "journal";
 const BUNDLES: &str = "bundles";
 const VERSION: u32 = 1;
 
+/// Decisions missing from a journal, both ends of each hole included.
+pub type Holes = Vec<(Seq, Seq)>;
+
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +54,7 @@ pub struct Manifest {
     /// Through where its checkpoint reaches; 0 is none.
     pub checkpoint: Seq,
     /// Decisions that damage had taken from the journal before.
-    pub missing: Vec<(Seq, Seq)>,
+    pub missing: Holes,
     /// Every file with its length in bytes and SHA-256 in hexadecimal.
     pub files: BTreeMap<String, (u64, String)>,
 }
@@ -197,7 +200,7 @@ fn identity_in(dir: &Path) -> Result<BoxIdentity> {
 }
 
 /// The first and the last decision of a copied journal, each frame between them read, and the holes it names.
-fn journal_in(dir: &Path) -> Result<(Seq, Seq, Vec<(Seq, Seq)>)> {
+fn journal_in(dir: &Path) -> Result<(Seq, Seq, Holes)> {
     let view = JournalView::look(Arc::new(OsDisk), &dir.join(JOURNAL))?;
     let (first, mut missing) = (view.first(), Vec::new());
     let mut reader = view.reader(first);

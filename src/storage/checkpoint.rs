@@ -259,7 +259,7 @@ pub fn read(
         hash.update(&block);
         let mut rest = block.as_slice();
         while !rest.is_empty() {
-            let (tree, key, value, after) =
+            let Stored { tree, key, value, after } =
                 record(rest).ok_or_else(|| damaged(path, "a record does not fit its block"))?;
             take(tree, key, value)?;
             *content.records.entry(tree).or_default() += 1;
@@ -269,13 +269,21 @@ pub fn read(
     }
 }
 
-fn record(bytes: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// A record in its block, and what follows it.
+struct Stored<'a> {
+    tree: u8,
+    key: &'a [u8],
+    value: &'a [u8],
+    after: &'a [u8],
+}
+
+fn record(bytes: &[u8]) -> Option<Stored<'_>> {
     let (tree, rest) = bytes.split_first()?;
     let (key_bytes, rest) = rest.split_first_chunk::<4>()?;
     let (value_bytes, rest) = rest.split_first_chunk::<4>()?;
     let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*key_bytes) as usize)?;
-    let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*value_bytes) as usize)?;
-    Some((*tree, key, value, rest))
+    let (value, after) = rest.split_at_checked(u32::from_be_bytes(*value_bytes) as usize)?;
+    Some(Stored { tree: *tree, key, value, after })
 }
 
 fn head(through: Seq, epoch: Epoch) -> [u8; HEAD_BYTES] {

@@ -126,7 +126,7 @@ fn work(disk: &MemDisk, model: &mut Model) -> Result<(), StorageError> {
             follow(&tables, *seq)?;
         }
         model.acknowledged.extend(group);
-        if model.groups % 9 == 0 {
+        if model.groups.is_multiple_of(9) {
             let dir = Path::new(DATA).join("checkpoints");
             let through = tables.applied()?;
             let mut writer = checkpoint::Writer::begin(disk, &dir, through, EPOCH)?;
@@ -137,7 +137,7 @@ fn work(disk: &MemDisk, model: &mut Model) -> Result<(), StorageError> {
             model.may_go = oldest.0;
             journal.prune(oldest)?;
         }
-        if model.groups % 25 == 0 {
+        if model.groups.is_multiple_of(25) {
             drop(journal);
             (journal, tables) = start(disk, model)?;
         }
