@@ -119,7 +119,7 @@ impl Fold {
                     }
                 }
             }
-            (Input::Activate(_), _) => {}
+            (Input::Activate(_) | Input::Lease(_), _) => {}
         }
         true
     }
