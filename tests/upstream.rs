@@ -109,6 +109,7 @@ fn sale(seq: u64) -> Entry {
         taken_back: None,
         took: Vec::new(),
         held: Vec::new(),
+        drawn: Vec::new(),
     };
     let mut facts = Facts::default();
     let known = Known {
