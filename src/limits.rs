@@ -501,8 +501,8 @@ pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
 pub const LEASE_SLICES_MAX: usize = 4;
-/// Milliseconds of an outage that slices are to last: three days.
-pub const LEASE_OUTAGE_MS: i64 = 72 * 3_600_000;
+/// Hours without a line that slices are good for, where the bundle does not say: a long weekend.
+pub const LEASE_OUTAGE_HOURS: u32 = 72;
 /// Milliseconds after which what was spent counts half: a day.
 pub const LEASE_PACE_MS: i64 = 86_400_000;
 /// Milliseconds after which a scope nobody looked at is not wanted any more: a week.

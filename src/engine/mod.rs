@@ -36,6 +36,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
 use crate::domain::lease::Want;
 use crate::domain::text::Lang;
+use crate::limits;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
@@ -189,7 +190,9 @@ impl Engine {
 
     /// What this box would like to hold of what head office lends.
     pub fn wants(&self, now: UnixMs) -> Vec<Want> {
-        self.demand.wants(now)
+        let hours =
+            self.bundle().map_or(limits::LEASE_OUTAGE_HOURS, |bundle| bundle.shop.leases.outage_hours);
+        self.demand.wants(hours, now)
     }
 
     /// Open quotes, for status.
@@ -270,6 +273,11 @@ impl Engine {
             }
         }
         let Some(active) = &self.bundle else { return keys };
+        if let Some(owner) = request.body.token().and_then(|token| facts.owner(token))
+            && self.head_office != HeadOffice::Absent
+        {
+            keys.extend(leases::needs_of_member(&active.bundle, owner));
+        }
         match &request.body {
             Body::Quote(quote) => {
                 keys.extend(sale::needs(&active.bundle, quote, &request.device));

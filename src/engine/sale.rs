@@ -135,7 +135,7 @@ fn price(
             PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
         })
         .collect();
-    let lent = leases::lent(turn, quotes, &mut codes);
+    let lent = leases::lent(turn, quotes, member.as_ref(), &mut codes);
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     let limited = turn.facts.keys().filter_map(|key| match key {
         Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
