@@ -19,10 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
 use crate::domain::ids::{CategoryId, CouponId, PromotionId, SegmentId, Sku};
+use crate::domain::money::Money;
 use crate::limits;
 use crate::pricing::model::{
-    Audience, Benefit, Condition, ItemSet, Promotion, Reduced, ResolutionMode, Reward, Schedule,
-    StackingMode, Stage, Trigger, Window,
+    Audience, Benefit, BuyXGetY, Condition, ItemSet, Per, Pick, Promotion, Reduced, ResolutionMode, Reward,
+    Schedule, SetReward, SetSize, Sets, StackingMode, Stage, Trigger, UnitSort, Window,
 };
 use crate::shopper::segment::Segments;
 
@@ -209,19 +210,43 @@ fn gives_less(benefit: &Benefit) -> Option<Said> {
         (Reward::Percent(before), Reward::Percent(now)) => now < before,
         (Reward::Amount(before), Reward::Amount(now)) => now < before,
         (Reward::Price(before), Reward::Price(now)) => now > before,
-        _ => false,
+        // What a percentage or a price comes to against an amount depends on what is bought.
+        _ => true,
     };
     let (kind, rewards, field): (_, Vec<&Reward>, _) = match benefit {
         Benefit::SpendAndSave(save) => {
             ("spend_and_save", save.tiers.iter().map(|tier| &tier.save).collect(), "save")
         }
+        Benefit::Sets(sets) => return larger_gives_less(sets),
         Benefit::Tiered(tiered) => ("tiered", tiered.tiers.iter().map(|tier| &tier.give).collect(), "give"),
         _ => return None,
     };
     let at = rewards.windows(2).position(|pair| less(pair[0], pair[1]))? + 1;
     let steps = [Step::Key("tiers"), Step::At(at), Step::Key(field)];
-    let message = "this step gives less than the one before it: whoever reaches it pays more".to_owned();
+    let message =
+        "this step gives less, or other, than the one before it: whoever reaches it may pay more".to_owned();
     Some((below(&path(&["benefit", kind]), steps), message))
+}
+
+/// A larger set that gives less for its units than a smaller one; it is made first all the same.
+fn larger_gives_less(sets: &Sets) -> Option<Said> {
+    let mut sizes: Vec<(usize, &SetSize)> = sets.sizes.iter().enumerate().collect();
+    sizes.sort_by_key(|(_, size)| size.units);
+    let less = |small: &SetSize, large: &SetSize| {
+        let (few, many) = (i64::from(small.units), i64::from(large.units));
+        match (small.give, large.give) {
+            (SetReward::Percent(small), SetReward::Percent(large)) => large < small,
+            (SetReward::UnitAmount(small), SetReward::UnitAmount(large)) => large < small,
+            (SetReward::UnitPrice(small), SetReward::UnitPrice(large)) => large > small,
+            (SetReward::Price(small), SetReward::Price(large)) => large.0 * few > small.0 * many,
+            (SetReward::Amount(small), SetReward::Amount(large)) => large.0 * few < small.0 * many,
+            _ => true,
+        }
+    };
+    let (at, _) = sizes.windows(2).find(|pair| less(pair[0].1, pair[1].1)).map(|pair| pair[1])?;
+    let message =
+        "this size is made before a smaller one that gives more, or other, for its units".to_owned();
+    Some((below(&path(&["benefit", "sets", "sizes"]), [Step::At(at)]), message))
 }
 
 /// Are there days on which both run? Hours and weekdays count too.
@@ -262,8 +287,83 @@ impl Adviser<'_> {
             let message = "whoever is not known gets it and a member may not: joining can cost money";
             return Some((path(&["audience"]), message.to_owned()));
         }
+        let on_shelf = promotion.stacking.stage == Some(Stage::Shelf);
+        if on_shelf && !takes_all(&promotion.audience) {
+            let denies = |p: &&Promotion| p.active && p.qualifier.items.reduced == Reduced::Deny;
+            if let Some(other) = self.folder.promotions.values.iter().find(denies) {
+                let message = format!(
+                    "whoever gets this shelf price loses {}, which leaves reduced goods out",
+                    other.id
+                );
+                return Some((path(&["audience"]), message));
+            }
+        }
         let broken = breaks(&promotion.conditions, true, &path(&["conditions"]));
-        broken.or_else(|| gives_less(&promotion.benefit)).or_else(|| self.shuts_out(promotion))
+        broken
+            .or_else(|| gives_less(&promotion.benefit))
+            .or_else(|| self.gives_to_cheaper(promotion))
+            .or_else(|| self.shuts_out(promotion))
+    }
+
+    /// Where a unit more is given less than another was given before.
+    fn gives_to_cheaper(&self, promotion: &Promotion) -> Option<Said> {
+        let caps = &promotion.caps;
+        let by_line = caps.per_line.is_some()
+            || match &promotion.benefit {
+                Benefit::LineAmount(amount) => amount.per == Per::Line,
+                Benefit::Tiered(tiered) => {
+                    tiered.tiers.iter().any(|tier| matches!(tier.give, Reward::Amount(_)))
+                }
+                Benefit::FirstAndFurther(_) => true,
+                _ => false,
+            };
+        let several = || self.shelves.of(&promotion.qualifier.items, self.fixed_prices).len() > 1;
+        let groups = matches!(
+            promotion.benefit,
+            Benefit::Combo(_) | Benefit::Sets(_) | Benefit::NthItem(_) | Benefit::BuyXGetY(_)
+        );
+        let (counted, field) = match (caps.units, caps.per_line) {
+            (Some(_), _) => (by_line, "units"),
+            (None, capped) => (groups && capped.is_some(), "per_line"),
+        };
+        if counted && several() {
+            let message =
+                "units are counted and lines get something: more units of one line leave other lines out";
+            return Some((path(&["caps", field]), message.to_owned()));
+        }
+        let (path, set) = match &promotion.benefit {
+            Benefit::Sets(sets) if sets.sort != UnitSort::Dearest => {
+                (path(&["benefit", "sets", "sort"]), &promotion.qualifier.items)
+            }
+            Benefit::NthItem(nth)
+                if (nth.sort, nth.pick, nth.nth, nth.across)
+                    != (UnitSort::Dearest, UnitSort::Cheapest, 1, false) =>
+            {
+                (path(&["benefit", "nth_item"]), &promotion.qualifier.items)
+            }
+            // A unit of both sets that received may have to pay once more groups come together.
+            Benefit::BuyXGetY(BuyXGetY { get_items: Some(get), pick, .. })
+                if *pick == Pick::Cheapest || self.overlap(get, &promotion.qualifier.items) =>
+            {
+                (path(&["benefit", "buy_x_get_y", "get_items"]), get)
+            }
+            _ if caps.pick != UnitSort::Dearest && caps.units.is_some() => {
+                (path(&["caps", "pick"]), &promotion.qualifier.items)
+            }
+            _ => return None,
+        };
+        let prices = self.shelves.of(set, self.fixed_prices).into_iter().map(|item| item.price);
+        let prices: BTreeSet<Money> = prices.collect();
+        let message =
+            "not the dearest units receive: a cheaper one more in the basket takes it from a dearer one";
+        (prices.len() > 1 || !self.fixed_prices).then(|| (path, message.to_owned()))
+    }
+
+    fn overlap(&self, one: &ItemSet, other: &ItemSet) -> bool {
+        let of = |set: &ItemSet| -> BTreeSet<&Sku> {
+            self.shelves.of(set, self.fixed_prices).into_iter().map(|item| &item.sku).collect()
+        };
+        !of(one).is_disjoint(&of(other))
     }
 
     /// In declared order what stands alone does so even where the others would have given more.
@@ -274,7 +374,10 @@ impl Adviser<'_> {
             other.active && other.id != promotion.id && !sibling
         });
         let shuts = matches!(promotion.stacking.mode, StackingMode::Exclusive | StackingMode::StopFurther);
-        if self.folder.shop.resolution != ResolutionMode::Sequence || !shuts || others.next().is_none() {
+        // Shelf prices follow the declared order always.
+        let in_order = self.folder.shop.resolution == ResolutionMode::Sequence
+            || promotion.stacking.stage == Some(Stage::Shelf);
+        if !in_order || !shuts || others.next().is_none() {
             return None;
         }
         let who = match promotion.trigger {
@@ -282,9 +385,8 @@ impl Adviser<'_> {
             Trigger::Claim => "whoever claims it",
             Trigger::Auto => "whoever comes to meet it",
         };
-        let message = format!(
-            "{who} gets it in place of others that may take more off; `resolution = \"best\"` never does that"
-        );
+        let message =
+            format!("{who} gets it in place of others that may take more off: it stands in declared order");
         Some((path(&["stacking", "mode"]), message))
     }
 
