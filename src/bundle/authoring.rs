@@ -41,6 +41,9 @@ pub struct Authored {
     pub codes: Vec<CodeRecord>,
 }
 
+/// A folder without faults, and warnings about it.
+pub type Advised = (Authored, Vec<Finding>);
+
 /// Something wrong in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
@@ -289,7 +292,7 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
 ///
 /// # Errors
 /// As `read`; advice is only given on a folder without faults.
-pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<(Authored, Vec<Finding>), Vec<Finding>> {
+pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Finding>> {
     let mut files = files;
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut reading = Reading { sources: Vec::new(), findings: Vec::new() };

@@ -21,7 +21,7 @@ pub mod tables;
 mod trial;
 
 use super::Exit;
-use crate::bundle::authoring::{self, Authored, Finding, Severity};
+use crate::bundle::authoring::{self, Advised, Authored, Finding, Severity};
 use crate::bundle::diff;
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::{PublicKey, SecretKey};
@@ -608,7 +608,7 @@ fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
 }
 
 /// The same, with what is allowed and most likely not meant.
-fn read_and_advise(dir: &Path) -> Result<Result<(Authored, Vec<Finding>), Vec<Finding>>> {
+fn read_and_advise(dir: &Path) -> Result<Result<Advised, Vec<Finding>>> {
     let mut files = Vec::new();
     let mut rest = vec![(dir.to_owned(), String::new())];
     while let Some((directory, prefix)) = rest.pop() {
