@@ -95,8 +95,8 @@ pub const LINE_GRAMS_MAX: u32 = 1_000_000;
 pub const UNIT_PRICE_MINOR_MAX: i64 = 100_000_000_000;
 /// A sum a shopper pays, in minor units: the dearest basket there may be.
 pub const AMOUNT_MINOR_MAX: i64 = UNIT_PRICE_MINOR_MAX * BASKET_UNITS_MAX as i64;
-/// Coupon codes presented with one basket.
-pub const BASKET_COUPONS_MAX: usize = 32;
+/// Coupon codes presented with one basket: ten times what shop systems take (Shopify: 25), and each is one look-up.
+pub const BASKET_COUPONS_MAX: usize = 256;
 /// Claims, tenders or gift cards of one basket, each.
 pub const BASKET_CLAIMS_MAX: usize = 16;
 /// Points of one member: the same bound as money, for the same reason.

@@ -1,5 +1,8 @@
 //! Bundles from the outside: what a folder's author is told, what a box refuses, what survives the way between them.
 
+#[path = "bundle/advice.rs"]
+mod advice;
+
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;

@@ -28,6 +28,7 @@ use super::document::{
     Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, RecommendationList, Rules, Segment, Shop,
 };
 use super::located::{self, Fault, Node, Step};
+use super::warnings;
 
 /// A folder, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub struct Authored {
     /// Single-use codes, in the order written.
     pub codes: Vec<CodeRecord>,
 }
+
+/// A folder without faults, and warnings about it.
+pub type Advised = (Authored, Vec<Finding>);
 
 /// Something wrong in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,6 +57,23 @@ pub struct Finding {
     pub code: Code,
     /// What is wrong there and what would be right.
     pub message: String,
+}
+
+/// Whether a bundle can be made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Nothing is signed before it is mended.
+    Error,
+    /// Somebody should look; it may be meant.
+    Warning,
+}
+
+impl Finding {
+    /// Told by its code: 32xx advise.
+    pub fn severity(&self) -> Severity {
+        if self.code.number() / 100 == 32 { Severity::Warning } else { Severity::Error }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -264,6 +285,14 @@ impl Folder {
 /// # Errors
 /// Every finding, by file and position; at most `limits::AUTHORING_FINDINGS_MAX`.
 pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
+    read_and_advise(files).map(|(authored, _)| authored)
+}
+
+/// Reads and checks a folder, and says beside it what is allowed and most likely not meant.
+///
+/// # Errors
+/// As `read`; advice is only given on a folder without faults.
+pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Finding>> {
     let mut files = files;
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut reading = Reading { sources: Vec::new(), findings: Vec::new() };
@@ -323,6 +352,7 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
     if !reading.findings.is_empty() {
         return Err(reading.finish());
     }
+    reading.note(warnings::remarks(&folder));
     let rules = Rules {
         shop: folder.shop,
         catalogue: folder.items.values,
@@ -334,7 +364,8 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
         recommendations: folder.recommendations.values,
         care: folder.care.values,
     };
-    Ok(Authored { rules, members: folder.members.values, codes: folder.codes.values })
+    let authored = Authored { rules, members: folder.members.values, codes: folder.codes.values };
+    Ok((authored, reading.finish()))
 }
 
 /// What a path of the folder holds; nothing if it is not ours to read.

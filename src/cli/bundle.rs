@@ -21,7 +21,7 @@ pub mod tables;
 mod trial;
 
 use super::Exit;
-use crate::bundle::authoring::{self, Authored, Finding};
+use crate::bundle::authoring::{self, Advised, Authored, Finding, Severity};
 use crate::bundle::diff;
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::{PublicKey, SecretKey};
@@ -204,6 +204,8 @@ struct Contents {
     rules: Rules,
     members: u64,
     codes: u64,
+    /// Of a folder: what is allowed and most likely not meant.
+    warnings: Vec<Finding>,
 }
 
 /// A folder or a signed file, all of it in memory: for verbs that try rules out.
@@ -290,7 +292,10 @@ impl Verb<'_> {
         let contents = self.contents(path, keys, None)?;
         if json {
             let object = match &contents {
-                Ok(contents) => json!({ "ok": true, "findings": [], "counts": counts(contents) }),
+                Ok(contents) => {
+                    let findings = self.located_json(&contents.warnings);
+                    json!({ "ok": true, "findings": findings, "counts": counts(contents) })
+                }
                 Err(refused) => json!({ "ok": false, "findings": self.findings_json(refused) }),
             };
             writeln!(self.out, "{object:#}")?;
@@ -300,7 +305,12 @@ impl Verb<'_> {
             Ok(contents) => {
                 let text: Vec<String> =
                     counts(&contents).iter().map(|(name, count)| format!("{count} {name}")).collect();
-                writeln!(self.out, "{}: ok, {}", path.display(), text.join(", "))?;
+                self.located(path, &contents.warnings)?;
+                let warned = match contents.warnings.len() {
+                    0 => String::new(),
+                    count => format!(", {count} warnings"),
+                };
+                writeln!(self.out, "{}: ok, {}{warned}", path.display(), text.join(", "))?;
                 Ok(Exit::Ok)
             }
             Err(refused) => self.refuse(path, &refused),
@@ -329,10 +339,11 @@ impl Verb<'_> {
     }
 
     fn sign(&mut self, dir: &Path, key: &Path, version: u64, output: &Path) -> Result<Exit> {
-        let authored = match read_folder(dir)? {
-            Ok(authored) => authored,
+        let (authored, warnings) = match read_and_advise(dir)? {
+            Ok(read) => read,
             Err(findings) => return self.refuse(dir, &Refused::Findings(findings)),
         };
+        self.located(dir, &warnings)?;
         let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
         let secret: SecretKey = text.parse().with_context(|| format!("failed to read {}", key.display()))?;
         let Authored { rules, members, codes } = authored;
@@ -465,8 +476,9 @@ impl Verb<'_> {
         if !path.is_dir() {
             return Ok(self.open_file(path, keys, 0, store)?.map(|(contents, _)| contents));
         }
-        Ok(read_folder(path)?.map_err(Refused::Findings).map(|authored| Contents {
+        Ok(read_and_advise(path)?.map_err(Refused::Findings).map(|(authored, warnings)| Contents {
             reference: None,
+            warnings,
             members: authored.members.len() as u64,
             codes: authored.codes.len() as u64,
             rules: authored.rules,
@@ -498,39 +510,48 @@ impl Verb<'_> {
     fn findings_json(&self, refused: &Refused) -> serde_json::Value {
         let lang = self.surroundings.lang;
         match refused {
-            Refused::Findings(findings) => findings
-                .iter()
-                .map(|finding| {
-                    json!({
-                        "file": finding.file, "line": finding.line, "column": finding.column,
-                        "code": finding.code, "message": finding.message, "remedy": finding.code.remedy(lang),
-                    })
-                })
-                .collect(),
+            Refused::Findings(findings) => self.located_json(findings),
             Refused::Bundle(code, message) => {
                 json!([{ "code": code, "message": message, "remedy": code.remedy(lang) }])
             }
         }
     }
 
+    fn located_json(&self, findings: &[Finding]) -> serde_json::Value {
+        let lang = self.surroundings.lang;
+        let one = |finding: &Finding| {
+            json!({
+                "file": finding.file, "line": finding.line, "column": finding.column, "code": finding.code,
+                "severity": finding.severity(), "message": finding.message, "remedy": finding.code.remedy(lang),
+            })
+        };
+        findings.iter().map(one).collect()
+    }
+
+    /// Findings line by line, then the page of each code in a line.
+    fn located(&mut self, path: &Path, findings: &[Finding]) -> Result<()> {
+        let lang = self.surroundings.lang;
+        let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        codes.sort();
+        codes.dedup();
+        for finding in findings {
+            let file = path.join(&finding.file);
+            writeln!(self.out, "{}{}", file.display(), position(finding))?;
+        }
+        if !findings.is_empty() {
+            writeln!(self.out)?;
+        }
+        for code in codes {
+            writeln!(self.out, "{code} {}: {}", code.title(lang), code.remedy(lang))?;
+        }
+        Ok(())
+    }
+
     fn refuse(&mut self, path: &Path, refused: &Refused) -> Result<Exit> {
         let lang = self.surroundings.lang;
         match refused {
             Refused::Findings(findings) => {
-                let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
-                codes.sort();
-                codes.dedup();
-                for finding in findings {
-                    writeln!(
-                        self.out,
-                        "{}",
-                        path.join(&finding.file).display().to_string() + &position(finding)
-                    )?;
-                }
-                writeln!(self.out)?;
-                for code in codes {
-                    writeln!(self.out, "{code} {}: {}", code.title(lang), code.remedy(lang))?;
-                }
+                self.located(path, findings)?;
                 writeln!(self.out, "{} findings", findings.len())?;
             }
             Refused::Bundle(code, message) => {
@@ -544,7 +565,11 @@ impl Verb<'_> {
 
 fn position(finding: &Finding) -> String {
     let Finding { line, column, code, message, .. } = finding;
-    if *line == 0 { format!(": {code} {message}") } else { format!(":{line}:{column}: {code} {message}") }
+    let warning = if finding.severity() == Severity::Warning { "warning " } else { "" };
+    match line {
+        0 => format!(": {warning}{code} {message}"),
+        _ => format!(":{line}:{column}: {warning}{code} {message}"),
+    }
 }
 
 fn counts(contents: &Contents) -> Vec<(&'static str, u64)> {
@@ -574,11 +599,16 @@ fn read_through<R: Read + std::io::Seek>(opened: &mut Opened<R>) -> Result<Conte
     if let Err(error) = Bundle::compile(reference.clone(), rules.clone()) {
         return Err(Refused::Bundle(error.code(), error.to_string()));
     }
-    Ok(Contents { reference: Some(reference), rules, members, codes })
+    Ok(Contents { reference: Some(reference), rules, members, codes, warnings: Vec::new() })
 }
 
 /// Reads and checks a folder: the files in it and in its directories, hidden ones left out.
 fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
+    Ok(read_and_advise(dir)?.map(|(authored, _)| authored))
+}
+
+/// The same, with what is allowed and most likely not meant.
+fn read_and_advise(dir: &Path) -> Result<Result<Advised, Vec<Finding>>> {
     let mut files = Vec::new();
     let mut rest = vec![(dir.to_owned(), String::new())];
     while let Some((directory, prefix)) = rest.pop() {
@@ -601,7 +631,7 @@ fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
             }
         }
     }
-    Ok(authoring::read(files))
+    Ok(authoring::read_and_advise(files))
 }
 
 /// A public key as text, or the file that holds one.

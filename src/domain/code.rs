@@ -220,6 +220,21 @@ codes! {
     AuthoringRange = 3109, 422, "value out of range", "数值超出范围",
         cause: "a price, count, day or text is outside what a shop may use", "价格、数量、日期或文字超出允许范围",
         remedy: "the message names the range", "按提示的范围修改";
+    AdviceMonotone = 3201, 422, "buying more or joining can cost more", "多买或入会反而更贵",
+        cause: "a condition, audience or stacking rule takes an offer away from somebody who joins, presents a coupon or buys one thing more", "条件、适用人群或叠加方式会使入会、出示优惠券或多买一件的顾客失去优惠",
+        remedy: "cap what is given (caps, a tier) in place of the condition, weigh offers against each other (mode = \"best_of\", resolution = \"best\"), or leave it if that is meant", "改用上限（caps）或阶梯代替该条件，或让优惠择优（mode = \"best_of\"、resolution = \"best\"）；若有意如此可忽略";
+    AdviceNever = 3202, 422, "can never apply", "永远不会生效",
+        cause: "the schedule, audience, conditions, sets or thresholds of an entry cannot all be met, or it gives nothing at today's prices", "时段、人群、条件、商品范围或门槛无法同时满足，或按当前价格不产生任何优惠",
+        remedy: "mend the part named, or write active = false", "修改所示部分，或写 active = false";
+    AdviceOverlap = 3203, 422, "the same offer twice", "优惠重复",
+        cause: "two promotions give the same kind of benefit on the same goods to the same people at the same time, and both apply", "两条促销在同一时间对相同商品、相同人群给予同类优惠，且会同时生效",
+        remedy: "let one of them end before the other begins, put both into one stacking group with mode = \"best_of\", or leave it if both are meant to apply", "错开时间，或放入同一叠加组并设 mode = \"best_of\"；若确需同享可忽略";
+    AdviceBelowCost = 3204, 422, "sells below cost", "低于成本",
+        cause: "in the worst basket the promotion alone takes a unit below what the shop pays for it", "在最不利的购物篮中，仅此促销就会使单价低于成本",
+        remedy: "give the article a floor_price, write caps.floor_price, or lower the benefit; aisled bundle simulate shows what it costs on real baskets", "设置商品 floor_price 或 caps.floor_price，或降低优惠；aisled bundle simulate 可用真实购物篮估算";
+    AdviceNoCode = 3205, 422, "no code can reach a shopper", "没有可用的券码",
+        cause: "a coupon has no code, or is only issued by an offer that needs such a coupon first", "该券没有券码，或仅由需要先持有该券的优惠发放",
+        remedy: "give it a code, write codes.json, or let an offer that everybody can reach issue it", "填写 code 或 codes.json，或由人人可达的优惠发放";
 
     ConfigUnreadable = 4001, 503, "configuration cannot be read", "无法读取配置文件",
         cause: "aisled.toml does not exist, may not be read, or is larger than 1 MiB", "aisled.toml 不存在、无读取权限，或超过 1 MiB",
