@@ -46,6 +46,8 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const ID_BYTES_MAX: usize = 32;
 /// Longest name in bytes that is not part of a topic: skus, promotions, members, codes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Longest code in bytes: a partner's voucher with its signature and the longest promotion id has 240.
+pub const CODE_BYTES_MAX: usize = 240;
 /// Days for which a committed answer is given again: 5 weeks, longer than the longest outage we promise (30 days).
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.

@@ -25,3 +25,5 @@ mod signed;
 mod till;
 #[path = "daemon/updates.rs"]
 mod updates;
+#[path = "daemon/vouchers.rs"]
+mod vouchers;

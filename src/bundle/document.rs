@@ -20,6 +20,8 @@ use crate::domain::text::{Lang, Texts};
 use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
 use crate::shopper::segment::{AttributeKind, Schema};
 
+use super::keys::PublicKey;
+
 /// Everything but members and codes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
@@ -41,6 +43,9 @@ pub struct Rules {
     pub recommendations: Vec<RecommendationList>,
     /// Care messages at a scan.
     pub care: Vec<CareMessage>,
+    /// Partners whose vouchers are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<Partner>,
 }
 
 /// `shop.toml`
@@ -156,6 +161,39 @@ pub struct Coupon {
     /// Only for the member it was given to?
     #[serde(default)]
     pub personal: bool,
+}
+
+/// A mall, bank or brand whose printed vouchers are honoured: each is signed, verified on the box, and used once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// Its id.
+    pub id: Tag,
+    /// What people read.
+    #[serde(default)]
+    pub names: Texts,
+    /// The keys it signs with; a key left out is believed no more.
+    pub keys: Vec<PartnerKey>,
+    /// The promotions its vouchers may set off (whose trigger is `code`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<PromotionId>,
+    /// Money one of its vouchers may pay at most, in minor units; without it none of its vouchers pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_max: Option<Money>,
+}
+
+/// A key of a partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerKey {
+    /// Its public half; the vouchers name it by the first 8 bytes of its SHA-256.
+    pub public: PublicKey,
+    /// First day its vouchers are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Day>,
+    /// Last day its vouchers are taken, to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Day>,
 }
 
 /// A single-use code.

@@ -19,6 +19,7 @@ use serde_json::json;
 pub mod simulate;
 pub mod tables;
 mod trial;
+pub mod voucher;
 
 use super::Exit;
 use crate::bundle::authoring::{self, Authored, Finding};
@@ -150,6 +151,12 @@ pub enum BundleVerb {
     },
     /// Price recorded baskets under new rules and under those in force: reach, cost, margin, conflicts, changed totals
     Simulate(simulate::SimulateArgs),
+    /// Sign a partner's vouchers, or look into one
+    Voucher {
+        /// What to do
+        #[command(subcommand)]
+        verb: voucher::VoucherVerb,
+    },
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -189,6 +196,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
             Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
         },
         BundleVerb::Simulate(args) => simulate::run(args, surroundings, verb.out),
+        BundleVerb::Voucher { verb: what } => voucher::run(what, surroundings.lang, verb.out),
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -333,8 +341,7 @@ impl Verb<'_> {
             Ok(authored) => authored,
             Err(findings) => return self.refuse(dir, &Refused::Findings(findings)),
         };
-        let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
-        let secret: SecretKey = text.parse().with_context(|| format!("failed to read {}", key.display()))?;
+        let secret = read_secret(key)?;
         let Authored { rules, members, codes } = authored;
         let packed = match packed::pack(version, SystemClock.now(), &rules, &members, &codes, &secret) {
             Ok(packed) => packed,
@@ -578,6 +585,11 @@ fn read_through<R: Read + std::io::Seek>(opened: &mut Opened<R>) -> Result<Conte
 }
 
 /// Reads and checks a folder: the files in it and in its directories, hidden ones left out.
+fn read_secret(key: &Path) -> Result<SecretKey> {
+    let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
+    text.parse().with_context(|| format!("failed to read {}", key.display()))
+}
+
 fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
     let mut files = Vec::new();
     let mut rest = vec![(dir.to_owned(), String::new())];

@@ -302,7 +302,8 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         });
     let coupons = figures.coupons.len() == priced.coupons.len()
         && figures.coupons.iter().zip(&priced.coupons).all(|(shown, coupon)| {
-            shown.code == coupon.code && shown.outcome == coupon.outcome && shown.reason == coupon.reason
+            (&shown.code, shown.outcome, shown.reason, shown.problem)
+                == (&coupon.code, coupon.outcome, coupon.reason, coupon.problem())
         });
     let sums = (figures.subtotal, figures.discount_total, figures.total, figures.resolution)
         == (priced.subtotal, priced.discount_total, priced.total, priced.resolution)

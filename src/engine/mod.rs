@@ -5,7 +5,7 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund`
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone, `codes` what is presented) · `refund`
 //! (void, return) · `membership` (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
@@ -13,6 +13,7 @@
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 mod charged;
+mod codes;
 pub mod decision;
 pub mod input;
 mod kept;

@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
+use crate::bundle::voucher::used_as;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, LineId, PromotionId, Seq};
@@ -25,6 +26,7 @@ use crate::pricing::outcome::Priced;
 use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, SoldSale, gift_line};
 
 use super::Turn;
+use super::codes::is_in_time;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
@@ -281,9 +283,7 @@ fn take_back(
     }
     let (returned, withdrawn): (Vec<CouponCode>, Vec<CouponCode>) = if undoes {
         let issued = receipt.coupons_issued.iter().map(|coupon| coupon.code.clone());
-        let stands = |code: &&CouponCode| {
-            turn.facts.code(code).is_some_and(|code| code.expires.is_none_or(|expires| expires >= turn.now))
-        };
+        let stands = |code: &&CouponCode| is_in_time(turn, code);
         (receipt.coupons_burned.iter().filter(stands).cloned().collect(), issued.collect())
     } else {
         let stands = |code: &&CouponCode| counts && turn.facts.code(code).is_some();
@@ -314,7 +314,7 @@ fn take_back(
     changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
     if undoes {
         let burned = receipt.coupons_burned.iter();
-        changes.extend(burned.map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
+        changes.extend(burned.map(|code| Change { key: Key::Redeemed(used_as(code)), record: None }));
         for (of, took) in counted(&record.took, &original.device) {
             let mut usage = turn.facts.usage(of.clone(), &took.promotion);
             usage.take_back(quote.day.number(), took.used);

@@ -196,6 +196,10 @@ pub struct CouponView {
     /// Why, unless it applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The stable code of a refused one's page: what, why and how to mend it, by `aisled explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^AIS-[0-9]{4}$"))]
+    pub problem: Option<Code>,
 }
 
 /// A promotion that did not apply, as the contract shows it.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::Bundle;
+use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
@@ -27,11 +28,12 @@ use crate::domain::receipt::{SaleRecord, Took};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced, Reason};
-use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
+use crate::pricing::outcome::{Issue, Priced};
+use crate::pricing::{PriceFault, Sale, Shopper};
 
 use super::Turn;
 use super::charged::{as_charged, name_prices};
+use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
@@ -42,19 +44,13 @@ use super::reply::{
 
 /// What pricing a basket reads, beside its member.
 pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId) -> Vec<Key> {
-    let single_use = asked.basket.coupons.iter().filter(|code| bundle.generic(code).is_none());
-    let mut keys: Vec<Key> =
-        single_use.flat_map(|code| [Key::Code(code.clone()), Key::Redeemed(code.clone())]).collect();
+    let mut keys = codes::needs(bundle, asked);
     for promotion in bundle.book.limited(&asked.basket) {
         if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
             keys.push(Key::Usage(UsageOf::Device(device.clone()), promotion.clone()));
         }
         keys.push(Key::Usage(UsageOf::Shop, promotion));
     }
-    let generic = asked.basket.coupons.iter().filter_map(|code| Some((code, bundle.generic(code)?)));
-    keys.extend(
-        generic.map(|(code, coupon)| Key::Usage(UsageOf::Code(code.clone()), coupon.promotion.clone())),
-    );
     keys
 }
 
@@ -125,16 +121,7 @@ fn price(
 ) -> Result<(Quote, Reasons), Refusal> {
     let member = asked.member.and_then(|token| turn.facts.shopper(token));
     let member = member.map(|member| with_holds(member, quotes));
-    let codes: Vec<PresentedCode> = asked
-        .basket
-        .coupons
-        .iter()
-        .map(|code| {
-            let right = right_of(turn, bundle, quotes, code, member.as_ref(), at);
-            let used = right.as_ref().ok().map(|promotion| used_with(turn, quotes, code, promotion));
-            PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
-        })
-        .collect();
+    let codes = LookUp { turn, bundle, quotes, member: member.as_ref(), at }.presented(&asked.basket.coupons);
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     let limited = turn.facts.keys().filter_map(|key| match key {
         Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
@@ -257,48 +244,6 @@ fn add_usage(usage: &mut Usage, held: &Usage) {
     usage.count(held.day - 1, before_today);
 }
 
-/// What a code gives a right to, or why not.
-fn right_of(
-    turn: &Turn<'_>,
-    bundle: &Bundle,
-    quotes: &OpenQuotes,
-    code: &CouponCode,
-    member: Option<&Member>,
-    at: UnixMs,
-) -> Result<PromotionId, Reason> {
-    let is_theirs = |owner: Option<&crate::domain::ids::MemberId>| match owner {
-        Some(owner) => member.is_some_and(|member| member.id == *owner),
-        None => true,
-    };
-    let (coupon, expires) = match bundle.generic(code) {
-        Some(coupon) => (coupon, None),
-        None => {
-            let issued = turn.facts.code(code).ok_or(Reason::CodeUnknown)?;
-            let coupon = bundle.coupon(&issued.coupon).ok_or(Reason::CodeUnknown)?;
-            if turn.facts.redeemed(code).is_some() {
-                return Err(Reason::CodeUsed);
-            }
-            if !is_theirs(issued.member.as_ref()) {
-                return Err(Reason::CodeNotYours);
-            }
-            if issued.home.as_ref().is_some_and(|home| *home != turn.identity.store) {
-                return Err(Reason::CodeElsewhere);
-            }
-            if quotes.holding_code(code) > 0 {
-                return Err(Reason::CodeHeld);
-            }
-            (coupon, issued.expires)
-        }
-    };
-    if expires.is_some_and(|expires| at > expires) {
-        return Err(Reason::Expired);
-    }
-    match coupon.schedule.closed(&bundle.shop.time_zone, at) {
-        Some(reason) => Err(reason),
-        None => Ok(coupon.promotion.clone()),
-    }
-}
-
 type Committed = (Reply, Vec<Change>, Option<Box<Quote>>);
 
 /// Answers `commit`: the receipt, what changes, and the quote it settles. A refused one leaves all holds as they were.
@@ -340,8 +285,7 @@ fn settle(
         check_tenders(&quote.priced, &commit.tenders)?;
     }
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let burned: Vec<CouponCode> =
-        burned_codes(&quote).filter(|code| turn.facts.code(code).is_some()).cloned().collect();
+    let burned: Vec<CouponCode> = codes::burned(turn, &quote).cloned().collect();
     let issued = if commit.training || quote.member.is_none() {
         Vec::new()
     } else {
@@ -358,7 +302,7 @@ fn settle(
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }
         changes.extend(burned.iter().map(|code| {
-            Change::put(Key::Redeemed(code.clone()), Record::Redeemed(commit.transaction.clone()))
+            Change::put(Key::Redeemed(used_as(code)), Record::Redeemed(commit.transaction.clone()))
         }));
         changes.extend(issued.iter().map(|(coupon, issued)| {
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
@@ -448,11 +392,12 @@ fn settled_quote(
             quotes.supersede(device, &quote.asked);
             let at = if is_of_its_moment { quote.made_at } else { turn.now };
             let (again, _) = price(turn, &bundle, quotes, device, &quote.asked, at)?;
-            let scarce = |priced: &Priced| {
-                let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
-                (used.collect::<Vec<_>>(), priced.points.spend)
+            let scarce = |quote: &Quote| {
+                let used = quote.priced.applied.iter().map(|one| one.promotion.clone());
+                let codes = codes::effective(quote).cloned();
+                (used.collect::<Vec<_>>(), codes.collect::<Vec<_>>(), quote.priced.points.spend)
             };
-            let same_use = scarce(&again.priced) == scarce(&quote.priced);
+            let same_use = scarce(&again) == scarce(&quote);
             if !same_use || again.priced.total != quote.priced.total {
                 let detail = if is_of_its_moment {
                     format!("quote {id} was superseded and what it needed has been used since")
@@ -485,14 +430,7 @@ fn settled_quote(
 }
 
 fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
-    for code in burned_codes(quote) {
-        if turn.facts.redeemed(code).is_some() {
-            return Err(Refusal::new(
-                Code::CodeUsedMeanwhile,
-                format!("{code} was redeemed by another sale"),
-            ));
-        }
-    }
+    codes::check_still_free(turn, quote)?;
     let spend = quote.priced.points.spend;
     if spend > 0 {
         let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
@@ -527,10 +465,6 @@ fn check_tenders(priced: &Priced, tenders: &[Tender]) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::TendersDoNotAddUp, detail));
     }
     Ok(())
-}
-
-fn burned_codes(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
-    quote.priced.applied.iter().filter_map(|applied| applied.coupon.as_ref())
 }
 
 fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(IssuedCoupon, IssuedCode)> {
@@ -580,7 +514,7 @@ fn ledger_after(
     }
     ledger
         .coupons
-        .retain(|held| held.expires >= turn.now && !burned_codes(quote).any(|code| *code == held.code));
+        .retain(|held| held.expires >= turn.now && !codes::effective(quote).any(|code| *code == held.code));
     for (shown, kept) in issued {
         let expires = kept.expires.unwrap_or(turn.now);
         ledger.coupons.push(HeldCoupon {
@@ -595,7 +529,7 @@ fn ledger_after(
 
 /// Coupons of the member's wallet that a sale uses up.
 fn burned_of<'a>(member: &'a Member, quote: &'a Quote) -> impl Iterator<Item = &'a HeldCoupon> {
-    member.ledger.coupons.iter().filter(|held| burned_codes(quote).any(|code| *code == held.code))
+    member.ledger.coupons.iter().filter(|held| codes::effective(quote).any(|code| *code == held.code))
 }
 
 /// A wallet holds so many coupons; the oldest leave.
@@ -651,13 +585,6 @@ pub(super) fn counted<'a>(
     })
 }
 
-/// How a code was used so far, open quotes counted.
-fn used_with(turn: &Turn<'_>, quotes: &OpenQuotes, code: &CouponCode, promotion: &PromotionId) -> Usage {
-    let mut usage = turn.facts.usage(UsageOf::Code(code.clone()), promotion);
-    usage.uses += quotes.holding_code(code);
-    usage
-}
-
 /// A sale's key on the wire.
 pub(super) fn view(key: &TransactionKey) -> TransactionView {
     TransactionView { device: key.device.clone(), business_day: key.business_day, seq: key.seq }
@@ -703,6 +630,7 @@ impl Figures {
             code: coupon.code.clone(),
             outcome: coupon.outcome,
             reason: coupon.reason,
+            problem: coupon.problem(),
         });
         Figures {
             subtotal: settled.subtotal,

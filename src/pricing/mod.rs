@@ -42,6 +42,7 @@ use crate::domain::basket::Basket;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, SegmentId, Sku, Zone};
 use crate::domain::member::{Member, Usage};
+use crate::domain::money::Money;
 
 use model::Channel;
 use outcome::Reason;
@@ -89,10 +90,43 @@ pub struct Shopper<'a> {
 pub struct PresentedCode {
     /// As presented.
     pub code: CouponCode,
-    /// The promotion it sets off, or why it is no good.
-    pub right: Result<PromotionId, Reason>,
+    /// What it gives a right to, or why it is no good.
+    pub right: Result<Right, Reason>,
     /// How it was used before, for limits of scope `code`.
     pub used: Usage,
+}
+
+/// What a code gives a right to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Right {
+    /// It sets off this promotion.
+    Promotion(PromotionId),
+    /// It pays so much, after everything, before gift cards: a partner's voucher. What is not used is lost.
+    Value(Money),
+}
+
+impl Right {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        match self {
+            Right::Promotion(promotion) => Some(promotion),
+            Right::Value(_) => None,
+        }
+    }
+}
+
+impl From<PromotionId> for Right {
+    fn from(promotion: PromotionId) -> Right {
+        Right::Promotion(promotion)
+    }
+}
+
+impl PresentedCode {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        self.right.as_ref().ok().and_then(Right::promotion)
+    }
 }
 
 /// Why a basket cannot be priced.

@@ -124,8 +124,7 @@ fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let mut numbers = book.index.touching(goods);
     let mut asked: Vec<u32> = Vec::new();
-    asked
-        .extend(sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)));
+    asked.extend(sale.codes.iter().filter_map(|code| code.promotion()).filter_map(|p| book.number(p)));
     asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
     numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
     numbers.extend(asked);
@@ -147,7 +146,7 @@ pub(super) fn candidate<'a>(
     let rule = &book.rules[number as usize];
     let promotion = &rule.promotion;
     let code = match promotion.trigger {
-        Trigger::Code => sale.codes.iter().position(|code| code.right.as_ref() == Ok(&promotion.id)),
+        Trigger::Code => sale.codes.iter().position(|code| code.promotion() == Some(&promotion.id)),
         Trigger::Auto | Trigger::Claim => None,
     };
     let claim = match promotion.trigger {

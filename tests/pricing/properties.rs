@@ -262,7 +262,7 @@ impl World {
             .filter(|promotion| promotion.trigger == aisled::pricing::model::Trigger::Code)
             .map(|promotion| PresentedCode {
                 code: id(CouponCode::normal(promotion.id.as_str())),
-                right: Ok(promotion.id.clone()),
+                right: Ok(promotion.id.clone().into()),
                 used: Default::default(),
             })
             .collect();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aisled::bundle::authoring::{self, Authored};
+use aisled::bundle::keys::SecretKey;
 
 /// Offers that run out, each over another scope.
 const SCARCE: &str = r#"
@@ -86,6 +87,22 @@ code = "OLD10"
 schedule = { from = "2026-01-01", to = "2026-01-31" }
 "#;
 
+/// A partner whose vouchers take 5 off or pay up to 50, and one whose key is not taken any more.
+fn partners() -> String {
+    let key = |partner: &SecretKey| partner.public().to_string();
+    format!(
+        "[[partner]]\nid = \"mall\"\nkeys = [{{ public = \"{}\", from = 2026-11-01 }}]\npromotions = [\"once-five\"]\nvalue_max = 5000\n\
+         [[partner]]\nid = \"bank\"\nkeys = [{{ public = \"{}\", to = 2026-10-31 }}]\npromotions = [\"once-five\"]\n",
+        key(&partner_key()),
+        key(&SecretKey::from_seed(&[6; 32]))
+    )
+}
+
+/// The key the partner `mall` signs with; that of `bank` has sixes.
+pub(crate) fn partner_key() -> SecretKey {
+    SecretKey::from_seed(&[5; 32])
+}
+
 /// Single-use codes ONCE-01 to ONCE-20 that anybody may use.
 const CODES: u32 = 20;
 
@@ -109,6 +126,7 @@ pub(crate) fn authored() -> Authored {
         files.push((name, bytes));
     }
     files.push(("promotions/scarce.toml".to_owned(), SCARCE.as_bytes().to_vec()));
+    files.push(("partners.toml".to_owned(), partners().into_bytes()));
     let mut authored = authoring::read(files).unwrap_or_else(|findings| {
         panic!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     });

@@ -14,7 +14,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::text::Texts;
 use crate::pricing::model::{Benefit, Channel, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Priced, Reason};
-use crate::pricing::{Book, BookRules, CouponRule, PresentedCode, Sale, Shopper};
+use crate::pricing::{Book, BookRules, CouponRule, PresentedCode, Right, Sale, Shopper};
 
 use super::{Case, Finding, Ground, Wrong, amount, number, word, wrong};
 
@@ -197,13 +197,15 @@ impl Given {
 
     fn code(&self, ground: &Ground, rest: &str) -> Result<PresentedCode, Wrong> {
         let (code, right) = if let Some((code, promotion)) = rest.split_once('=') {
-            (normal(code)?, Ok(self.promotion(promotion)?))
+            (normal(code)?, Ok(self.promotion(promotion)?.into()))
+        } else if let Some((code, value)) = rest.split_once(" pays ") {
+            (normal(code)?, Ok(Right::Value(amount(value, &self.currency)?)))
         } else if let Some((code, reason)) = rest.split_once('!') {
             (normal(code)?, Err(word::<Reason>(reason)?))
         } else {
             let code = normal(rest)?;
             let right = self.right(ground, &code);
-            (code, right)
+            (code, right.map(Right::from))
         };
         Ok(PresentedCode { code, right, used: Usage::default() })
     }
@@ -239,7 +241,7 @@ impl Given {
                 None => return Err(wrong(rest, "先写一行 member", "a line that begins with member")),
             },
             "code" => {
-                let code = self.codes.iter_mut().find(|code| code.right.as_ref() == Ok(&promotion));
+                let code = self.codes.iter_mut().find(|code| code.promotion() == Some(&promotion));
                 &mut code
                     .ok_or_else(|| wrong(rest, "先写该活动的 code", "a code of the offer before it"))?
                     .used
