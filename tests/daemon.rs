@@ -9,6 +9,8 @@ mod child;
 mod disk;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/referrals.rs"]
+mod referrals;
 #[path = "daemon/replayed.rs"]
 mod replayed;
 #[path = "daemon/requests.rs"]

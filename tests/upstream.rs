@@ -107,6 +107,7 @@ fn sale(seq: u64) -> Entry {
         refunded: Money(0),
         returned: Vec::new(),
         taken_back: None,
+        referred: None,
         took: Vec::new(),
         held: Vec::new(),
     };

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, CouponId};
+use crate::domain::ids::{BundleRef, CouponCode, CouponId, PromotionId};
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::segment::Segments;
@@ -117,6 +117,11 @@ impl Bundle {
     /// A coupon definition.
     pub fn coupon(&self, id: &CouponId) -> Option<&Coupon> {
         self.coupons.get(id)
+    }
+
+    /// Is the promotion what referral codes give to those they are handed to?
+    pub fn refers(&self, promotion: &PromotionId) -> bool {
+        self.coupons.values().any(|coupon| coupon.referral.is_some() && coupon.promotion == *promotion)
     }
 
     /// Every coupon definition, by id.

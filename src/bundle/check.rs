@@ -403,6 +403,18 @@ impl<'f> Checker<'f> {
             let at = |path: Path| coupons.place(index, path);
             self.by_code(&coupon.promotion, || at(key("promotion")));
             self.schedule(&coupon.schedule, &at, &key("schedule"));
+            if let Some(referral) = &coupon.referral {
+                let at = |field| at(vec![Step::Key("referral"), Step::Key(field)]);
+                let message = "its codes are members' own; leave out code and personal".to_owned();
+                let place = || coupons.place(index, key("referral"));
+                self.range(coupon.code.is_none() && !coupon.personal, place, || message);
+                let fits = i64::from(referral.points) <= limits::POINTS_MAX;
+                self.range(fits, || at("points"), || format!("points are at most {}", limits::POINTS_MAX));
+                if let Some(issue) = &referral.coupon {
+                    let found = self.known.coupons.contains(&issue.coupon);
+                    self.reference(found, || at("coupon"), "coupon", &issue.coupon);
+                }
+            }
             let Some(code) = coupon.code.as_ref().map(normal) else { continue };
             self.own_code(&code, || at(key("code")));
             if !seen.insert(code.clone()) {
@@ -416,7 +428,15 @@ impl<'f> Checker<'f> {
         let codes = &self.folder.codes;
         let mut seen: BTreeSet<CouponCode> =
             self.folder.coupons.values.iter().filter_map(|coupon| coupon.code.as_ref()).map(normal).collect();
+        let coupons = self.folder.coupons.values.iter();
+        let referring: BTreeSet<&CouponId> =
+            coupons.filter(|coupon| coupon.referral.is_some()).map(|coupon| &coupon.id).collect();
         for (index, record) in codes.values.iter().enumerate() {
+            self.range(
+                record.member.is_some() || !referring.contains(&record.coupon),
+                || codes.place(index, key("coupon")),
+                || "a referral code is a member's own; say whose by member".into(),
+            );
             let found = self.known.coupons.contains(&record.coupon);
             self.reference(found, || codes.place(index, key("coupon")), "coupon", &record.coupon);
             let code = normal(&record.code);

@@ -17,7 +17,9 @@ use crate::domain::ids::{
 use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
 use crate::domain::text::{Lang, Texts};
-use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
+use crate::pricing::model::{
+    Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
+};
 use crate::shopper::segment::{AttributeKind, Schema};
 
 use super::keys::PublicKey;
@@ -161,6 +163,29 @@ pub struct Coupon {
     /// Only for the member it was given to?
     #[serde(default)]
     pub personal: bool,
+    /// Its codes are members' own, to be handed on: only others may use them, and the owner gains too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
+}
+
+/// What a referral code gives its owner. Whoever presents it gets the coupon's promotion; how often one code serves is a
+/// limit of that promotion: `{ scope = "code", measure = "uses", max = 10 }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Referral {
+    /// Points, for each sale.
+    #[serde(default)]
+    pub points: u32,
+    /// A coupon for the owner's next visit, for each sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<IssueCoupon>,
+    /// Only for members who never bought here or elsewhere.
+    #[serde(default = "yes")]
+    pub new_only: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A mall, bank or brand whose printed vouchers are honoured: each is signed, verified on the box, and used once.

@@ -121,7 +121,7 @@ codes! {
         cause: "the payments are less than the total to pay", "付款合计小于应付金额",
         remedy: "the detail names both sums; change (找零) may make the payments more, never less", "detail 给出两个金额；付款可多（找零）不可少";
     MemberNeeded = 2011, 422, "a known member is needed", "需要会员",
-        cause: "points were to be spent without a known member", "未识别会员而要使用积分",
+        cause: "points were to be spent, or a referral code was presented, without a known member", "未识别会员而要使用积分或推荐码",
         remedy: "scan the member first", "请先识别会员";
     ConsentNeeded = 2012, 422, "consent is needed", "需要会员同意",
         cause: "an enrolment came without consent to the programme", "入会时未同意会员计划",
@@ -159,6 +159,12 @@ codes! {
     CodeOutOfTime = 2106, 422, "code out of time", "券码不在有效期内",
         cause: "the code is not good yet, not at this hour, or not any more", "该券尚未生效、不在可用时段或已过期",
         remedy: "the coupon's reason says which of them", "原因见 reason";
+    ReferralOwn = 2107, 422, "own referral code", "本人的推荐码",
+        cause: "the referral code belongs to the shopper or to somebody of their household", "推荐码属于购物者本人或其家庭成员",
+        remedy: "hand it on: it is for others, and its owner gains when they buy", "请转给他人使用；他人购买后本人获得奖励";
+    ReferralNotNew = 2108, 422, "not a new member", "不是新会员",
+        cause: "the referral code is for a member's first purchase, or another one serves this sale already", "推荐码仅限会员首单，或本单已使用另一推荐码",
+        remedy: "leave it out; offers for members apply as ever", "去掉该推荐码；其他会员优惠照常";
     VoucherMalformed = 2111, 422, "voucher damaged", "合作方券码残缺",
         cause: "the code begins as a partner's voucher does and is not a whole one", "券码以合作方券的前缀开头但内容不完整",
         remedy: "scan it again; typed by hand, a letter is wrong or missing", "请重新扫码；手工输入时有错漏字符";

@@ -37,9 +37,23 @@ pub struct SaleRecord {
     /// What it took of limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub took: Vec<Took>,
+    /// Whom it rewarded for a referral code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referred: Option<Referred>,
     /// Coupons it used up that its member held in the wallet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldCoupon>,
+}
+
+/// What the owner of a referral code got for a sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referred {
+    /// Whose code it was.
+    pub owner: MemberId,
+    /// Points.
+    pub points: i64,
+    /// A coupon for the next visit.
+    pub coupon: Option<CouponCode>,
 }
 
 /// What a sale took of one promotion's limits.

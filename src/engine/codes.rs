@@ -1,7 +1,7 @@
 //! Codes that are presented: whose they are, what they give a right to, under which name they are used up.
 //!
-//! Four kinds: everybody's (`generic`, used as often as limits allow), issued ones (used once, some only by their owner), and
-//! partners' vouchers (signed, used once at this shop; `bundle::voucher`). What is used once is held by open quotes and redeemed
+//! Four kinds: everybody's (`generic`, used as often as limits allow), issued ones (used once, some only by their owner),
+//! members' own to hand on (`referral`), and partners' vouchers (signed, used once at this shop; `bundle::voucher`). What is used once is held by open quotes and redeemed
 //! under `used_as`, so that a voucher cannot be spent twice under two texts.
 //!
 //! Order of checks, first hit answers: known or honoured here · not used before · its owner's · redeemable in this shop · not
@@ -20,19 +20,23 @@ use crate::pricing::outcome::Reason;
 use crate::pricing::{PresentedCode, Right};
 
 use super::Turn;
-use super::decision::{Key, Quote, UsageOf};
+use super::decision::{Facts, Key, Quote, UsageOf};
 use super::input::QuoteBody;
 use super::quotes::OpenQuotes;
+use super::referral::{self, Presented};
 use super::reply::Refusal;
 
 /// What looking up the codes of a basket reads.
-pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
+pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, facts: &Facts) -> Vec<Key> {
     let mut keys = Vec::new();
     for code in &asked.basket.coupons {
         match bundle.generic(code) {
             Some(coupon) => keys.push(Key::Usage(UsageOf::Code(code.clone()), coupon.promotion.clone())),
             None if is_voucher(code) => keys.push(Key::Redeemed(used_as(code))),
-            None => keys.extend([Key::Code(code.clone()), Key::Redeemed(code.clone())]),
+            None => {
+                keys.extend([Key::Code(code.clone()), Key::Redeemed(code.clone())]);
+                keys.extend(referral::needs(bundle, code, facts));
+            }
         }
     }
     keys
@@ -57,7 +61,9 @@ impl LookUp<'_> {
             let used = right.as_ref().ok().and_then(Right::promotion).map(|id| self.used(code, id));
             PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
         });
-        presented.collect()
+        let mut presented: Vec<PresentedCode> = presented.collect();
+        referral::first_only(self.turn.facts, self.bundle, &mut presented);
+        presented
     }
 
     fn right(&self, code: &CouponCode) -> Result<Right, Reason> {
@@ -95,6 +101,12 @@ impl LookUp<'_> {
     fn issued(&self, code: &CouponCode) -> Result<Right, Reason> {
         let issued = self.turn.facts.code(code).ok_or(Reason::CodeUnknown)?;
         let coupon = self.bundle.coupon(&issued.coupon).ok_or(Reason::CodeUnknown)?;
+        if let Some(rule) = &coupon.referral {
+            let by = Presented { member: self.member, store: &self.turn.identity.store, at: self.at };
+            let refused = referral::refused(self.turn.facts, (issued, rule), &by);
+            let closed = || coupon.schedule.closed(&self.bundle.shop.time_zone, self.at);
+            return refused.or_else(closed).map_or_else(|| Ok(coupon.promotion.clone().into()), Err);
+        }
         if self.turn.facts.redeemed(code).is_some() {
             return Err(Reason::CodeUsed);
         }
@@ -135,8 +147,15 @@ pub(super) fn effective(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
 }
 
 /// Those of them that are used up with the sale.
-pub(super) fn burned<'a>(turn: &'a Turn<'_>, quote: &'a Quote) -> impl Iterator<Item = &'a CouponCode> {
-    effective(quote).filter(|code| is_voucher(code) || turn.facts.code(code).is_some())
+pub(super) fn burned<'a>(
+    turn: &'a Turn<'_>,
+    bundle: &'a Bundle,
+    quote: &'a Quote,
+) -> impl Iterator<Item = &'a CouponCode> {
+    let is_once = |code: &CouponCode| {
+        turn.facts.code(code).is_some() && referral::of_code(bundle, code, turn.facts).is_none()
+    };
+    effective(quote).filter(move |code| is_voucher(code) || is_once(code))
 }
 
 /// Is a code that a sale has used up still in time, so that it is good again when the sale has come back?

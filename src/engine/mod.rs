@@ -5,7 +5,7 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone, `codes` what is presented) · `refund`
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone, `codes` what is presented, `referral` what its owner gets) · `refund`
 //! (void, return) · `membership` (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
@@ -19,6 +19,7 @@ pub mod input;
 mod kept;
 mod membership;
 pub mod quotes;
+mod referral;
 mod refund;
 pub mod replay;
 pub mod reply;
@@ -254,7 +255,7 @@ impl Engine {
         }
         let Some(active) = &self.bundle else { return keys };
         match &request.body {
-            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote, &request.device)),
+            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote, &request.device, facts)),
             Body::Commit(commit) => {
                 keys.extend(sale::needs_of_commit(
                     &active.bundle,

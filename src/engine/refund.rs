@@ -29,6 +29,7 @@ use super::Turn;
 use super::codes::is_in_time;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
+use super::referral;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
 use super::sale::{counted, keep_newest, price_again, view};
 
@@ -40,6 +41,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     if let Some(member) = &sale.member {
         keys.extend([Key::Member(member.clone()), Key::Ledger(member.clone())]);
     }
+    keys.extend(sale.referred.iter().flat_map(referral::needs_of_return));
     let took = counted(&sale.took, &original.device);
     keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
     if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
@@ -152,6 +154,7 @@ pub(super) fn give_back(
         returned: Vec::new(),
         took: Vec::new(),
         held: Vec::new(),
+        referred: None,
         ..sale.record.clone()
     };
     changes.push(Change::put(Key::Sale(back.original.clone()), Record::Sale(record)));
@@ -313,6 +316,7 @@ fn take_back(
     }
     changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
     if undoes {
+        changes.extend(record.referred.iter().flat_map(|it| referral::take_back(turn.facts, turn.seq, it)));
         let burned = receipt.coupons_burned.iter();
         changes.extend(burned.map(|code| Change { key: Key::Redeemed(used_as(code)), record: None }));
         for (of, took) in counted(&record.took, &original.device) {

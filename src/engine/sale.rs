@@ -19,9 +19,9 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
+use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::domain::receipt::{SaleRecord, Took};
@@ -37,14 +37,15 @@ use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
+use super::referral;
 use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView,
     NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
 
 /// What pricing a basket reads, beside its member.
-pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId) -> Vec<Key> {
-    let mut keys = codes::needs(bundle, asked);
+pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId, facts: &Facts) -> Vec<Key> {
+    let mut keys = codes::needs(bundle, asked, facts);
     for promotion in bundle.book.limited(&asked.basket) {
         if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
             keys.push(Key::Usage(UsageOf::Device(device.clone()), promotion.clone()));
@@ -67,7 +68,7 @@ pub(super) fn needs_of_commit(
         return vec![Key::Decision(decision)];
     }
     match &commit.sold {
-        Sold::Basket(asked) => keys.extend(needs(bundle, asked, device)),
+        Sold::Basket(asked) => keys.extend(needs(bundle, asked, device, facts)),
         Sold::Quote(id) => {
             // Read again when it is settled: a superseded quote is priced again, for the same member.
             keys.extend(quotes.get(id).into_iter().flat_map(|open| open.reads.iter().cloned()));
@@ -282,10 +283,11 @@ fn settle(
     };
     if charged.is_none() {
         check_still_there(turn, &quote)?;
+        referral::check_still_new(turn, &bundle, &quote)?;
         check_tenders(&quote.priced, &commit.tenders)?;
     }
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let burned: Vec<CouponCode> = codes::burned(turn, &quote).cloned().collect();
+    let burned: Vec<CouponCode> = codes::burned(turn, &bundle, &quote).cloned().collect();
     let issued = if commit.training || quote.member.is_none() {
         Vec::new()
     } else {
@@ -293,7 +295,9 @@ fn settle(
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
     let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
-    let mut changes = Vec::new();
+    let rewarded = (!commit.training).then(|| referral::reward(turn, &bundle, &quote)).flatten();
+    let (referred, rewards) = rewarded.unzip();
+    let mut changes: Vec<Change> = rewards.unwrap_or_default();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
         if let Some(member) = &member {
@@ -324,6 +328,7 @@ fn settle(
             taken_back: None,
             held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
             took,
+            referred,
         }),
     ));
     let mut figures = figures(turn, &bundle, (&quote, &settled), lang);
@@ -471,9 +476,9 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
     let mut issued = Vec::new();
     for (nth, Issue { coupon, valid_days, .. }) in quote.priced.issues.iter().enumerate() {
         let Some(definition) = bundle.coupon(coupon) else { continue };
-        let last_day = quote.day.plus_days(i64::from(*valid_days) + 1);
-        let expires = bundle.shop.time_zone.start_of(last_day).plus_ms(-1);
-        let code = turn.secret_code(nth);
+        let to = quote.member.as_ref().map(|member| &member.id);
+        let (code, kept) = issued_code(turn, bundle, quote.day, (coupon, *valid_days, to), nth);
+        let expires = kept.expires.unwrap_or(turn.now);
         let title = title(bundle, &definition.promotion, lang);
         let shown = IssuedCoupon {
             code,
@@ -481,16 +486,28 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
             title,
             expires: turn.stamp(expires),
         };
-        let kept = IssuedCode {
-            coupon: coupon.clone(),
-            member: quote.member.as_ref().map(|member| member.id.clone()),
-            home: Some(turn.identity.store.clone()),
-            expires: Some(expires),
-            listed: None,
-        };
         issued.push((shown, kept));
     }
     issued
+}
+
+/// The n-th coupon that this decision issues: which one, good for how many days, to whom.
+pub(super) fn issued_code(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    day: Day,
+    (coupon, valid_days, to): (&CouponId, u16, Option<&MemberId>),
+    nth: usize,
+) -> (CouponCode, IssuedCode) {
+    let last_day = day.plus_days(i64::from(valid_days) + 1);
+    let kept = IssuedCode {
+        coupon: coupon.clone(),
+        member: to.cloned(),
+        home: Some(turn.identity.store.clone()),
+        expires: Some(bundle.shop.time_zone.start_of(last_day).plus_ms(-1)),
+        listed: None,
+    };
+    (turn.secret_code(nth), kept)
 }
 
 fn ledger_after(

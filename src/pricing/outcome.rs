@@ -256,6 +256,10 @@ pub enum Reason {
     CodeHeld,
     /// The code may be redeemed in another shop only.
     CodeElsewhere,
+    /// The referral code is the shopper's own, or of their household.
+    ReferralOwn,
+    /// The referral code is for new members, and one serves a sale.
+    ReferralNotNew,
     /// The voucher's text is damaged or cut short.
     VoucherMalformed,
     /// No partner of these rules signs with the voucher's key.
@@ -276,6 +280,9 @@ impl Reason {
             Reason::CodeHeld => Code::CodeHeld,
             Reason::CodeElsewhere => Code::CodeElsewhere,
             Reason::NotStarted | Reason::Expired | Reason::OutsideSchedule => Code::CodeOutOfTime,
+            Reason::NoMember => Code::MemberNeeded,
+            Reason::ReferralOwn => Code::ReferralOwn,
+            Reason::ReferralNotNew => Code::ReferralNotNew,
             Reason::VoucherMalformed => Code::VoucherMalformed,
             Reason::VoucherKeyUnknown => Code::VoucherKeyUnknown,
             Reason::VoucherSignatureBad => Code::VoucherSignatureBad,

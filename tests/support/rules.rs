@@ -27,6 +27,14 @@ trigger = "code"
 benefit = { order_amount = 1000 }
 
 [[promotion]]
+id = "friend-four"
+titles = { zh-CN = "好友推荐减4", en = "4 off, by a friend's code" }
+audience = "member"
+trigger = "code"
+benefit = { order_amount = 400 }
+limits = [{ scope = "code", measure = "uses", max = 2 }]
+
+[[promotion]]
 id = "first-five"
 titles = { zh-CN = "抽纸前五名减1", en = "Tissues 1 off, the first five" }
 qualifier = { items = { skus = ["6901234000086"] } }
@@ -76,6 +84,11 @@ promotion = "once-five"
 personal = true
 
 [[coupon]]
+id = "friend"
+promotion = "friend-four"
+referral = { points = 200, coupon = { coupon = "next-five", valid_days = 14 } }
+
+[[coupon]]
 id = "flyer-three"
 promotion = "flyer-three"
 code = "FLYER3"
@@ -106,7 +119,8 @@ pub(crate) fn partner_key() -> SecretKey {
 /// Single-use codes ONCE-01 to ONCE-20 that anybody may use.
 const CODES: u32 = 20;
 
-/// Members m-2001 to m-2010 show cards 2001 to 2010 and begin with 1,000 points.
+/// Members m-2001 to m-2010 show cards 2001 to 2010 and begin with 1,000 points; the first two live together. The first and
+/// the sixth have referral codes, FRIEND-1 and FRIEND-6.
 const MEMBERS: u32 = 10;
 
 /// The whole folder, read and checked.
@@ -131,15 +145,20 @@ pub(crate) fn authored() -> Authored {
         panic!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     });
     for n in 1..=MEMBERS {
+        let household = if n <= 2 { serde_json::json!("h-1") } else { serde_json::Value::Null };
         authored.members.push(
             serde_json::from_value(serde_json::json!({
                 "id": format!("m-{}", 2000 + n),
                 "tokens": [{ "kind": "card", "value": format!("{}", 2000 + n) }],
                 "points": 1_000,
-                "profile": { "name": format!("Member {n}"), "consent": { "programme": true, "personal": true } },
+                "profile": { "household": household, "name": format!("Member {n}"), "consent": { "programme": true, "personal": true } },
             }))
             .expect("a member"),
         );
+    }
+    for n in [1, 6] {
+        let code = serde_json::json!({ "code": format!("FRIEND-{n}"), "coupon": "friend", "member": format!("m-{}", 2000 + n) });
+        authored.codes.push(serde_json::from_value(code).expect("a code"));
     }
     for n in 1..=CODES {
         let code = serde_json::json!({ "code": format!("ONCE-{n:02}"), "coupon": "once-five" });

@@ -233,6 +233,7 @@ fn coupon_of(journey: &Journey, upc: &str, offer: &Offer, shift: i64) -> Option<
         code: Some(code),
         schedule: Schedule::default(),
         personal: false,
+        referral: None,
     };
     Some((coupon, promotion))
 }

@@ -218,7 +218,15 @@ impl Given {
             || ground.coupons.iter().find(|coupon| Some(&coupon.id) == issued.map(|code| &code.coupon));
         let coupon = generic.or_else(by_id).ok_or(Reason::CodeUnknown)?;
         let owner = issued.and_then(|code| code.member.as_ref());
-        if owner.is_some_and(|owner| self.member.as_ref().is_none_or(|member| member.id != *owner)) {
+        if let (Some(rule), Some(owner)) = (&coupon.referral, owner) {
+            let member = self.member.as_ref().ok_or(Reason::NoMember)?;
+            if member.id == *owner {
+                return Err(Reason::ReferralOwn);
+            }
+            if rule.new_only && member.orders() > 0 {
+                return Err(Reason::ReferralNotNew);
+            }
+        } else if owner.is_some_and(|owner| self.member.as_ref().is_none_or(|member| member.id != *owner)) {
             return Err(Reason::CodeNotYours);
         }
         match coupon.schedule.closed(&ground.shop.time_zone, self.now) {
