@@ -101,6 +101,8 @@ pub const AMOUNT_MINOR_MAX: i64 = UNIT_PRICE_MINOR_MAX * BASKET_UNITS_MAX as i64
 pub const BASKET_COUPONS_MAX: usize = 32;
 /// Claims, tenders or gift cards of one basket, each.
 pub const BASKET_CLAIMS_MAX: usize = 16;
+/// Gift articles that a till says it cannot hand out, with one basket.
+pub const GIFTS_GONE_MAX: usize = 64;
 /// Points of one member: the same bound as money, for the same reason.
 pub const POINTS_MAX: i64 = 1_000_000_000_000;
 /// Points movements of one member not yet settled by head office; older ones are folded into one.

@@ -7,6 +7,8 @@ mod bad_input;
 mod child;
 #[path = "daemon/disk.rs"]
 mod disk;
+#[path = "daemon/gifts.rs"]
+mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
 #[path = "daemon/referrals.rs"]

@@ -71,6 +71,9 @@ pub struct Took {
     pub member: bool,
     /// For this code, where it was.
     pub code: Option<CouponCode>,
+    /// It stays counted though the whole sale comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl SaleRecord {

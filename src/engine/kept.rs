@@ -314,6 +314,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         && sums
         && figures.gifts == priced.gifts
         && figures.gift_cards == priced.gift_cards
+        && figures.shelf == priced.shelf
         && figures.bundle == quote.bundle
         && receipt.points_ledger == priced.points.lines
         && figures.not_applied.is_empty()

@@ -6,7 +6,7 @@
 //! names (`past_rules` says which the shell must have at hand); where those are gone, units come back at their frozen
 //! shares. A coupon for the next visit is withdrawn once the rest does not earn it, unless its promotion says keep.
 //! When the whole sale has come back, so do its codes that are still good, into the wallet they came
-//! from, and what it took of limits: as its record says, not as today's rules do.
+//! from, and what it took of limits, but those that count cancelled sales: as its record says, not as today's rules do.
 //!
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
 //! free (409) · lines known (404) · units left (422) · promotions that allow only a whole return (422).
@@ -303,7 +303,7 @@ fn take_back(
         if back.whole {
             ledger.visits = ledger.visits.saturating_sub(1);
             ledger.voided += 1;
-            for took in record.took.iter().filter(|took| took.member) {
+            for took in record.took.iter().filter(|took| took.member && !took.kept) {
                 if let Some(usage) = ledger.usage.get_mut(&took.promotion) {
                     usage.take_back(quote.day.number(), took.used);
                 }
@@ -319,7 +319,7 @@ fn take_back(
         changes.extend(record.referred.iter().flat_map(|it| referral::take_back(turn.facts, turn.seq, it)));
         let burned = receipt.coupons_burned.iter();
         changes.extend(burned.map(|code| Change { key: Key::Redeemed(used_as(code)), record: None }));
-        for (of, took) in counted(&record.took, &original.device) {
+        for (of, took) in counted(&record.took, &original.device).filter(|(_, took)| !took.kept) {
             let mut usage = turn.facts.usage(of.clone(), &took.promotion);
             usage.take_back(quote.day.number(), took.used);
             changes.push(Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage)));

@@ -13,7 +13,7 @@ use crate::domain::ids::{BundleRef, CouponCode, LineId, MemberId, PromotionId, Q
 use crate::domain::money::Money;
 use crate::domain::points::PointsLine;
 use crate::pricing::outcome::{
-    Addition, CouponOutcome, GiftCardUse, GivenGift, LineDiscount, Reason, Resolution, UnitShare,
+    Addition, CouponOutcome, GiftCardUse, GivenGift, LineDiscount, Reason, Resolution, ShelfChange, UnitShare,
 };
 
 /// An answer: a document, or a refusal.
@@ -263,6 +263,9 @@ pub struct Figures {
     pub not_applied: Vec<NotAppliedView>,
     /// What would pay.
     pub near: Vec<NearView>,
+    /// What promotions on the shelf took off shelf prices before anything else: `subtotal` and the lines begin below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shelf: Vec<ShelfChange>,
     /// Points.
     pub points: PointsFigures,
     /// What gift cards pay.
@@ -283,9 +286,23 @@ pub struct QuoteReply {
     pub quote: QuoteId,
     /// Until when a commit of it is honoured, RFC 3339.
     pub expires: String,
+    /// What the shopper may choose gifts from; ask again with `gift_choices`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gift_choices: Vec<GiftChoice>,
     /// The figures.
     #[serde(flatten)]
     pub figures: Figures,
+}
+
+/// Gifts to choose from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GiftChoice {
+    /// Whose gifts: it applied.
+    pub promotion: PromotionId,
+    /// Different articles that are given; those given now stand in `gifts`.
+    pub choose: u32,
+    /// The articles, without those you said are gone.
+    pub skus: Vec<Sku>,
 }
 
 /// To `commit`.

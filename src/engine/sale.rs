@@ -28,7 +28,7 @@ use crate::domain::receipt::{SaleRecord, Took};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced};
+use crate::pricing::outcome::{Applied, Issue, Priced};
 use crate::pricing::{PriceFault, Sale, Shopper};
 
 use super::Turn;
@@ -39,8 +39,8 @@ use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
-    Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView,
-    NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
+    Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
 
 /// What pricing a basket reads, beside its member.
@@ -107,8 +107,21 @@ fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> Reply {
     Reply::Quote(Box::new(QuoteReply {
         quote: quote.id.clone(),
         expires: turn.stamp(quote.expires),
+        gift_choices: gift_choices(turn.bundle, quote),
         figures,
     }))
+}
+
+/// Where a shopper may choose among gifts of what applied.
+fn gift_choices(bundle: &Bundle, quote: &Quote) -> Vec<GiftChoice> {
+    let gone = quote.asked.basket.gone();
+    let choice = |applied: &Applied| {
+        let gift = bundle.book.promotion(&applied.promotion)?.benefit.gift()?;
+        let skus: Vec<_> = gift.choices.iter().filter(|sku| !gone.contains(sku)).cloned().collect();
+        let is_one = skus.len() > gift.choose as usize;
+        is_one.then(|| GiftChoice { promotion: applied.promotion.clone(), choose: gift.choose, skus })
+    };
+    quote.priced.applied.iter().filter_map(choice).collect()
 }
 
 /// Prices a basket as of `at`. The quote's own figures come without the reasons of what did not apply; those follow.
@@ -570,21 +583,29 @@ fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
         .collect()
 }
 
-/// What a sale takes of limits, by the rules it is sold under.
+/// What a sale takes of limits, by the rules it is sold under: what comes back with it, and what is counted for good.
 fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
-    let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
+    let taken = quote.priced.applied.iter().zip(uses(quote)).flat_map(|(applied, (promotion, used))| {
         let rules = bundle.book.promotion(promotion);
-        let limited = |scopes: &[LimitScope]| has_limit(rules, scopes);
         let exposed = rules.is_some_and(|rules| rules.offline.exposure_max.is_some());
-        let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
-        Took {
+        let is_kept = |scope: LimitScope| -> Option<bool> {
+            let limits = rules.into_iter().flat_map(|rules| &rules.limits);
+            let kept =
+                limits.filter(|limit| limit.scope.shares_count(scope)).map(|limit| limit.count_cancelled);
+            kept.reduce(|one, other| one || other)
+        };
+        let shop = is_kept(LimitScope::Store).or(exposed.then_some(false));
+        let member = is_kept(LimitScope::Member).filter(|_| quote.member.is_some());
+        let (device, code) = (is_kept(LimitScope::Device), is_kept(LimitScope::Code));
+        [false, true].map(|kept| Took {
             promotion: promotion.clone(),
             used,
-            shop: exposed || limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
-            device: limited(&[LimitScope::Device]),
-            member: is_of_member,
-            code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),
-        }
+            shop: shop == Some(kept),
+            device: device == Some(kept),
+            member: member == Some(kept),
+            code: applied.coupon.clone().filter(|_| code == Some(kept)),
+            kept,
+        })
     });
     taken.filter(|took| took.shop || took.device || took.member || took.code.is_some()).collect()
 }
@@ -664,6 +685,7 @@ impl Figures {
                 spend: settled.points.spend,
                 balance_after: settled.points.balance_after,
             },
+            shelf: settled.shelf.clone(),
             gift_cards: settled.gift_cards.clone(),
             resolution: settled.resolution,
             bundle: quote.bundle.clone(),

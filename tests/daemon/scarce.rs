@@ -291,3 +291,28 @@ async fn is_a_coupon_for_the_next_visit_the_members_own_and_withdrawn_with_its_s
     let wallet = till.ask("wallet", json!({ "member": card("2007") })).await.data().clone();
     assert_eq!(wallet["coupons"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_a_cancelled_sale_count_where_its_limit_says_so() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let asked = json!({
+        "basket": { "lines": [line("1", CIGARETTES, 1)] },
+        "member": card("2003"),
+        "claims": [{ "promotion": "claim-for-good", "times": 1 }, { "promotion": "claim-once", "times": 1 }],
+    });
+    let first = quote(&mut till, asked.clone()).await;
+    assert!(applied(&first, "claim-for-good") && applied(&first, "claim-once"), "{first}");
+    till.ask("commit", paying(1, &first)).await.data();
+    let between = quote(&mut till, asked.clone()).await;
+    assert!(!applied(&between, "claim-for-good") && !applied(&between, "claim-once"), "{between}");
+    till.ask("void", json!({ "transaction": sale(1) })).await.data();
+    let after = quote(&mut till, asked).await;
+    assert!(!applied(&after, "claim-for-good") && applied(&after, "claim-once"), "{after}");
+    let why = after["not_applied"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["promotion"] == "claim-for-good");
+    assert_eq!(why.expect("it was asked for")["reason"], "limit_member");
+}

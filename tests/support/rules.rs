@@ -35,6 +35,44 @@ benefit = { order_amount = 400 }
 limits = [{ scope = "code", measure = "uses", max = 2 }]
 
 [[promotion]]
+id = "claim-a-gift"
+titles = { zh-CN = "任选一件赠品", en = "A gift, one of three" }
+trigger = "claim"
+benefit = { gift = { choices = ["6901234000062", "6901234000093", "6901234000086"] } }
+returns = "claw_back"
+
+[[promotion]]
+id = "shelf-one"
+titles = { zh-CN = "价签减1元", en = "1 off on the shelf" }
+trigger = "code"
+qualifier = { items = { skus = ["6901234000109"] } }
+benefit = { line_amount = { amount = 100 } }
+stacking = { stage = "shelf" }
+
+[[promotion]]
+id = "claim-last-days"
+titles = { zh-CN = "临期五折", en = "Half price on the last days" }
+trigger = "claim"
+qualifier = { items = { skus = ["6901234000109"] } }
+benefit = { markdown = { steps = [{ left = 2, off = 50 }] } }
+
+[[promotion]]
+id = "claim-for-good"
+titles = { zh-CN = "每人一次，退货不恢复", en = "Once for each member, whatever comes back" }
+audience = "member"
+trigger = "claim"
+benefit = { order_amount = 100 }
+limits = [{ scope = "member", measure = "uses", max = 1, count_cancelled = true }, { scope = "store", measure = "uses", max = 3 }]
+
+[[promotion]]
+id = "claim-once"
+titles = { zh-CN = "每人一次", en = "Once for each member" }
+audience = "member"
+trigger = "claim"
+benefit = { order_amount = 100 }
+limits = [{ scope = "member", measure = "uses", max = 1 }]
+
+[[promotion]]
 id = "first-five"
 titles = { zh-CN = "抽纸前五名减1", en = "Tissues 1 off, the first five" }
 qualifier = { items = { skus = ["6901234000086"] } }
@@ -82,6 +120,11 @@ promotion = "once-five"
 id = "next-five"
 promotion = "once-five"
 personal = true
+
+[[coupon]]
+id = "shelf-one"
+promotion = "shelf-one"
+code = "SHELF1"
 
 [[coupon]]
 id = "friend"
