@@ -503,3 +503,5 @@ pub const SIMULATE_LISTED_MAX: usize = 20;
 pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
 /// Bytes of one recorded basket as a line of JSON: what a device may send at most.
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
+/// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
+pub const LEASE_SLICES_MAX: usize = 4;

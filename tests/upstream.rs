@@ -77,6 +77,7 @@ fn sale(seq: u64) -> Entry {
         coupons: Vec::new(),
         not_applied: Vec::new(),
         near: Vec::new(),
+        shelf: Vec::new(),
         points: PointsFigures::default(),
         gift_cards: Vec::new(),
         resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money(0) },

@@ -5,8 +5,9 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone, `codes` what is presented, `referral` what its owner gets) · `refund`
-//! (void, return) · `membership` (enroll, head office's members). `quotes` holds what open quotes hold; `kept` writes
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `codes` what is presented, `referral` what the
+//! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
+//! office's members) · `leases` (slices of limited things). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
@@ -17,6 +18,7 @@ mod codes;
 pub mod decision;
 pub mod input;
 mod kept;
+mod leases;
 mod membership;
 pub mod quotes;
 mod referral;
@@ -96,6 +98,8 @@ pub enum Outcome {
     Decided(Box<Entry>),
     /// Not now: nothing was decided and nothing is remembered.
     Deferred(Refusal),
+    /// A word of head office that is not the next one: heard before, or to come again.
+    Passed,
 }
 
 /// One decision in the making: what all operations share.
@@ -211,6 +215,7 @@ impl Engine {
             Input::Request(request) => self.needs_of_request(request, facts),
             Input::Members(update) => membership::needs(update),
             Input::Activate(_) => Vec::new(),
+            Input::Lease(word) => leases::needs(word),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -286,6 +291,13 @@ impl Engine {
                 let noted = Reply::Noted(Noted { decision: self.turn_reference() });
                 Outcome::Decided(self.entry(Input::Members(update), facts, Ok(noted), changes, now))
             }
+            Input::Lease(word) => match leases::hear(&word, &facts, self.identity.epoch) {
+                Some(changes) => {
+                    let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+                    Outcome::Decided(self.entry(Input::Lease(word), facts, Ok(noted), changes, now))
+                }
+                None => Outcome::Passed,
+            },
             Input::Activate(reference) => {
                 let detail = format!("bundle {} comes with its file, not as a request", reference.version);
                 Outcome::Deferred(Refusal::new(Code::NoBundle, detail))

@@ -121,7 +121,7 @@ impl Fold {
                     }
                 }
             }
-            (Input::Activate(_), _) => {}
+            (Input::Activate(_) | Input::Lease(_), _) => {}
         }
         true
     }
