@@ -126,6 +126,10 @@ pub const BEST_STEPS_MAX: u32 = 400_000;
 pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
+/// Promotions of a sale in and out of which every choice is tried where groups are resolved differently: 64 tries.
+pub const MIXED_FREE_MAX: usize = 6;
+/// Choices tried one after the other where there are more.
+pub const MIXED_TRIES_MAX: usize = 64;
 /// Steps that pricing one whole combination counts.
 pub const BEST_TRIAL_STEPS: u32 = 2_000;
 /// Steps that one turn of the order phase counts.

@@ -91,7 +91,8 @@ impl Bundle {
         let segments = compile_segments(&rules.shop, &rules.segments)?;
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
-            .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?;
+            .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
+            .resolving(&rules.shop.group_resolution);
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))

@@ -173,6 +173,17 @@ impl<'f> Checker<'f> {
             || folder.shop_place(key("quote_seconds")),
             || format!("is not {} to {} seconds", seconds.start(), seconds.end()),
         );
+        let groups: BTreeSet<_> = folder
+            .promotions
+            .values
+            .iter()
+            .filter_map(|promotion| promotion.stacking.group.as_ref())
+            .collect();
+        for group in shop.group_resolution.keys() {
+            let place =
+                || folder.shop_place(vec![Step::Key("group_resolution"), Step::Name(group.to_string())]);
+            self.reference(groups.contains(group), place, "stacking group of any promotion", group);
+        }
         let mut seen = BTreeSet::new();
         for (index, tier) in shop.tiers.iter().enumerate() {
             if !seen.insert(&tier.id) {

@@ -75,6 +75,9 @@ pub struct Shop {
     /// How the set of promotions is found.
     #[serde(default)]
     pub resolution: ResolutionMode,
+    /// Stacking groups that are resolved otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub group_resolution: BTreeMap<Tag, ResolutionMode>,
     /// Seconds a quote is honoured, 10 to 3,600.
     #[serde(default = "quote_seconds")]
     #[schemars(range(min = 10, max = 3600))]

@@ -11,6 +11,7 @@ use crate::limits;
 use super::best::best;
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
+use super::mixed;
 use super::model::{Benefit, PointsReward, ResolutionMode};
 use super::near::near;
 use super::outcome::{
@@ -71,9 +72,22 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
     })
 }
 
-/// Resolves a sale as its bundle says, in `best` within so many steps.
+/// Resolves a sale as its bundle and its groups say, in `best` within so many steps.
 pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Resolution) {
-    match sitting.book.resolution {
+    let mode = match (
+        mixed::wants(sitting, ResolutionMode::Best),
+        mixed::wants(sitting, ResolutionMode::Sequence),
+    ) {
+        (true, true) => {
+            let (resolved, proof) = mixed::mixed(sitting, last, steps);
+            let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
+            return (resolved, resolution);
+        }
+        (true, false) => ResolutionMode::Best,
+        (false, true) => ResolutionMode::Sequence,
+        (false, false) => sitting.book.resolution,
+    };
+    match mode {
         ResolutionMode::Sequence => {
             let resolution = Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO };
             (sequence(sitting, last), resolution)

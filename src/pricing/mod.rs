@@ -4,7 +4,7 @@
 //! BookRules --check--> faults | compile (sets, conditions, index) --> Book
 //! Sale --units--> goods, runs --shelf--> shelf prices --index--> candidates --eligibility--> open | why not
 //!      --resolution--> for each, in order: conditions, usage, benefits/points -> Proposal -> State (allocation)
-//!      --best--> the same for the best combination of them, with the proof
+//!      --best--> the same for the best combination of them, with the proof; mixed: where groups differ
 //!      --near--> the same again with one addition --answer, explain--> Priced
 //! ```
 //!
@@ -26,6 +26,7 @@ mod conditions;
 mod eligibility;
 mod explain;
 mod index;
+mod mixed;
 mod near;
 mod offers;
 mod points;

@@ -81,6 +81,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
             lang: Lang::En,
             arithmetic: Arithmetic::default(),
             resolution: ResolutionMode::Sequence,
+            group_resolution: BTreeMap::new(),
             quote_seconds: 300,
             tiers: Vec::new(),
             attributes: BTreeMap::new(),

@@ -442,7 +442,8 @@ fn compile(ground: &Ground, mut promotions: Vec<Promotion>) -> Result<Book, Wron
         points: ground.points.clone(),
         coupons,
     };
-    Book::compile(rules).map_err(|faults| {
+    let book = Book::compile(rules).map(|book| book.resolving(&ground.shop.group_resolution));
+    book.map_err(|faults| {
         let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
         wrong(&found.join("; "), "没有错误的活动", "offers without mistakes")
     })
