@@ -61,7 +61,8 @@ fn sold(entry: &Entry) -> Option<(&Quote, &Receipt)> {
 pub(super) fn past_rules<'a>(original: &TransactionKey, facts: &'a Facts) -> Option<&'a BundleRef> {
     let sale = facts.sale(original).filter(|sale| !sale.is_return && !sale.voided)?;
     let (quote, _) = facts.decision(sale.decision).and_then(sold)?;
-    let asks = |policy: &ReturnPolicy| matches!(policy, ReturnPolicy::ReEvaluate | ReturnPolicy::ClawBack);
+    // Those that keep are not among them.
+    let asks = |policy: &ReturnPolicy| !matches!(policy, ReturnPolicy::Keep);
     quote.return_policies.values().any(asks).then_some(&quote.bundle)
 }
 

@@ -515,7 +515,7 @@ pub enum ReturnPolicy {
     ReEvaluate,
     /// What the promotion gave on the rest is taken from the refund.
     ClawBack,
-    /// Only all of it may come back.
+    /// Only all units it reached may come back; what made it hold not without them.
     BlockPartial,
 }
 
