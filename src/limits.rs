@@ -509,3 +509,15 @@ pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
 pub const LEASE_SLICES_MAX: usize = 4;
+/// Hours without a line that slices are good for, where the bundle does not say: a long weekend.
+pub const LEASE_OUTAGE_HOURS: u32 = 72;
+/// Milliseconds after which what was spent counts half: a day.
+pub const LEASE_PACE_MS: i64 = 86_400_000;
+/// Milliseconds after which a scope nobody looked at is not wanted any more: a week.
+pub const LEASE_WANT_MS: i64 = 7 * 86_400_000;
+/// Scopes a box asks for at a time.
+pub const LEASE_WANTS_MAX: usize = 1_024;
+/// The part of a chain-wide limit worth holding before anything was spent.
+pub const LEASE_FIRST_PART: i64 = 64;
+/// The same of what has no limit of its own (risk in minor units, points): a hundred yuan or points for one.
+pub const LEASE_FIRST_NEED: i64 = 10_000;

@@ -111,6 +111,7 @@ fn sale(seq: u64) -> Entry {
         referred: None,
         took: Vec::new(),
         held: Vec::new(),
+        drawn: Vec::new(),
     };
     let mut facts = Facts::default();
     let known = Known {

@@ -19,12 +19,12 @@ use crate::domain::member::{Member, Usage};
 use crate::pricing::outcome::Reason;
 use crate::pricing::{PresentedCode, Right};
 
-use super::Turn;
 use super::decision::{Facts, Key, Quote, UsageOf};
 use super::input::QuoteBody;
 use super::quotes::OpenQuotes;
 use super::referral::{self, Presented};
 use super::reply::Refusal;
+use super::{Turn, leases};
 
 /// What looking up the codes of a basket reads.
 pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, facts: &Facts) -> Vec<Key> {
@@ -114,7 +114,7 @@ impl LookUp<'_> {
         if !issued.member.as_ref().is_none_or(is_owner) {
             return Err(Reason::CodeNotYours);
         }
-        if issued.home.as_ref().is_some_and(|home| *home != self.turn.identity.store) {
+        if leases::is_away(self.turn, issued) && !self.turn.is_lent {
             return Err(Reason::CodeElsewhere);
         }
         if self.quotes.holding_code(code) > 0 {

@@ -31,7 +31,6 @@ use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Applied, Issue, Priced};
 use crate::pricing::{PriceFault, Sale, Shopper};
 
-use super::Turn;
 use super::charged::{as_charged, name_prices};
 use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
@@ -42,6 +41,7 @@ use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
     LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
+use super::{Turn, leases};
 
 /// What pricing a basket reads, beside its member.
 pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId, facts: &Facts) -> Vec<Key> {
@@ -135,7 +135,9 @@ fn price(
 ) -> Result<(Quote, Reasons), Refusal> {
     let member = asked.member.and_then(|token| turn.facts.shopper(token));
     let member = member.map(|member| with_holds(member, quotes));
-    let codes = LookUp { turn, bundle, quotes, member: member.as_ref(), at }.presented(&asked.basket.coupons);
+    let mut codes =
+        LookUp { turn, bundle, quotes, member: member.as_ref(), at }.presented(&asked.basket.coupons);
+    let lent = leases::lent(turn, quotes, member.as_ref(), &mut codes);
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     let limited = turn.facts.keys().filter_map(|key| match key {
         Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
@@ -174,6 +176,7 @@ fn price(
         usage,
         device_usage,
         offline_hours: turn.offline_hours,
+        lent,
         return_policies: BTreeMap::new(),
         priced: Priced::nothing(),
     };
@@ -207,6 +210,7 @@ pub(super) fn price_again(bundle: &Bundle, quote: &Quote) -> Result<Priced, Pric
         usage: &quote.usage,
         device_usage: &quote.device_usage,
         offline_hours: quote.offline_hours,
+        lent: quote.lent.as_ref(),
     })
 }
 
@@ -308,6 +312,11 @@ fn settle(
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
     let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
+    let (drawn, lent_after) = if commit.training {
+        Default::default()
+    } else {
+        leases::draw(turn, &bundle, &quote, charged.is_some())?
+    };
     let rewarded = (!commit.training).then(|| referral::reward(turn, &bundle, &quote)).flatten();
     let (referred, rewards) = rewarded.unzip();
     let mut changes: Vec<Change> = rewards.unwrap_or_default();
@@ -325,6 +334,7 @@ fn settle(
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
         }));
         changes.extend(usage_after(turn, &quote, &took));
+        changes.extend(lent_after);
     }
     changes.push(Change::put(
         Key::Sale(commit.transaction.clone()),
@@ -342,6 +352,7 @@ fn settle(
             held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
             took,
             referred,
+            drawn,
         }),
     ));
     let mut figures = figures(turn, &bundle, (&quote, &settled), lang);

@@ -9,11 +9,11 @@ use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::{OpenOffer, Shopper};
 
-use super::Turn;
 use super::input::Scan;
 use super::reply::{
     Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
 };
+use super::{Turn, leases};
 
 /// Days before its end within which a coupon is said to run out soon.
 const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
@@ -88,7 +88,8 @@ fn view(turn: &Turn<'_>, member: &Member) -> MemberView {
         tier: member.profile.tier.clone(),
         points: PointsView {
             balance: points.balance(),
-            spendable: points.spendable(),
+            spendable: leases::pocket(turn, &member.id)
+                .map_or(points.spendable(), |lent| points.spendable().min(lent)),
             as_of: turn.stamp(as_of),
         },
     }
