@@ -6,6 +6,7 @@
 //! members.json         [[member]]                       points.toml           the points programme
 //! segments.toml        [[segment]]                      recommendations.toml  [[recommendation]]
 //! campaigns.toml       [[campaign]]                     care.toml             [[care]]
+//! partners.toml        [[partner]]
 //! promotions.toml and promotions/*.toml  [[promotion]], in the order of paths, then of the file
 //! ```
 //! Each may be `.json` instead; only the shop is required. `read` does no I/O and reports every fault of every file
@@ -25,7 +26,8 @@ use crate::pricing::model::{PointsProgramme, Promotion};
 
 use super::check;
 use super::document::{
-    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, RecommendationList, Rules, Segment, Shop,
+    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, Partner, RecommendationList, Rules, Segment,
+    Shop,
 };
 use super::located::{self, Fault, Node, Step};
 use super::warnings;
@@ -129,6 +131,8 @@ list_files! {
     RecommendationsFile, recommendations, "recommendation", RecommendationList;
     /// `care.toml`
     CareFile, care, "care", CareMessage;
+    /// `partners.toml`
+    PartnersFile, partners, "partner", Partner;
 }
 
 /// What a file of the folder holds.
@@ -145,6 +149,7 @@ enum Holds {
     Points,
     Recommendations,
     Care,
+    Partners,
 }
 
 const NAMES: &[(&str, Holds)] = &[
@@ -159,6 +164,7 @@ const NAMES: &[(&str, Holds)] = &[
     ("points", Holds::Points),
     ("recommendations", Holds::Recommendations),
     ("care", Holds::Care),
+    ("partners", Holds::Partners),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,6 +272,7 @@ pub(super) struct Folder {
     pub(super) codes: Entries<CodeRecord>,
     pub(super) recommendations: Entries<RecommendationList>,
     pub(super) care: Entries<CareMessage>,
+    pub(super) partners: Entries<Partner>,
 }
 
 impl Folder {
@@ -326,6 +333,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
     let codes = reading.list::<CodesFile>(&holds, Holds::Codes);
     let recommendations = reading.list::<RecommendationsFile>(&holds, Holds::Recommendations);
     let care = reading.list::<CareFile>(&holds, Holds::Care);
+    let partners = reading.list::<PartnersFile>(&holds, Holds::Partners);
     let Some((shop, shop_file)) = shop else {
         return Err(reading.finish());
     };
@@ -344,6 +352,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         codes,
         recommendations,
         care,
+        partners,
     };
     // An entry that could not be read is missing for all that refer to it; saying so would hide the cause.
     let whole = reading.findings.is_empty();
@@ -363,6 +372,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         points: folder.points,
         recommendations: folder.recommendations.values,
         care: folder.care.values,
+        partners: folder.partners.values,
     };
     let authored = Authored { rules, members: folder.members.values, codes: folder.codes.values };
     Ok((authored, reading.finish()))
@@ -524,5 +534,6 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("points", schemars::schema_for!(PointsProgramme)),
         ("recommendations", schemars::schema_for!(RecommendationsFile)),
         ("care", schemars::schema_for!(CareFile)),
+        ("partners", schemars::schema_for!(PartnersFile)),
     ]
 }

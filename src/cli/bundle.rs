@@ -19,6 +19,7 @@ use serde_json::json;
 pub mod simulate;
 pub mod tables;
 mod trial;
+pub mod voucher;
 
 use super::Exit;
 use crate::bundle::authoring::{self, Advised, Authored, Finding, Severity};
@@ -150,6 +151,12 @@ pub enum BundleVerb {
     },
     /// Price recorded baskets under new rules and under those in force: reach, cost, margin, conflicts, changed totals
     Simulate(simulate::SimulateArgs),
+    /// Sign a partner's vouchers, or look into one
+    Voucher {
+        /// What to do
+        #[command(subcommand)]
+        verb: voucher::VoucherVerb,
+    },
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -189,6 +196,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
             Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
         },
         BundleVerb::Simulate(args) => simulate::run(args, surroundings, verb.out),
+        BundleVerb::Voucher { verb: what } => voucher::run(what, surroundings.lang, verb.out),
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -344,8 +352,7 @@ impl Verb<'_> {
             Err(findings) => return self.refuse(dir, &Refused::Findings(findings)),
         };
         self.located(dir, &warnings)?;
-        let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
-        let secret: SecretKey = text.parse().with_context(|| format!("failed to read {}", key.display()))?;
+        let secret = read_secret(key)?;
         let Authored { rules, members, codes } = authored;
         let packed = match packed::pack(version, SystemClock.now(), &rules, &members, &codes, &secret) {
             Ok(packed) => packed,
@@ -600,6 +607,11 @@ fn read_through<R: Read + std::io::Seek>(opened: &mut Opened<R>) -> Result<Conte
         return Err(Refused::Bundle(error.code(), error.to_string()));
     }
     Ok(Contents { reference: Some(reference), rules, members, codes, warnings: Vec::new() })
+}
+
+fn read_secret(key: &Path) -> Result<SecretKey> {
+    let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
+    text.parse().with_context(|| format!("failed to read {}", key.display()))
 }
 
 /// Reads and checks a folder: the files in it and in its directories, hidden ones left out.

@@ -121,7 +121,7 @@ codes! {
         cause: "the payments are less than the total to pay", "付款合计小于应付金额",
         remedy: "the detail names both sums; change (找零) may make the payments more, never less", "detail 给出两个金额；付款可多（找零）不可少";
     MemberNeeded = 2011, 422, "a known member is needed", "需要会员",
-        cause: "points were to be spent without a known member", "未识别会员而要使用积分",
+        cause: "points were to be spent, or a referral code was presented, without a known member", "未识别会员而要使用积分或推荐码",
         remedy: "scan the member first", "请先识别会员";
     ConsentNeeded = 2012, 422, "consent is needed", "需要会员同意",
         cause: "an enrolment came without consent to the programme", "入会时未同意会员计划",
@@ -141,6 +141,42 @@ codes! {
     CodeUsedMeanwhile = 2017, 409, "coupon used meanwhile", "优惠券已被使用",
         cause: "a single-use code of the quote was redeemed by another sale", "报价中的单次券已被另一笔销售使用",
         remedy: "quote again without the code", "去掉该券后重新报价";
+    CodeUnknown = 2101, 422, "code not known", "券码不存在",
+        cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
+        remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";
+    CodeUsed = 2102, 409, "code used before", "券码已使用",
+        cause: "the code is good for one sale and a sale used it, or it stands twice in this basket", "该券只能使用一次且已被使用，或在本单中重复出现",
+        remedy: "void or return that sale whole if it was a mistake; the code is good again then", "若属误用，整单作废或退货后该券恢复可用";
+    CodeNotYours = 2103, 422, "code of another member", "券码属于其他会员",
+        cause: "the code was given to one member, and the sale is another's or nobody's", "该券只限本人使用，而本单是其他会员或非会员",
+        remedy: "scan the member it was given to", "请识别券的持有会员";
+    CodeHeld = 2104, 409, "code held by another quote", "券码正被其他报价占用",
+        cause: "an open quote of another basket holds the single-use code", "另一购物篮的未完成报价正在占用该单次券",
+        remedy: "finish that sale, or wait until its quote expires", "完成那笔销售，或等待其报价过期";
+    CodeElsewhere = 2105, 422, "code of another shop", "券码须在其他门店使用",
+        cause: "the code may be redeemed without asking in its own shop only", "该券只能在其所属门店直接使用",
+        remedy: "redeem it in the shop that issued it", "请到发券门店使用";
+    CodeOutOfTime = 2106, 422, "code out of time", "券码不在有效期内",
+        cause: "the code is not good yet, not at this hour, or not any more", "该券尚未生效、不在可用时段或已过期",
+        remedy: "the coupon's reason says which of them", "原因见 reason";
+    ReferralOwn = 2107, 422, "own referral code", "本人的推荐码",
+        cause: "the referral code belongs to the shopper or to somebody of their household", "推荐码属于购物者本人或其家庭成员",
+        remedy: "hand it on: it is for others, and its owner gains when they buy", "请转给他人使用；他人购买后本人获得奖励";
+    ReferralNotNew = 2108, 422, "not a new member", "不是新会员",
+        cause: "the referral code is for a member's first purchase, or another one serves this sale already", "推荐码仅限会员首单，或本单已使用另一推荐码",
+        remedy: "leave it out; offers for members apply as ever", "去掉该推荐码；其他会员优惠照常";
+    VoucherMalformed = 2111, 422, "voucher damaged", "合作方券码残缺",
+        cause: "the code begins as a partner's voucher does and is not a whole one", "券码以合作方券的前缀开头但内容不完整",
+        remedy: "scan it again; typed by hand, a letter is wrong or missing", "请重新扫码；手工输入时有错漏字符";
+    VoucherKeyUnknown = 2112, 422, "voucher of an unknown partner", "未知的合作方",
+        cause: "no partner of the shop's rules signs with the voucher's key", "规则包的合作方均不使用该券的密钥",
+        remedy: "check whether partners.toml lists the partner's present key, and whether this box has the newest bundle", "核对 partners.toml 中的合作方公钥，以及本机规则包是否最新";
+    VoucherSignatureBad = 2113, 422, "voucher not genuine", "合作方券码签名不符",
+        cause: "the voucher was changed after its partner signed it, is another chain's, or is forged", "该券在签发后被改动、属于其他商家或为伪造",
+        remedy: "do not take it; tell the partner if there are several", "请勿接受；多次出现时通知合作方";
+    VoucherNotAllowed = 2114, 422, "voucher not agreed on", "合作方券超出约定",
+        cause: "the partner may not issue this promotion or so much money, or its key is not taken on this day", "合作方无权发放该促销或该金额，或其密钥当天不可用",
+        remedy: "compare the partner's promotions, value_max and days in partners.toml with what was agreed", "核对 partners.toml 中的 promotions、value_max 与日期";
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";

@@ -273,7 +273,7 @@ impl World {
             .filter(|promotion| presented && promotion.trigger == aisled::pricing::model::Trigger::Code)
             .map(|promotion| PresentedCode {
                 code: id(CouponCode::normal(promotion.id.as_str())),
-                right: Ok(promotion.id.clone()),
+                right: Ok(promotion.id.clone().into()),
                 used: Default::default(),
             })
             .collect();

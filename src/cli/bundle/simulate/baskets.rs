@@ -192,7 +192,7 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
         }
         let Some(quote) = entry.facts.quotes().next() else { return Ok(()) };
         let rights = quote.codes.iter();
-        let rights = rights.filter_map(|code| Some((code.code.clone(), code.right.clone().ok()?)));
+        let rights = rights.filter_map(|code| Some((code.code.clone(), code.promotion()?.clone())));
         take(Recorded {
             name: receipt.decision.clone(),
             at: quote.made_at,
