@@ -277,6 +277,7 @@ async fn serve(setup: Setup) -> Result<()> {
         disk,
     };
     shop.look_at_disk();
+    shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);

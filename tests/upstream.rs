@@ -77,6 +77,7 @@ fn sale(seq: u64) -> Entry {
         coupons: Vec::new(),
         not_applied: Vec::new(),
         near: Vec::new(),
+        shelf: Vec::new(),
         points: PointsFigures::default(),
         gift_cards: Vec::new(),
         resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money(0) },
@@ -107,8 +108,10 @@ fn sale(seq: u64) -> Entry {
         refunded: Money(0),
         returned: Vec::new(),
         taken_back: None,
+        referred: None,
         took: Vec::new(),
         held: Vec::new(),
+        drawn: Vec::new(),
     };
     let mut facts = Facts::default();
     let known = Known {

@@ -172,6 +172,7 @@ fn each(view: &JournalView, from: Seq, mut act: impl FnMut(Seq, &[u8]) -> Result
 fn word(entry: &Entry) -> &'static str {
     match &entry.input {
         Input::Members(_) => "members",
+        Input::Lease(_) => "lease",
         Input::Activate(_) => "activate",
         Input::Request(request) => match &request.body {
             Body::Scan(_) => "scan",

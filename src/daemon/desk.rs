@@ -268,6 +268,8 @@ impl Desk {
                 self.speak_after(after.unwrap_or_default(), route, format, payload, answer.is_err());
             }
             Outcome::Deferred(refusal) => self.refuse(route, (format, Some(re)), refusal),
+            // Only words of head office are passed over, and nobody waits for their answer.
+            Outcome::Passed => {}
             Outcome::Decided(entry) => {
                 let entry = if entry.fits() {
                     entry

@@ -14,12 +14,13 @@ use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::ids::{
     BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, PromotionId, QuoteId, RequestId, Seq, StoreId,
 };
+use crate::domain::lease::{Heard, Scope, Slices};
 use crate::domain::member::{Ledger, Member, Profile, TokenHash, Usage};
 use crate::domain::receipt::SaleRecord;
 use crate::limits;
-use crate::pricing::PresentedCode;
 use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
+use crate::pricing::{Lent, PresentedCode};
 
 use super::input::{Digest, Input, QuoteBody};
 use super::kept;
@@ -125,15 +126,19 @@ pub enum Key {
     Request(DeviceId, RequestId),
     /// A whole decision, from the journal: read to return goods or to answer again, never changed.
     Decision(Seq),
+    /// The slices head office lent this box of one limited thing.
+    Lease(Scope),
+    /// How far this box has listened to head office's words about leases.
+    Heard,
 }
 
 impl Key {
     /// May what stands under it name further records that a decision reads?
     pub fn leads_on(&self) -> bool {
         match self {
-            Key::Token(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
-            Key::Member(_) | Key::Ledger(_) | Key::Code(_) | Key::Redeemed(_) => false,
-            Key::Quote(_) | Key::Usage(..) => false,
+            Key::Token(_) | Key::Code(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
+            Key::Member(_) | Key::Ledger(_) | Key::Redeemed(_) => false,
+            Key::Quote(_) | Key::Usage(..) | Key::Lease(_) | Key::Heard => false,
         }
     }
 }
@@ -174,6 +179,10 @@ pub enum Record {
     Request(RequestRecord),
     /// The decision.
     Decision(Box<Entry>),
+    /// The slices.
+    Slices(Slices),
+    /// The last word taken.
+    Heard(Heard),
 }
 
 /// Head office's half of a member, as last written by a bundle, a member update or an enrolment here.
@@ -236,6 +245,9 @@ pub struct Quote {
     pub device_usage: BTreeMap<PromotionId, Usage>,
     /// Whole hours without head office; nothing while the line is up or none is configured.
     pub offline_hours: Option<u32>,
+    /// What head office lent, as pricing saw it; nothing where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent: Option<Lent>,
     /// How units come back, by the promotions that applied; those that keep are left out.
     pub return_policies: BTreeMap<PromotionId, ReturnPolicy>,
     /// The figures, without the reasons of what did not apply: those are found again by pricing again.
@@ -383,6 +395,22 @@ impl Facts {
         match self.get(&Key::Usage(of, promotion.clone())) {
             Some(Record::Usage(usage)) => *usage,
             _ => Usage::default(),
+        }
+    }
+
+    /// The slices this box holds of something.
+    pub fn slices(&self, scope: &Scope) -> Slices {
+        match self.get(&Key::Lease(scope.clone())) {
+            Some(Record::Slices(slices)) => slices.clone(),
+            _ => Slices::default(),
+        }
+    }
+
+    /// How far this box has listened.
+    pub fn heard(&self) -> Heard {
+        match self.get(&Key::Heard) {
+            Some(Record::Heard(heard)) => *heard,
+            _ => Heard::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::basket::{Basket, Charged, Tender, TransactionKey};
 use crate::domain::calendar::{MonthDay, UnixMs};
 use crate::domain::ids::{BundleRef, DeviceId, LineId, MemberId, QuoteId, RequestId, Seq, Sku, Tag, Zone};
+use crate::domain::lease::Word;
 use crate::domain::member::{Consent, Profile, TokenHash};
 use crate::domain::text::Lang;
 pub use crate::pricing::model::Channel;
@@ -23,6 +24,8 @@ pub enum Input {
     Members(MembersUpdate),
     /// A verified bundle becomes the active one.
     Activate(BundleRef),
+    /// Head office says something about what it lent this box.
+    Lease(Word),
 }
 
 /// A device's request, checked at the door.

@@ -163,6 +163,7 @@ impl Record {
             Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
             Record::Member(_) | Record::Ledger(_) | Record::Code(_) => named(out, self),
             Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => named(out, self),
+            Record::Slices(_) | Record::Heard(_) => list(out, self),
         }
     }
 }
@@ -302,7 +303,8 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         });
     let coupons = figures.coupons.len() == priced.coupons.len()
         && figures.coupons.iter().zip(&priced.coupons).all(|(shown, coupon)| {
-            shown.code == coupon.code && shown.outcome == coupon.outcome && shown.reason == coupon.reason
+            (&shown.code, shown.outcome, shown.reason, shown.problem)
+                == (&coupon.code, coupon.outcome, coupon.reason, coupon.problem())
         });
     let sums = (figures.subtotal, figures.discount_total, figures.total, figures.resolution)
         == (priced.subtotal, priced.discount_total, priced.total, priced.resolution)
@@ -313,6 +315,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         && sums
         && figures.gifts == priced.gifts
         && figures.gift_cards == priced.gift_cards
+        && figures.shelf == priced.shelf
         && figures.bundle == quote.bundle
         && receipt.points_ledger == priced.points.lines
         && figures.not_applied.is_empty()
@@ -408,6 +411,7 @@ fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Optio
         || !priced.near.is_empty()
         // What few sales have stands in the plain form only.
         || asked.basket.notes.is_some()
+        || quote.lent.is_some()
         || !priced.shelf.is_empty()
     {
         return None;
@@ -559,6 +563,7 @@ fn read_quote(values: &mut Values<'_>, facts: Option<&Facts>) -> Result<Quote, S
         usage,
         device_usage,
         offline_hours,
+        lent: None,
         return_policies,
         priced,
     })

@@ -4,7 +4,7 @@
 //! BookRules --check--> faults | compile (sets, conditions, index) --> Book
 //! Sale --units--> goods, runs --shelf--> shelf prices --index--> candidates --eligibility--> open | why not
 //!      --resolution--> for each, in order: conditions, usage, benefits/points -> Proposal -> State (allocation)
-//!      --best--> the same for the best combination of them, with the proof
+//!      --best--> the same for the best combination of them, with the proof; mixed: where groups differ
 //!      --near--> the same again with one addition --answer, explain--> Priced
 //! ```
 //!
@@ -26,6 +26,7 @@ mod conditions;
 mod eligibility;
 mod explain;
 mod index;
+mod mixed;
 mod near;
 mod offers;
 mod points;
@@ -41,13 +42,15 @@ use std::fmt;
 use crate::domain::basket::Basket;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, SegmentId, Sku, Zone};
-use crate::domain::member::{Member, Usage};
+use crate::domain::member::{Member, Usage, Used};
+use crate::domain::money::Money;
 
 use model::Channel;
 use outcome::Reason;
 
 pub use book::{Book, BookRules, CouponRule, RuleFault};
 pub use offers::OpenOffer;
+pub(crate) use usage::amount;
 
 /// All that pricing may look at.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +72,29 @@ pub struct Sale<'a> {
     pub device_usage: &'a BTreeMap<PromotionId, Usage>,
     /// Whole hours without head office; nothing while the line is up.
     pub offline_hours: Option<u32>,
+    /// What head office lent this shop; absent where the shop is the whole chain, and its own counts stand for it.
+    pub lent: Option<&'a Lent>,
+}
+
+impl Sale<'_> {
+    /// Points that may be spent in it.
+    pub(crate) fn spendable(&self) -> i64 {
+        let own = self.shopper.member.map_or(0, |member| member.ledger.points.spendable());
+        self.lent.and_then(|lent| lent.points).map_or(own, |lent| own.min(lent))
+    }
+}
+
+/// What a shop may still spend of what the chain shares, open holds taken off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Lent {
+    /// Of chain-wide limits; of a promotion that is not named, nothing.
+    pub limits: BTreeMap<PromotionId, Used>,
+    /// The presented code whose home is another shop, and money off it may bring here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<(CouponCode, Money)>,
+    /// Points of the member that may be spent here; absent where all of them may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
 }
 
 /// Who looks at an offer, and when.
@@ -89,10 +115,43 @@ pub struct Shopper<'a> {
 pub struct PresentedCode {
     /// As presented.
     pub code: CouponCode,
-    /// The promotion it sets off, or why it is no good.
-    pub right: Result<PromotionId, Reason>,
+    /// What it gives a right to, or why it is no good.
+    pub right: Result<Right, Reason>,
     /// How it was used before, for limits of scope `code`.
     pub used: Usage,
+}
+
+/// What a code gives a right to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Right {
+    /// It sets off this promotion.
+    Promotion(PromotionId),
+    /// It pays so much, after everything, before gift cards: a partner's voucher. What is not used is lost.
+    Value(Money),
+}
+
+impl Right {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        match self {
+            Right::Promotion(promotion) => Some(promotion),
+            Right::Value(_) => None,
+        }
+    }
+}
+
+impl From<PromotionId> for Right {
+    fn from(promotion: PromotionId) -> Right {
+        Right::Promotion(promotion)
+    }
+}
+
+impl PresentedCode {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        self.right.as_ref().ok().and_then(Right::promotion)
+    }
 }
 
 /// Why a basket cannot be priced.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq};
+use crate::domain::lease::Scope;
 use crate::engine::decision::{Change, Key, Record, UsageOf};
 use crate::limits;
 
@@ -29,12 +30,13 @@ use backend::{Backend, Write};
 
 const RECORD_VERSION: u8 = 1;
 
-/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request.
-const TREES: [&str; 9] = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
+/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease.
+const TREES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 const META: usize = 0;
 const MEMBERS: usize = 2;
 const CODES: usize = 4;
 const REQUESTS: usize = 8;
+const LEASES: usize = 9;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
 const LIVED: &[u8] = b"lived";
@@ -173,7 +175,7 @@ impl Tables {
         mut take: impl FnMut(u8, &[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         for tree in (0..TREES.len()).rev() {
-            let number = u8::try_from(tree).expect("there are nine trees");
+            let number = u8::try_from(tree).expect("trees are few");
             self.walk(tree, |key, value| {
                 if tree != META || key != APPLIED {
                     body_of(value)?;
@@ -347,6 +349,19 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
             bytes.extend(id.as_str().as_bytes());
             (REQUESTS, bytes)
         }
+        Key::Lease(scope) => {
+            let (kind, of) = match scope {
+                Scope::Uses(promotion) => (0, promotion.as_str()),
+                Scope::Units(promotion) => (1, promotion.as_str()),
+                Scope::Money(promotion) => (2, promotion.as_str()),
+                Scope::Points(promotion) => (3, promotion.as_str()),
+                Scope::Pocket(member) => (4, member.as_str()),
+                Scope::Overdraft => (5, ""),
+                Scope::Risk => (6, ""),
+            };
+            (LEASES, [&[kind], of.as_bytes()].concat())
+        }
+        Key::Heard => (LEASES, vec![255]),
         Key::Quote(_) | Key::Decision(_) => return None,
     })
 }

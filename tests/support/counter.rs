@@ -110,6 +110,7 @@ impl Counter {
             Outcome::Decided(entry) => Done::Decided(entry),
             Outcome::Read(answer) | Outcome::Again { answer, .. } => Done::Answered((*answer).clone()),
             Outcome::Deferred(refusal) => Done::Answered(Err(refusal)),
+            Outcome::Passed => panic!("a request is never passed over"),
         }
     }
 }

@@ -1,0 +1,269 @@
+//! Leases: slices of limited things that head office lends to one life of one shop's box.
+//!
+//! A slice is lent for a scope (a chain-wide limit of a promotion, a member's points, a budget for risk) and is spent only in
+//! the decisions of the box it was lent to, in the same commit as the sale. Head office says `Word`s, numbered without gaps
+//! for each (epoch, incarnation); each is taken once, in order, and becomes a decision of the shop. What the shop then
+//! holds stands in that decision's changes, so head office learns it by reading the journal: there is no second protocol
+//! that could disagree with the first.
+//!
+//! Invariants (I1-I4 of the design):
+//! - `used <= amount` of every slice, and `used` moves only while the slice is open.
+//! - Expiry forbids new spending and nothing else: an expired slice still counts as lent. Only its seal gives back the rest.
+//! - After its seal a slice never changes; `used` is then its final figure.
+
+use serde::{Deserialize, Serialize};
+
+use super::calendar::UnixMs;
+use super::ids::{Epoch, MemberId, PromotionId};
+use crate::limits;
+
+/// What is limited. Amounts are in the unit of the scope.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Sales in which a promotion may be applied, in the whole chain.
+    Uses(PromotionId),
+    /// Units that may receive it (限时抢购).
+    Units(PromotionId),
+    /// Money it may take off, in minor units: a campaign's budget.
+    Money(PromotionId),
+    /// Points it may give.
+    Points(PromotionId),
+    /// Points of one member that may be spent here.
+    Pocket(MemberId),
+    /// Points that members may spend here beyond their pockets.
+    Overdraft,
+    /// Money off, in minor units, for single-use codes whose home is another shop.
+    Risk,
+}
+
+/// Names a slice: the word that lent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeaseId {
+    /// The life of head office's data in which it was lent.
+    pub incarnation: u64,
+    /// The word's number, from 1.
+    pub number: u64,
+}
+
+/// What head office says to one life of one box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Its place: incarnation and number. The next one taken is the next number, or 1 of a newer incarnation.
+    pub id: LeaseId,
+    /// To which life of the box.
+    pub epoch: Epoch,
+    /// What is said.
+    pub say: Say,
+}
+
+/// The kinds of words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Say {
+    /// Here is a slice, named by this word.
+    Grant {
+        /// Of what.
+        scope: Scope,
+        /// How much, more than nothing.
+        amount: i64,
+        /// Last moment it may be spent, by the box's clock.
+        expires: UnixMs,
+    },
+    /// An open slice is larger from now on, and good for longer.
+    TopUp {
+        /// Of what.
+        scope: Scope,
+        /// Which slice.
+        lease: LeaseId,
+        /// How much more; nothing to prolong it only.
+        more: i64,
+        /// Last moment it may be spent from now on.
+        expires: UnixMs,
+    },
+    /// Nothing more may be spent of it: say its final figure.
+    Seal {
+        /// Of what.
+        scope: Scope,
+        /// Which slice.
+        lease: LeaseId,
+    },
+}
+
+impl Say {
+    /// Of what it speaks.
+    pub fn scope(&self) -> &Scope {
+        match self {
+            Say::Grant { scope, .. } | Say::TopUp { scope, .. } | Say::Seal { scope, .. } => scope,
+        }
+    }
+}
+
+/// What a box would like to hold of something: told to head office whenever the line is up, in place of what it said before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Of what.
+    pub scope: Scope,
+    /// What it may still spend.
+    pub left: i64,
+    /// What it expects to spend while the line may be away.
+    pub need: i64,
+}
+
+/// How far a box has listened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The last word taken.
+    pub last: LeaseId,
+}
+
+impl Heard {
+    /// Is this the word to be taken next?
+    pub fn is_next(&self, word: LeaseId) -> bool {
+        let follows = word.incarnation == self.last.incarnation && word.number == self.last.number + 1;
+        follows || (word.incarnation > self.last.incarnation && word.number == 1)
+    }
+}
+
+/// One slice as its box holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Which.
+    pub lease: LeaseId,
+    /// Lent.
+    pub amount: i64,
+    /// Spent.
+    pub used: i64,
+    /// Last moment it may be spent.
+    pub expires: UnixMs,
+    /// `used` is final.
+    pub sealed: bool,
+}
+
+/// The slices of one scope that a box holds, oldest first. A sealed one is told by the decision that sealed it and
+/// leaves with the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Slices(pub Vec<Slice>);
+
+impl Slices {
+    /// What may be spent at this moment.
+    pub fn left(&self, now: UnixMs) -> i64 {
+        self.0.iter().map(|slice| slice.left(now)).sum()
+    }
+
+    /// Spends `amount`, soonest to expire first; what is beyond the slices is returned and stands nowhere.
+    #[must_use = "what the slices do not cover has to be refused or covered otherwise"]
+    pub fn spend(&mut self, amount: i64, now: UnixMs) -> i64 {
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|at| (self.0[*at].expires, self.0[*at].lease));
+        let mut rest = amount;
+        for at in order {
+            let part = rest.min(self.0[at].left(now));
+            self.0[at].used += part;
+            rest -= part;
+        }
+        rest
+    }
+
+    /// Takes a use back, latest lent first, into slices that are open, expired ones too: what they were not asked to give
+    /// goes back to head office with their seal. Returns what no open slice had given.
+    pub fn give_back(&mut self, amount: i64) -> i64 {
+        let mut rest = amount;
+        for slice in self.0.iter_mut().rev().filter(|slice| !slice.sealed) {
+            let part = rest.min(slice.used);
+            slice.used -= part;
+            rest -= part;
+        }
+        rest
+    }
+
+    /// What a word makes of them. A word that cannot be followed leaves a sealed, unused slice of its grant, or nothing: head
+    /// office reads either way what is held.
+    pub fn follow(&mut self, word: LeaseId, say: &Say) {
+        self.0.retain(|slice| !slice.sealed);
+        match say {
+            Say::Grant { amount, expires, .. } => {
+                let sealed = *amount <= 0 || self.0.len() >= limits::LEASE_SLICES_MAX;
+                let amount = if sealed { 0 } else { *amount };
+                self.0.push(Slice { lease: word, amount, used: 0, expires: *expires, sealed });
+            }
+            Say::TopUp { lease, more, expires, .. } => {
+                if let Some(slice) = self.0.iter_mut().find(|slice| slice.lease == *lease) {
+                    slice.amount = slice.amount.saturating_add((*more).max(0));
+                    slice.expires = slice.expires.max(*expires);
+                }
+            }
+            Say::Seal { lease, .. } => {
+                if let Some(slice) = self.0.iter_mut().find(|slice| slice.lease == *lease) {
+                    slice.sealed = true;
+                }
+            }
+        }
+    }
+}
+
+impl Slice {
+    fn left(&self, now: UnixMs) -> i64 {
+        if self.sealed || now > self.expires { 0 } else { (self.amount - self.used).max(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> LeaseId {
+        LeaseId { incarnation: 1, number }
+    }
+
+    fn grant(slices: &mut Slices, number: u64, amount: i64, expires: i64) {
+        let say = Say::Grant { scope: Scope::Risk, amount, expires: UnixMs(expires) };
+        slices.follow(id(number), &say);
+    }
+
+    #[test]
+    fn what_may_be_spent_and_what_comes_back() {
+        let mut slices = Slices::default();
+        grant(&mut slices, 1, 10, 2_000);
+        grant(&mut slices, 2, 5, 1_000);
+        assert_eq!(
+            (slices.left(UnixMs(0)), slices.left(UnixMs(1_500)), slices.left(UnixMs(3_000))),
+            (15, 10, 0)
+        );
+        assert_eq!(slices.spend(7, UnixMs(0)), 0, "soonest to expire first");
+        assert_eq!((slices.0[0].used, slices.0[1].used), (2, 5));
+        assert_eq!(slices.spend(20, UnixMs(1_500)), 12);
+        assert_eq!(slices.give_back(6), 0);
+        assert_eq!((slices.0[0].used, slices.0[1].used), (9, 0));
+        slices.follow(id(3), &Say::Seal { scope: Scope::Risk, lease: id(1) });
+        assert_eq!(slices.give_back(9), 9, "a sealed figure is final");
+        assert_eq!(slices.0[0].used, 9);
+        slices
+            .follow(id(4), &Say::TopUp { scope: Scope::Risk, lease: id(2), more: 3, expires: UnixMs(9_000) });
+        assert_eq!(
+            (slices.0.len(), slices.left(UnixMs(8_000))),
+            (1, 8),
+            "the sealed one was told and has left"
+        );
+    }
+
+    #[test]
+    fn which_word_is_taken() {
+        let heard = Heard { last: LeaseId { incarnation: 2, number: 7 } };
+        let word = |incarnation, number| heard.is_next(LeaseId { incarnation, number });
+        assert!(word(2, 8) && word(3, 1) && word(9, 1));
+        assert!(!word(2, 7) && !word(2, 9) && !word(1, 8) && !word(3, 2));
+    }
+
+    #[test]
+    fn is_a_slice_too_many_declined() {
+        let mut slices = Slices::default();
+        for number in 1..=limits::LEASE_SLICES_MAX as u64 {
+            grant(&mut slices, number, 1, 1_000);
+        }
+        grant(&mut slices, 99, 5, 1_000);
+        assert_eq!(slices.left(UnixMs(0)), limits::LEASE_SLICES_MAX as i64);
+        assert!(slices.0.last().is_some_and(|slice| slice.sealed && slice.amount == 0 && slice.used == 0));
+    }
+}
