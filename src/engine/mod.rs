@@ -178,6 +178,11 @@ impl Engine {
         self.head_office = line;
     }
 
+    /// What this box would like to hold of limited things, for head office.
+    pub fn wants(&self, _now: UnixMs) -> Vec<Want> {
+        Vec::new()
+    }
+
     /// Open quotes, for status.
     pub fn open_quotes(&self) -> usize {
         self.quotes.len()
