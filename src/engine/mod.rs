@@ -33,6 +33,7 @@ use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
+use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};

@@ -166,6 +166,7 @@ pub struct Lender {
     written: u64,
     covered: u64,
     due: BTreeSet<(StoreId, Epoch)>,
+    outdone: bool,
     breaches: Vec<Breach>,
 }
 
@@ -190,6 +191,7 @@ impl Lender {
             written: 0,
             covered: 0,
             due: BTreeSet::new(),
+            outdone: false,
             breaches: Vec::new(),
         }
     }
@@ -220,6 +222,7 @@ impl Lender {
             return;
         }
         self.incarnation = incarnation.max(self.incarnation);
+        self.outdone = false;
         for lane in self.lanes.values_mut().flat_map(BTreeMap::values_mut) {
             (lane.next, lane.floor, lane.said, lane.said_at) = (1, 0, 0, None);
         }
@@ -249,15 +252,13 @@ impl Lender {
                 if word.id.incarnation > incarnation {
                     return false;
                 }
+                lane.top = lane.top.max(word.id);
                 if word.id.incarnation == incarnation {
                     lane.next = lane.next.max(word.id.number + 1);
                     lane.floor = lane.floor.max(*floor);
                 }
                 let put = |lane: &mut Lane| lane.pending.push_back(Pending { word: word.clone(), place });
-                match word.say.scope() {
-                    Some(scope) => self.change(store, word.epoch, scope, put),
-                    None => put(lane),
-                }
+                self.change((store, word.epoch), word.say.scope().into_iter(), put);
                 (self.made, self.taken, self.written) = (place, place, place);
                 true
             }
@@ -310,16 +311,23 @@ impl Lender {
         self.lanes.get(store)?.last_key_value().map(|(epoch, _)| *epoch)
     }
 
-    /// Changes what a lane holds of a scope, and the sums with it.
-    fn change(&mut self, store: &StoreId, epoch: Epoch, scope: &Scope, act: impl FnOnce(&mut Lane)) {
-        let Some(lane) = self.lane_mut(store, epoch) else { return };
-        let before = lane.burden(scope);
+    /// Changes what a lane holds of these scopes, and the sums with it.
+    fn change<'a>(
+        &mut self,
+        (store, epoch): (&StoreId, Epoch),
+        scopes: impl Iterator<Item = &'a Scope> + Clone,
+        act: impl FnOnce(&mut Lane),
+    ) {
+        let Some(lane) = self.lanes.get_mut(store).and_then(|lanes| lanes.get_mut(&epoch)) else { return };
+        let before: Vec<Burden> = scopes.clone().map(|scope| lane.burden(scope)).collect();
         act(lane);
-        let after = lane.burden(scope);
-        let sum = self.sums.entry(scope.clone()).or_default();
-        sum.replace(before, after);
-        if *sum == Burden::default() {
-            self.sums.remove(scope);
+        for (scope, before) in scopes.zip(before) {
+            let after = lane.burden(scope);
+            let sum = self.sums.entry(scope.clone()).or_default();
+            sum.replace(before, after);
+            if *sum == Burden::default() {
+                self.sums.remove(scope);
+            }
         }
     }
 
@@ -376,18 +384,28 @@ impl Lender {
         if !self.begin(store, epoch) {
             return;
         }
+        let is_known = !self.unknown.contains(&(store.clone(), epoch));
         let Some(lane) = self.lanes.get_mut(store).and_then(|lanes| lanes.get_mut(&epoch)) else { return };
-        let before: Vec<Burden> = held.iter().map(|(scope, _)| lane.burden(scope)).collect();
-        lane.read(seq, heard, held);
-        for ((scope, _), before) in held.iter().zip(before) {
-            let sum = self.sums.entry((*scope).clone()).or_default();
-            sum.replace(before, lane.burden(scope));
-            if *sum == Burden::default() {
-                self.sums.remove(*scope);
-            }
-        }
-        if !lane.pending.is_empty() {
+        self.outdone |= is_known && heard.is_some_and(|heard| heard.last > lane.top);
+        let mut answered = false;
+        self.change((store, epoch), held.iter().map(|(scope, _)| *scope), |lane| {
+            lane.read(seq, heard, held);
+            answered = lane.pending.is_empty();
+        });
+        if !answered {
             self.due.insert((store.clone(), epoch));
+        }
+    }
+
+    /// Did a box hear words that this head office does not know of? Then it lost data: `renewed`, blind, is due.
+    pub fn is_outdone(&self) -> bool {
+        self.outdone
+    }
+
+    /// An entry was kept and not understood.
+    pub fn unread(&mut self, store: &StoreId, epoch: Epoch) {
+        if let Some(lane) = self.lane_mut(store, epoch) {
+            lane.whole = false;
         }
     }
 
@@ -396,11 +414,9 @@ impl Lender {
         let own = self.incarnation;
         let Some(lane) = self.lane_mut(store, epoch) else { return };
         (lane.applied, lane.whole) = (lane.applied.max(applied), whole);
-        for scope in lane.scopes() {
-            self.change(store, epoch, &scope, |lane| lane.forget(own));
-        }
-        let Some(lane) = self.lane_mut(store, epoch) else { return };
-        lane.forget(own);
+        let scopes = lane.scopes();
+        self.change((store, epoch), scopes.iter(), |lane| lane.forget(own));
+        let Some(lane) = self.lane(store, epoch) else { return };
         if whole && lane.heard.incarnation >= self.blind_below {
             self.unknown.remove(&(store.clone(), epoch));
         }
@@ -595,17 +611,13 @@ impl Lender {
         let id = LeaseId { incarnation, number: lane.next };
         let floor = lane.floor;
         lane.next += 1;
+        lane.top = lane.top.max(id);
         let word = Word { id, epoch, say };
         self.made += 1;
         let pending = Pending { word: word.clone(), place: self.made };
         self.records.push(Record::Word { store: store.clone(), word: word.clone(), floor });
         let put = |lane: &mut Lane| lane.pending.push_back(pending);
-        match word.say.scope() {
-            Some(scope) => self.change(store, epoch, scope, put),
-            None => {
-                self.lane_mut(store, epoch).map(put);
-            }
-        }
+        self.change((store, epoch), word.say.scope().into_iter(), put);
         self.due.insert((store.clone(), epoch));
     }
 
@@ -694,12 +706,7 @@ impl Lender {
     fn book_off(&mut self, store: &StoreId, epoch: Epoch) -> bool {
         let Some(lane) = self.lane_mut(store, epoch).filter(|lane| !lane.written_off) else { return false };
         let scopes = lane.scopes();
-        let before: Vec<Burden> = scopes.iter().map(|scope| lane.burden(scope)).collect();
-        lane.written_off = true;
-        for (scope, before) in scopes.iter().zip(before) {
-            let after = self.lane(store, epoch).map(|lane| lane.burden(scope)).unwrap_or_default();
-            self.sums.entry(scope.clone()).or_default().replace(before, after);
-        }
+        self.change((store, epoch), scopes.iter(), |lane| lane.written_off = true);
         self.unknown.remove(&(store.clone(), epoch));
         true
     }

@@ -61,6 +61,8 @@ pub(super) struct Lane {
     pub(super) next: u64,
     /// The highest request that was served, in the lender's incarnation.
     pub(super) floor: u64,
+    /// The last word that was ever made for it.
+    pub(super) top: LeaseId,
     pub(super) heard: LeaseId,
     pub(super) applied: Seq,
     newest: Seq,
