@@ -252,6 +252,7 @@ async fn serve(setup: Setup) -> Result<()> {
         fed: Seq(0),
         present: Default::default(),
     };
+    shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);

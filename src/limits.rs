@@ -501,8 +501,6 @@ pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
 pub const LEASE_SLICES_MAX: usize = 4;
-/// Wants in one request of a shop for slices: every chain-wide limit of a bundle, and the members of a busy hour.
-pub const LEASE_WANTS_MAX: usize = 512;
 /// Words in one frame to a shop: each becomes a decision there, and a shop that was away long gets the next ones after.
 pub const LEASE_WORDS_MAX: usize = 64;
 /// Words said to one life of a box and not yet seen in its journal; beyond it nothing more is said.
@@ -529,6 +527,19 @@ pub const LEASE_BUDGET_MAX: i64 = 1 << 50;
 pub const LEASE_WORDS_WAITING_MAX: usize = 256;
 /// Findings of the lender's own check that are kept.
 pub const LEASE_FINDINGS_MAX: usize = 100;
+
+/// Milliseconds of an outage that slices are to last: three days.
+pub const LEASE_OUTAGE_MS: i64 = 72 * 3_600_000;
+/// Milliseconds after which what was spent counts half: a day.
+pub const LEASE_PACE_MS: i64 = 86_400_000;
+/// Milliseconds after which a scope nobody looked at is not wanted any more: a week.
+pub const LEASE_WANT_MS: i64 = 7 * 86_400_000;
+/// Scopes a box asks for at a time.
+pub const LEASE_WANTS_MAX: usize = 1_024;
+/// The part of a chain-wide limit worth holding before anything was spent.
+pub const LEASE_FIRST_PART: i64 = 64;
+/// The same of what has no limit of its own (risk in minor units, points): a hundred yuan or points for one.
+pub const LEASE_FIRST_NEED: i64 = 10_000;
 
 const _: () = assert!(LEASE_WORDS_MAX <= LEASE_WORDS_UNHEARD_MAX);
 const _: () = assert!(LEASE_ASK_MS_MIN < LEASE_ASK_EVERY_MS);

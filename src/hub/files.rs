@@ -385,7 +385,8 @@ fn load_lender(dir: &Path, lender: &mut Lender) -> Result<u64, FilesError> {
     if magic != *LENDER_MAGIC {
         return Err(FilesError::Format(path));
     }
-    let each = |body: &[u8]| rmp_serde::from_slice(body).is_ok_and(|record: lender::Record| lender.replay(&record));
+    let each =
+        |body: &[u8]| rmp_serde::from_slice(body).is_ok_and(|record: lender::Record| lender.replay(&record));
     scan(&file, magic.len() as u64, each).map_err(at("read", &path))
 }
 
@@ -434,6 +435,20 @@ pub fn inspect(dir: &Path) -> Result<Loaded, FilesError> {
         }
     }
     Ok(loaded)
+}
+
+/// Changes what is lent, durably, while head office does not run.
+pub fn amend<T>(dir: &Path, change: impl FnOnce(&mut Lender) -> T) -> Result<T, FilesError> {
+    let meta = read_meta(dir)?.ok_or_else(|| FilesError::Io {
+        op: "read",
+        path: dir.join("hub.json"),
+        cause: io::ErrorKind::NotFound.into(),
+    })?;
+    let (mut files, mut loaded) = Files::open(dir, meta.backup)?;
+    let changed = change(&mut loaded.lender);
+    files.lend(&loaded.lender.take_records());
+    files.commit()?;
+    Ok(changed)
 }
 
 /// Calls `each` with every entry of one line that its log holds whole, in the file's order, for whoever audits head

@@ -331,8 +331,9 @@ impl Lender {
         }
     }
 
-    /// A life of a store's box is here: it is told again what it has not answered.
-    pub fn hello(&mut self, store: &StoreId, epoch: Epoch) {
+    /// A life of a store's box is here: it is told again what it has not answered, and what it holds is made good for
+    /// longer before it expires.
+    pub fn hello(&mut self, store: &StoreId, epoch: Epoch, now: UnixMs) {
         if self.lane(store, epoch).is_none() {
             if !self.begin(store, epoch) {
                 return;
@@ -341,6 +342,8 @@ impl Lender {
         }
         if self.newest(store) != Some(epoch) || self.lane(store, epoch).is_some_and(|lane| lane.written_off) {
             self.call_back(store, epoch);
+        } else {
+            self.prolong(store, epoch, now);
         }
         let is_unknown = self.unknown.contains(&(store.clone(), epoch));
         let own = self.incarnation;
@@ -353,6 +356,24 @@ impl Lender {
             }
         }
         self.due.insert((store.clone(), epoch));
+    }
+
+    fn prolong(&mut self, store: &StoreId, epoch: Epoch, now: UnixMs) {
+        let (Some(lane), Some(terms)) = (self.lane(store, epoch), &self.terms) else { return };
+        let good_ms = i64::from(terms.outage_hours) * 3_600_000;
+        let (soon, expires) = (now.plus_ms(good_ms / limits::LEASE_PROLONG_PART), now.plus_ms(good_ms));
+        let mut says = Vec::new();
+        for scope in lane.holds.keys().filter(|scope| !self.is_retired(scope, now)) {
+            let is_prolonged = |id: LeaseId| {
+                let is_it = |say: &Say| matches!(say, Say::TopUp { scope: of, lease, .. } if of == scope && *lease == id);
+                lane.pending.iter().any(|pending| is_it(&pending.word.say))
+            };
+            let ending = lane.open(scope).filter(|slice| slice.expires < soon && !is_prolonged(slice.lease));
+            says.extend(ending.map(|slice| (scope.clone(), slice.lease)));
+        }
+        for (scope, lease) in says {
+            self.say(store, epoch, Say::TopUp { scope, lease, more: 0, expires });
+        }
     }
 
     /// Reads an entry of a journal: once, at the place where the ledger took it.
@@ -441,7 +462,9 @@ impl Lender {
             return 0;
         }
         match (scope, &self.terms) {
-            (Scope::Pocket(member), Some(_)) => balance(member).unwrap_or(0).clamp(0, limits::LEASE_BUDGET_MAX),
+            (Scope::Pocket(member), Some(_)) => {
+                balance(member).unwrap_or(0).clamp(0, limits::LEASE_BUDGET_MAX)
+            }
             (_, Some(terms)) => terms.budgets.get(scope).map_or(0, |budget| budget.max),
             (_, None) => 0,
         }
@@ -518,13 +541,10 @@ impl Lender {
             Some(Wrong::GrantTwice) => lane.left(scope) - lane.lends(scope),
             _ => lane.left(scope),
         };
-        let latest = lane.open(scope).max_by_key(|slice| (slice.expires, slice.lease)).map(|slice| slice.lease);
+        let latest =
+            lane.open(scope).max_by_key(|slice| (slice.expires, slice.lease)).map(|slice| slice.lease);
         let latest = latest.or_else(|| lane.coming(scope, self.incarnation).last());
-        let soon = now.plus_ms(good_ms / limits::LEASE_PROLONG_PART);
-        let ending: Vec<LeaseId> =
-            lane.open(scope).filter(|slice| slice.expires < soon).map(|slice| slice.lease).collect();
         let short = want.need.min(limits::LEASE_BUDGET_MAX).saturating_sub(left);
-        let mut topped = None;
         if short > 0 {
             let free = self.free(scope, now, balance);
             let asking = self.wanting.get(scope).map_or(1, |wanting| wanting.len().max(1));
@@ -532,7 +552,6 @@ impl Lender {
             let amount = short.min(share.max(1)).min(free);
             if amount > 0 {
                 let scope = scope.clone();
-                topped = latest;
                 let say = match latest {
                     Some(lease) => Say::TopUp { scope, lease, more: amount, expires },
                     None => Say::Grant { scope, amount, expires },
@@ -540,17 +559,15 @@ impl Lender {
                 self.say(store, epoch, say);
                 self.look_at(store, epoch, &want.scope, now, balance);
             } else {
-                self.recall(store, scope, now);
+                self.recall(store, scope, short, now);
             }
-        }
-        for lease in ending.into_iter().filter(|lease| Some(*lease) != topped) {
-            self.say(store, epoch, Say::TopUp { scope: scope.clone(), lease, more: 0, expires });
         }
     }
 
     /// I1 and I10, right after a grant.
     fn look_at(&mut self, store: &StoreId, epoch: Epoch, scope: &Scope, now: UnixMs, balance: Balance<'_>) {
-        let (budget, burden) = (self.budget(scope, now, balance), self.sums.get(scope).map_or(0, |sum| sum.all()));
+        let (budget, burden) =
+            (self.budget(scope, now, balance), self.sums.get(scope).map_or(0, |sum| sum.all()));
         if burden > budget {
             self.breach(Breach::Overlent { scope: scope.clone(), budget, burden });
         }
@@ -565,21 +582,22 @@ impl Lender {
         }
     }
 
-    /// Nothing is left for `store`: the store that holds most beyond twice its need gives its slices back and asks anew.
-    fn recall(&mut self, store: &StoreId, scope: &Scope, now: UnixMs) {
+    /// Nothing is left for `store`: the store that holds most beyond what it needs gives its slices back and asks anew. One
+    /// that asks for nothing is taken to need half of what it holds.
+    fn recall(&mut self, store: &StoreId, scope: &Scope, short: i64, now: UnixMs) {
         let waited = |at: &UnixMs| now.ms_since(*at).abs() >= limits::LEASE_RECALL_MS;
         if !self.unknown.is_empty() || !self.recalled.get(scope).is_none_or(waited) {
             return;
         }
-        let Some(wanting) = self.wanting.get(scope) else { return };
-        let surplus = |(other, need): (&StoreId, &i64)| {
-            let epoch = self.newest(other)?;
-            let left = self.lane(other, epoch)?.open(scope).map(|slice| slice.amount - slice.used).sum::<i64>();
-            let beyond = left - need.saturating_mul(2);
-            (other != store && beyond > 0).then(|| (beyond, other.clone(), epoch))
+        let surplus = |(other, lanes): (&StoreId, &BTreeMap<Epoch, Lane>)| {
+            let (epoch, lane) = lanes.last_key_value()?;
+            let left = lane.open(scope).map(|slice| slice.amount - slice.used).sum::<i64>();
+            let need = self.wanting.get(scope).and_then(|wanting| wanting.get(other)).copied();
+            let beyond = left - need.map_or(left / 2, |need| need.saturating_mul(2));
+            (other != store && beyond > 0).then(|| (beyond, other.clone(), *epoch))
         };
-        let most = wanting.iter().filter_map(surplus).max();
-        if let Some((_, other, epoch)) = most {
+        let most = self.lanes.iter().filter_map(surplus).max();
+        if let Some((_, other, epoch)) = most.filter(|(beyond, ..)| *beyond >= short.min(2)) {
             self.recalled.insert(scope.clone(), now);
             self.seal(&other, epoch, scope);
         }
@@ -678,9 +696,13 @@ impl Lender {
             let from = lane.said.max(answered);
             let fits = |pending: &&Pending| {
                 let id = pending.word.id;
-                id.incarnation == incarnation && id.number > from && id.number <= reach && pending.place <= sayable
+                id.incarnation == incarnation
+                    && id.number > from
+                    && id.number <= reach
+                    && pending.place <= sayable
             };
-            let words: Vec<Word> = lane.pending.iter().filter(fits).map(|pending| pending.word.clone()).collect();
+            let words: Vec<Word> =
+                lane.pending.iter().filter(fits).map(|pending| pending.word.clone()).collect();
             let Some(last) = words.last() else { continue };
             (lane.said, lane.said_at) = (last.id.number, Some(now));
             frames.push((store, Words { v: PROTOCOL, incarnation, epoch, words }));
@@ -730,7 +752,8 @@ impl Lender {
         sums.retain(|_, sum| *sum != Burden::default());
         let scopes: BTreeSet<&Scope> = sums.keys().chain(self.sums.keys()).collect();
         let differs = |scope: &&Scope| {
-            sums.get(*scope).copied().unwrap_or_default() != self.sums.get(*scope).copied().unwrap_or_default()
+            sums.get(*scope).copied().unwrap_or_default()
+                != self.sums.get(*scope).copied().unwrap_or_default()
         };
         let off = scopes.into_iter().filter(differs).map(|scope| Breach::Sums(scope.clone()));
         self.breaches.iter().cloned().chain(off).collect()
@@ -742,7 +765,8 @@ impl Lender {
         let scopes: BTreeSet<&Scope> = budgets.chain(self.sums.keys()).collect();
         let view = |scope: &Scope| {
             let sum = self.sums.get(scope).copied().unwrap_or_default();
-            let budget = self.terms.as_ref().and_then(|terms| terms.budgets.get(scope)).map(|budget| budget.max);
+            let budget =
+                self.terms.as_ref().and_then(|terms| terms.budgets.get(scope)).map(|budget| budget.max);
             let lanes = || self.lanes.values().flat_map(BTreeMap::values);
             let ghosts = if self.unknown.is_empty() { 0 } else { budget.unwrap_or(0) - sum.all() };
             ScopeView {

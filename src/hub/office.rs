@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::calendar::UnixMs;
 use crate::bundle::packed;
 use crate::bundle::terms::Terms;
+use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, MemberId, PromotionId, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 use crate::upstream::wire::{
-    Ack, Ask, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, WireError, unpack,
+    Ack, Ask, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, WireError,
+    unpack,
 };
 
 use super::files::{Files, FilesError, Loaded, Seen};
@@ -142,8 +143,7 @@ impl Snapshot {
     }
 }
 
-type Parts<'a> =
-    (&'a Ledger, &'a Fold, &'a BTreeMap<StoreId, Seen>, &'a BTreeMap<StoreId, u64>, &'a Lender);
+type Parts<'a> = (&'a Ledger, &'a Fold, &'a BTreeMap<StoreId, Seen>, &'a BTreeMap<StoreId, u64>, &'a Lender);
 
 fn snapshot(
     (ledger, fold, seen, quarantined, lender): Parts<'_>,
@@ -284,7 +284,7 @@ impl Office {
             self.lender.renewed(incarnation, true);
             tracing::warn!(%store, incarnation, "this shop knows more than head office: restored, shops send again");
         }
-        self.lender.hello(&store, hello.epoch);
+        self.lender.hello(&store, hello.epoch, now);
         let seen = Seen {
             epoch: hello.epoch,
             bundle: hello.bundle,
@@ -317,7 +317,10 @@ impl Office {
             let incarnation = self.ledger.renew();
             self.files.renewed(incarnation)?;
             self.lender.renewed(incarnation, true);
-            tracing::warn!(incarnation, "a shop holds what head office does not know of having lent: shops send again");
+            tracing::warn!(
+                incarnation,
+                "a shop holds what head office does not know of having lent: shops send again"
+            );
         }
         Ok(())
     }

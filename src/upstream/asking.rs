@@ -51,7 +51,12 @@ impl Asking {
     }
 
     /// The request to send now, if any.
-    pub(super) fn ask(&mut self, now_ms: u64, applied: Seq, (epoch, incarnation): (Epoch, u64)) -> Option<Ask> {
+    pub(super) fn ask(
+        &mut self,
+        now_ms: u64,
+        applied: Seq,
+        (epoch, incarnation): (Epoch, u64),
+    ) -> Option<Ask> {
         if self.deadline_ms().is_some_and(|due| due <= now_ms) {
             self.leaving.clone_from(&self.level);
         }
@@ -89,7 +94,11 @@ mod tests {
         let said = 20 + limits::LEASE_ASK_MS_MIN;
         assert_eq!(asking.deadline_ms(), Some(said + limits::LEASE_ASK_EVERY_MS));
         asking.line_up(70);
-        assert_eq!(ask(&mut asking, said + 1, 9), Some((71, 6)), "after a restart it goes on above what was served");
+        assert_eq!(
+            ask(&mut asking, said + 1, 9),
+            Some((71, 6)),
+            "after a restart it goes on above what was served"
+        );
         asking.set(Vec::new(), Seq(9));
         assert_eq!(ask(&mut asking, said + 1 + limits::LEASE_ASK_MS_MIN, 9), Some((72, 0)));
         assert_eq!(asking.deadline_ms(), None, "wanting nothing is said once");

@@ -113,9 +113,9 @@ impl Lane {
     }
 
     pub(super) fn used(&self, scope: &Scope) -> i64 {
-        self.holds.get(scope).map_or(0, |hold| {
-            hold.finals + hold.slices.iter().map(|slice| slice.used).sum::<i64>()
-        })
+        self.holds
+            .get(scope)
+            .map_or(0, |hold| hold.finals + hold.slices.iter().map(|slice| slice.used).sum::<i64>())
     }
 
     fn is_being_sealed(&self, of: &Scope, slice: LeaseId) -> bool {

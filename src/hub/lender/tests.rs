@@ -118,7 +118,7 @@ impl World {
         };
         for number in 0..4 {
             world.tills.insert((store(number), Epoch(1)), Till::default());
-            world.lender.hello(&store(number), Epoch(1));
+            world.lender.hello(&store(number), Epoch(1), UnixMs(0));
         }
         world
     }
@@ -157,7 +157,8 @@ impl World {
             Some((_, _, seq)) if !withhold => seq,
             _ => next,
         };
-        let Some(told) = self.tills[till].journal.get(usize::try_from(seq).expect("small") - 1).cloned() else {
+        let Some(told) = self.tills[till].journal.get(usize::try_from(seq).expect("small") - 1).cloned()
+        else {
             return;
         };
         let key = (till.0.clone(), till.1, seq);
@@ -182,7 +183,7 @@ impl World {
         self.withheld.clear();
         self.lender = self.again(incarnation);
         for till in self.tills.keys().cloned().collect::<Vec<_>>() {
-            self.lender.hello(&till.0, till.1);
+            self.lender.hello(&till.0, till.1, self.now);
         }
     }
 
@@ -269,12 +270,12 @@ impl World {
                     0 if self.tills.len() < 8 => {
                         let newest = self.tills.keys().filter(|(of, _)| *of == till.0).count() as u64 + 1;
                         self.tills.insert((till.0.clone(), Epoch(newest)), Till::default());
-                        self.lender.hello(&till.0, Epoch(newest));
+                        self.lender.hello(&till.0, Epoch(newest), self.now);
                     }
                     1 if self.draw(4) == 0 => {
                         self.lender.write_off(&till.0, till.1);
                     }
-                    _ => self.lender.hello(&till.0, till.1),
+                    _ => self.lender.hello(&till.0, till.1, self.now),
                 }
             }
             _ if self.restores && self.draw(12) == 0 => self.restore(),
@@ -308,7 +309,10 @@ fn run(seed: u64, wrong: Option<Wrong>, steps: u32) -> Result<World, String> {
     for step in 0..steps {
         world.step();
         world.truth().map_err(|broken| format!("seed {seed}, step {step}: {broken}"))?;
-        assert!(!world.lender.is_outdone() || wrong.is_some(), "seed {seed}: nothing was said that no backup holds");
+        assert!(
+            !world.lender.is_outdone() || wrong.is_some(),
+            "seed {seed}: nothing was said that no backup holds"
+        );
     }
     Ok(world)
 }
@@ -316,13 +320,17 @@ fn run(seed: u64, wrong: Option<Wrong>, steps: u32) -> Result<World, String> {
 #[test]
 fn is_no_more_lent_than_there_is_whatever_happens() {
     let mut spent = 0;
-    for seed in 0..300 {
+    for seed in 0..150 {
         match run(seed, None, 600) {
             Ok(world) => spent += world.tills.values().map(Till::spent).sum::<i64>(),
             Err(broken) => panic!("{broken}"),
         }
     }
-    assert!(spent > 300 * BUDGET / 3, "a lender that lends nothing breaks nothing: {spent} of {}", 300 * BUDGET);
+    assert!(
+        spent > 150 * BUDGET / 3,
+        "a lender that lends nothing breaks nothing: {spent} of {}",
+        150 * BUDGET
+    );
 }
 
 #[test]
@@ -335,7 +343,8 @@ fn is_each_mistake_noticed() {
 
 /// What has to be the same.
 fn essence(lender: &Lender) -> Vec<(StoreId, Epoch, Lane)> {
-    let lanes = lender.lanes.iter().flat_map(|(of, lanes)| lanes.iter().map(move |(epoch, lane)| (of, epoch, lane)));
+    let lanes =
+        lender.lanes.iter().flat_map(|(of, lanes)| lanes.iter().map(move |(epoch, lane)| (of, epoch, lane)));
     let essential = |lane: &Lane| {
         let mut lane = lane.clone();
         (lane.said, lane.said_at, lane.floor, lane.applied) = (0, None, 0, Seq(0));
@@ -375,7 +384,7 @@ impl Near {
     fn new(has_backup: bool) -> Near {
         let mut lender = Lender::new(1, has_backup);
         lender.set_terms(Some(terms()));
-        lender.hello(&store(1), Epoch(1));
+        lender.hello(&store(1), Epoch(1), UnixMs(0));
         Near { lender, till: Till::default(), read: 0 }
     }
 
@@ -424,7 +433,13 @@ fn is_a_shop_lent_what_it_needs_topped_up_and_closed_by_its_seal_alone() {
     assert_eq!((near.till.slices.0.len(), near.till.slices.left(now)), (1, 300), "one slice, topped up");
     assert_eq!((near.ask(300, now), near.exchange(now)), (Served::Yes, 0), "it has what it needs");
     let later = UnixMs(40 * 3_600_000);
-    assert_eq!((near.ask(300, later), near.exchange(later)), (Served::Yes, 1), "made good for longer");
+    near.lender.hello(&store(1), Epoch(1), later);
+    near.lender.hello(&store(1), Epoch(1), later);
+    assert_eq!(
+        (near.exchange(later), near.till.slices.0[0].expires),
+        (1, later.plus_ms(3 * DAY)),
+        "good for longer"
+    );
     assert_eq!(near.lent(), (500, 0));
     let much_later = UnixMs(400 * 3_600_000);
     near.lender.tick(much_later);
@@ -432,7 +447,11 @@ fn is_a_shop_lent_what_it_needs_topped_up_and_closed_by_its_seal_alone() {
     near.lender.drain(&PromotionId::new("flash").expect("an id"));
     near.lender.tick(much_later);
     assert_eq!((near.exchange(much_later), near.lent()), (1, (0, 200)), "its seal does");
-    assert_eq!((near.ask(300, now), near.exchange(now)), (Served::Yes, 0), "nothing more of what was called back");
+    assert_eq!(
+        (near.ask(300, now), near.exchange(now)),
+        (Served::Yes, 0),
+        "nothing more of what was called back"
+    );
 }
 
 #[test]
@@ -449,14 +468,14 @@ fn does_a_word_wait_for_the_backup_and_come_again_until_it_is_heard() {
     assert!(near.lender.words(now).is_empty(), "once");
     near.lender.tick(UnixMs(limits::LEASE_RESEND_MS));
     assert_eq!(near.lender.words(now).len(), 1, "nobody answered");
-    near.lender.hello(&store(1), Epoch(1));
+    near.lender.hello(&store(1), Epoch(1), UnixMs(0));
     let words = near.lender.words(now);
     for _ in 0..3 {
         words.iter().flat_map(|(_, words)| &words.words).for_each(|word| near.till.hear(word));
     }
     near.read_all();
     assert_eq!((near.till.journal.len(), near.lent()), (1, (100, 0)), "heard often, taken once");
-    near.lender.hello(&store(1), Epoch(1));
+    near.lender.hello(&store(1), Epoch(1), UnixMs(0));
     assert!(near.lender.words(now).is_empty(), "answered");
 }
 
@@ -467,7 +486,7 @@ fn is_an_older_life_lent_nothing_and_told_to_seal() {
     near.ask(300, now);
     near.exchange(now);
     near.till.spend(120, now);
-    near.lender.hello(&store(1), Epoch(2));
+    near.lender.hello(&store(1), Epoch(2), UnixMs(0));
     assert_eq!(near.ask(900, now), Served::Foreign);
     assert_eq!(near.lent(), (300, 0), "still lent in full");
     let mut given_up = near.lender.clone();
@@ -485,8 +504,8 @@ fn does_a_blind_head_office_lend_nothing_until_every_box_was_heard() {
     // A copy by hand of a moment before anything was lent.
     let mut lender = Lender::new(1, false);
     lender.set_terms(Some(terms()));
-    lender.hello(&store(1), Epoch(1));
-    lender.hello(&store(2), Epoch(1));
+    lender.hello(&store(1), Epoch(1), UnixMs(0));
+    lender.hello(&store(2), Epoch(1), UnixMs(0));
     near.lender = lender;
     near.lender.renewed(2, true);
     near.read = 0;
@@ -495,7 +514,7 @@ fn does_a_blind_head_office_lend_nothing_until_every_box_was_heard() {
         epoch: Epoch(1),
         say: Say::Grant { scope: scope(), amount: 400, expires: UnixMs(DAY) },
     };
-    near.lender.hello(&store(1), Epoch(1));
+    near.lender.hello(&store(1), Epoch(1), UnixMs(0));
     near.read_all();
     assert_eq!(near.ask(700, now), Served::Yes);
     assert_eq!(near.exchange(now), 1, "a greeting and nothing else");
@@ -518,7 +537,7 @@ fn does_who_has_too_much_give_back_to_who_has_nothing() {
     }
     assert_eq!(near.till.slices.left(now), BUDGET);
     near.ask(10, now);
-    near.lender.hello(&store(2), Epoch(1));
+    near.lender.hello(&store(2), Epoch(1), UnixMs(0));
     let wants = vec![Want { scope: scope(), left: 0, need: 50 }];
     let mut ask = Ask { v: PROTOCOL, epoch: Epoch(1), incarnation: 1, number: 1, as_of: Seq(0), wants };
     assert_eq!(near.lender.ask(&store(2), &ask, now, &|_| None), Served::Yes);
@@ -536,7 +555,7 @@ fn is_a_pocket_no_deeper_than_the_balance() {
     let pocket = Scope::Pocket(member);
     let mut lender = Lender::new(1, false);
     lender.set_terms(Some(Terms { pockets: true, ..Terms::default() }));
-    lender.hello(&store(1), Epoch(1));
+    lender.hello(&store(1), Epoch(1), UnixMs(0));
     let ask = |number| {
         let wants = vec![Want { scope: pocket.clone(), left: 0, need: 1_000 }];
         Ask { v: PROTOCOL, epoch: Epoch(1), incarnation: 1, number, as_of: Seq(0), wants }
@@ -546,7 +565,13 @@ fn is_a_pocket_no_deeper_than_the_balance() {
     }
     assert_eq!(lender.view()[0].lent, 90);
     // 30 are spent: the balance falls with the same entry.
-    let slice = Slice { lease: LeaseId { incarnation: 1, number: 1 }, amount: 90, used: 30, expires: now, sealed: false };
+    let slice = Slice {
+        lease: LeaseId { incarnation: 1, number: 1 },
+        amount: 90,
+        used: 30,
+        expires: now,
+        sealed: false,
+    };
     let heard = Heard { last: LeaseId { incarnation: 1, number: 9 } };
     lender.read(&store(1), Epoch(1), Seq(1), Some(heard), &[(&pocket, Some(&Slices(vec![slice])))]);
     let before = lender.view()[0].lent;
