@@ -89,7 +89,7 @@ mod tests {
         let shop = include_bytes!("../../config/bundle-example/shop.toml").to_vec();
         let promotion = |id: &str| {
             format!(
-                "[[promotion]]\nid = \"{id}\"\ntitles = {{}}\nbenefit = {{ line_fixed_price = 3290 }}\n"
+                "[[promotion]]\nid = \"{id}\"\ntitles = {{ en = \"Offer\" }}\nbenefit = {{ line_fixed_price = 3290 }}\n"
             )
         };
         let promotions = format!("{}{}", promotion("a"), promotion("b")).into_bytes();

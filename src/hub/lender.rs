@@ -432,11 +432,10 @@ impl Lender {
 
     /// How far a journal was read. `whole`: nothing of it is withheld, lost, or kept without being understood.
     pub fn line(&mut self, store: &StoreId, epoch: Epoch, applied: Seq, whole: bool) {
-        let own = self.incarnation;
         let Some(lane) = self.lane_mut(store, epoch) else { return };
         (lane.applied, lane.whole) = (lane.applied.max(applied), whole);
         let scopes = lane.scopes();
-        self.change((store, epoch), scopes.iter(), |lane| lane.forget(own));
+        self.change((store, epoch), scopes.iter(), Lane::forget);
         let Some(lane) = self.lane(store, epoch) else { return };
         if whole && lane.heard.incarnation >= self.blind_below {
             self.unknown.remove(&(store.clone(), epoch));
