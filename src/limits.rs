@@ -46,6 +46,8 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const ID_BYTES_MAX: usize = 32;
 /// Longest name in bytes that is not part of a topic: skus, promotions, members, codes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Longest code in bytes: a partner's voucher with its signature and the longest promotion id has 240.
+pub const CODE_BYTES_MAX: usize = 240;
 /// Days for which a committed answer is given again: 5 weeks, longer than the longest outage we promise (30 days).
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
@@ -95,10 +97,12 @@ pub const LINE_GRAMS_MAX: u32 = 1_000_000;
 pub const UNIT_PRICE_MINOR_MAX: i64 = 100_000_000_000;
 /// A sum a shopper pays, in minor units: the dearest basket there may be.
 pub const AMOUNT_MINOR_MAX: i64 = UNIT_PRICE_MINOR_MAX * BASKET_UNITS_MAX as i64;
-/// Coupon codes presented with one basket.
-pub const BASKET_COUPONS_MAX: usize = 32;
+/// Coupon codes presented with one basket: ten times what shop systems take (Shopify: 25), and each is one look-up.
+pub const BASKET_COUPONS_MAX: usize = 256;
 /// Claims, tenders or gift cards of one basket, each.
 pub const BASKET_CLAIMS_MAX: usize = 16;
+/// Gift articles that a till says it cannot hand out, with one basket.
+pub const GIFTS_GONE_MAX: usize = 64;
 /// Points of one member: the same bound as money, for the same reason.
 pub const POINTS_MAX: i64 = 1_000_000_000_000;
 /// Points movements of one member not yet settled by head office; older ones are folded into one.
@@ -122,6 +126,10 @@ pub const BEST_STEPS_MAX: u32 = 400_000;
 pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
+/// Promotions of a sale in and out of which every choice is tried where groups are resolved differently: 64 tries.
+pub const MIXED_FREE_MAX: usize = 6;
+/// Choices tried one after the other where there are more.
+pub const MIXED_TRIES_MAX: usize = 64;
 /// Steps that pricing one whole combination counts.
 pub const BEST_TRIAL_STEPS: u32 = 2_000;
 /// Steps that one turn of the order phase counts.
@@ -527,9 +535,6 @@ pub const LEASE_BUDGET_MAX: i64 = 1 << 50;
 pub const LEASE_WORDS_WAITING_MAX: usize = 256;
 /// Findings of the lender's own check that are kept.
 pub const LEASE_FINDINGS_MAX: usize = 100;
-
-/// Milliseconds of an outage that slices are to last: three days.
-pub const LEASE_OUTAGE_MS: i64 = 72 * 3_600_000;
 /// Milliseconds after which what was spent counts half: a day.
 pub const LEASE_PACE_MS: i64 = 86_400_000;
 /// Milliseconds after which a scope nobody looked at is not wanted any more: a week.

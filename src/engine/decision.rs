@@ -136,8 +136,8 @@ impl Key {
     /// May what stands under it name further records that a decision reads?
     pub fn leads_on(&self) -> bool {
         match self {
-            Key::Token(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
-            Key::Member(_) | Key::Ledger(_) | Key::Code(_) | Key::Redeemed(_) => false,
+            Key::Token(_) | Key::Code(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
+            Key::Member(_) | Key::Ledger(_) | Key::Redeemed(_) => false,
             Key::Quote(_) | Key::Usage(..) | Key::Lease(_) | Key::Heard => false,
         }
     }

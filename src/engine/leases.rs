@@ -6,15 +6,16 @@
 //! A quote sees what is left of each slice, open holds taken off; its commit spends in the decision that is the sale.
 //! Slices may expire or be called back in between: then the sale is refused (410) and quoted again without. What a till
 //! charged alone is taken as far as slices go. A code of another shop is honoured once its money fits the risk lent,
-//! one such code a basket.
+//! one such code a basket. Points are spent out of the member's pocket here, then out of what may be overdrawn; what is earned
+//! here comes into the pocket when head office has counted it.
 
 use std::collections::BTreeMap;
 
 use crate::bundle::Bundle;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, Epoch, PromotionId};
+use crate::domain::ids::{CouponCode, Epoch, MemberId, PromotionId};
 use crate::domain::lease::{Heard, Scope, Slices, Word};
-use crate::domain::member::{Usage, Used};
+use crate::domain::member::{Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::pricing::model::{LimitMeasure, LimitScope, Promotion};
 use crate::pricing::outcome::Reason;
@@ -61,6 +62,20 @@ pub(super) fn needs_of_sale(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
     keys
 }
 
+/// The slices that spending a member's points draws on: their own pocket, then what may be overdrawn here.
+pub(super) fn needs_of_member(bundle: &Bundle, member: &MemberId) -> Vec<Key> {
+    let scopes = [Scope::Pocket(member.clone()), Scope::Overdraft];
+    if bundle.shop.leases.pockets { scopes.map(Key::Lease).to_vec() } else { Vec::new() }
+}
+
+/// Points of a member that may be spent here; nothing where all of them may.
+pub(super) fn pocket(turn: &Turn<'_>, member: &MemberId) -> Option<i64> {
+    let own = Scope::Pocket(member.clone());
+    let is_lent = turn.is_lent && turn.facts.knows(&Key::Lease(own.clone()));
+    let left = |scope: &Scope| turn.facts.slices(scope).left(turn.now);
+    is_lent.then(|| left(&own) + left(&Scope::Overdraft))
+}
+
 /// The chain-wide limits of a promotion, each with the scope it is lent by.
 fn scopes(promotion: &Promotion) -> impl Iterator<Item = (LimitMeasure, Scope)> {
     let chain = promotion.limits.iter().filter(|limit| limit.scope == LimitScope::Chain);
@@ -83,7 +98,12 @@ pub(super) fn is_away(turn: &Turn<'_>, code: &IssuedCode) -> bool {
 
 /// What a quote may spend of what was lent; nothing where it touches nothing that is. Of the codes of other shops only
 /// the first stays good, while there is something left to risk.
-pub(super) fn lent(turn: &Turn<'_>, quotes: &OpenQuotes, codes: &mut [PresentedCode]) -> Option<Lent> {
+pub(super) fn lent(
+    turn: &Turn<'_>,
+    quotes: &OpenQuotes,
+    member: Option<&Member>,
+    codes: &mut [PresentedCode],
+) -> Option<Lent> {
     if !turn.is_lent || !turn.facts.keys().any(|key| matches!(key, Key::Lease(_))) {
         return None;
     }
@@ -117,7 +137,11 @@ pub(super) fn lent(turn: &Turn<'_>, quotes: &OpenQuotes, codes: &mut [PresentedC
             presented.right = Err(Reason::CodeElsewhere);
         }
     }
-    Some(Lent { limits, away, points: None })
+    let points = member.and_then(|member| {
+        let held = quotes.held_points(&member.id);
+        pocket(turn, &member.id).map(|points| (points - held).max(0))
+    });
+    Some(Lent { limits, away, points })
 }
 
 /// So much of each thing lent.
@@ -143,6 +167,12 @@ pub(super) fn draw(
         if applied.coupon.as_ref().is_some_and(is_away) {
             *wanted.entry(Scope::Risk).or_default() += used.money.0;
         }
+    }
+    if let (Some(_), Some(member)) = (lent.points, &quote.member) {
+        let (pocket, spend) = (Scope::Pocket(member.id.clone()), quote.priced.points.spend);
+        let own = turn.facts.slices(&pocket).left(turn.now).min(spend);
+        wanted.insert(pocket, own);
+        wanted.insert(Scope::Overdraft, spend - own);
     }
     let (mut drawn, mut changes) = (Drawn::new(), Vec::new());
     for (scope, amount) in wanted.into_iter().filter(|(_, amount)| *amount > 0) {

@@ -146,12 +146,14 @@ enum Cut {
 }
 
 /// Lists of `data` in the order in which they give way.
-const SHORTENED: [(&str, Cut); 13] = [
+const SHORTENED: [(&str, Cut); 15] = [
     ("near", Cut::Tail),
     ("not_applied", Cut::Tail),
     ("recommendations", Cut::Tail),
     ("offers", Cut::Tail),
     ("care", Cut::Tail),
+    ("gift_choices", Cut::Whole),
+    ("shelf", Cut::Whole),
     ("units", Cut::Whole),
     ("texts", Cut::Whole),
     ("points_ledger", Cut::Whole),
