@@ -420,7 +420,7 @@ impl Lender {
 
     /// Did a box hear words that this head office does not know of? Then it lost data: `renewed`, blind, is due.
     pub fn is_outdone(&self) -> bool {
-        self.outdone
+        self.outdone || self.incarnation < self.blind_below
     }
 
     /// An entry was kept and not understood.

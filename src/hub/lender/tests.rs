@@ -100,7 +100,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, wrong: Option<Wrong>) -> World {
-        let has_backup = seed % 2 == 0 || wrong == Some(Wrong::NaiveRestore);
+        let has_backup = seed.is_multiple_of(2) || wrong == Some(Wrong::NaiveRestore);
         let mut lender = Lender::new(1, has_backup).with_wrong(wrong);
         lender.set_terms(Some(terms()));
         let mut world = World {
@@ -638,7 +638,7 @@ fn does_a_slice_that_vanished_unread_count_until_its_seal_is_read() {
     near.till.slices = Slices::default();
     near.till.spend(0, now);
     // Its last entry is read, those before are withheld; then they come.
-    let mut read = |near: &mut Near, seq: u64| {
+    let read = |near: &mut Near, seq: u64| {
         let told = near.till.journal[usize::try_from(seq).expect("small") - 1].clone();
         replay_entry(&mut near.lender, &(store(1), Epoch(1), seq), &told);
         near.lent()
