@@ -15,6 +15,7 @@ pub mod document;
 pub mod keys;
 pub mod located;
 pub mod packed;
+pub mod terms;
 pub mod voucher;
 mod warnings;
 

@@ -29,7 +29,8 @@ use super::reply::Refusal;
 
 /// What hearing a word reads.
 pub(super) fn needs(word: &Word) -> Vec<Key> {
-    vec![Key::Heard, Key::Lease(word.say.scope().clone())]
+    let lease = word.say.scope().map(|scope| Key::Lease(scope.clone()));
+    std::iter::once(Key::Heard).chain(lease).collect()
 }
 
 /// What a word changes; nothing if it is not the next one for this life of the box.
@@ -37,10 +38,13 @@ pub(super) fn hear(word: &Word, facts: &Facts, epoch: Epoch) -> Option<Vec<Chang
     if word.epoch != epoch || !facts.heard().is_next(word.id) {
         return None;
     }
-    let scope = word.say.scope();
-    let mut slices = facts.slices(scope);
-    slices.follow(word.id, &word.say);
-    Some(vec![Change::put(Key::Heard, Record::Heard(Heard { last: word.id })), put(scope, slices)])
+    let heard = Change::put(Key::Heard, Record::Heard(Heard { last: word.id }));
+    let held = word.say.scope().map(|scope| {
+        let mut slices = facts.slices(scope);
+        slices.follow(word.id, &word.say);
+        put(scope, slices)
+    });
+    Some(std::iter::once(heard).chain(held).collect())
 }
 
 fn put(scope: &Scope, slices: Slices) -> Change {
