@@ -7,6 +7,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use aisled::bundle::authoring::Authored;
 use aisled::bundle::document::CodeRecord;
 use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::{CouponCode, CouponId, Epoch, MemberId, PromotionId, Seq, StoreId};
@@ -31,6 +32,7 @@ offline = { mode = "leased" }
 "#;
 
 struct Shop {
+    authored: Authored,
     counter: Counter,
     records: BTreeMap<Key, Record>,
     entries: Vec<Entry>,
@@ -56,7 +58,7 @@ impl Shop {
         let mut counter = Counter::new(counter::bundle(&authored), Seq(1));
         counter.engine.head_office_is(head_office);
         let records = counter::records(&authored, NOON).into_iter().collect();
-        Shop { counter, records, entries: Vec::new(), heard: 0, sold: 0 }
+        Shop { authored, counter, records, entries: Vec::new(), heard: 0, sold: 0 }
     }
 
     fn keep(&mut self, entry: Entry) -> Answer {
@@ -116,7 +118,7 @@ impl Shop {
     }
 
     fn slices(&self, scope: &Scope) -> Vec<Slice> {
-        match self.records.get(&Key::Lease(scope.clone())) {
+        match self.records.get(&Key::Lease(Epoch(1), scope.clone())) {
             Some(Record::Slices(Slices(slices))) => slices.clone(),
             _ => Vec::new(),
         }
@@ -306,4 +308,19 @@ fn are_points_spent_out_of_the_pocket_and_then_overdrawn() {
     shop.ask("till-1", "void", &json!({ "transaction": { "business_day": "2026-11-18", "seq": sale } }))
         .expect("it is voided");
     assert_eq!((shop.used(&pocket), shop.used(&Scope::Overdraft)), (0, 0));
+}
+
+#[test]
+fn does_a_new_life_of_the_box_spend_what_was_lent_to_the_old_one() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    shop.lend(money(), 500);
+    shop.lend(uses(), 10);
+    assert_eq!(flash(&shop.quote("till-1", &rice(1))), 100);
+    let authored = shop.authored.clone();
+    shop.counter = Counter::living(counter::bundle(&authored), Seq(3), Epoch(2));
+    shop.counter.engine.head_office_is(HeadOffice::Near);
+    assert_eq!(flash(&shop.quote("till-1", &rice(1))), 0, "its tables were copied or restored");
+    let say = Say::Grant { scope: money(), amount: 500, expires: NOON.plus_ms(1_000) };
+    assert!(shop.hear_word(Word { id: LeaseId { incarnation: 1, number: 1 }, epoch: Epoch(2), say }));
+    assert_eq!(shop.slices(&money())[0].used, 0);
 }

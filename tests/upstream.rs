@@ -569,7 +569,7 @@ impl Tables {
     }
 
     fn slices(&self) -> Slices {
-        match self.0.get(&Key::Lease(flash())) {
+        match self.0.get(&Key::Lease(Epoch(1), flash())) {
             Some(Record::Slices(slices)) => slices.clone(),
             _ => Slices::default(),
         }
@@ -580,7 +580,7 @@ impl Tables {
         let mut slices = self.slices();
         assert_eq!(slices.spend(amount, UnixMs(0)), 0);
         let mut entry = sale(shop.journal.next());
-        let spent = Change::put(Key::Lease(flash()), Record::Slices(slices));
+        let spent = Change::put(Key::Lease(Epoch(1), flash()), Record::Slices(slices));
         entry.changes = entry.changes.iter().cloned().chain([spent]).collect();
         self.commit(shop, entry);
     }

@@ -34,8 +34,8 @@ impl Demand {
     /// Slices were looked at.
     pub(super) fn looked(&mut self, bundle: &Bundle, facts: &Facts, now: UnixMs) {
         for key in facts.keys() {
-            if let Key::Lease(scope) = key {
-                let left = facts.slices(scope).left(now);
+            if let Key::Lease(epoch, scope) = key {
+                let left = facts.slices(*epoch, scope).left(now);
                 let pace = self.pace(scope, || least(bundle, scope), now);
                 pace.left = left;
                 if let Scope::Pocket(member) = scope {
@@ -48,7 +48,7 @@ impl Demand {
     /// A decision left slices behind.
     pub(super) fn changed(&mut self, changes: &[Change], now: UnixMs) {
         for change in changes {
-            if let (Key::Lease(scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
+            if let (Key::Lease(_, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
                 && let Some(pace) = self.by_scope.get_mut(scope)
             {
                 pace.change(slices, now);
@@ -126,6 +126,7 @@ fn least(bundle: &Bundle, scope: &Scope) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::Epoch;
     use crate::domain::lease::{LeaseId, Slice};
 
     fn slices(left: i64) -> Slices {
@@ -140,7 +141,7 @@ mod tests {
         demand.pace(&Scope::Risk, || 10, UnixMs(0)).left = 1_000;
         assert!(demand.wants(72, UnixMs(0)).is_empty(), "enough is there");
         let spend = |demand: &mut Demand, left: i64, at: i64| {
-            let change = Change::put(Key::Lease(Scope::Risk), Record::Slices(slices(left)));
+            let change = Change::put(Key::Lease(Epoch(1), Scope::Risk), Record::Slices(slices(left)));
             demand.changed(&[change], UnixMs(at));
         };
         spend(&mut demand, 300, hour);

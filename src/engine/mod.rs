@@ -280,7 +280,7 @@ impl Engine {
         if let Some(owner) = request.body.token().and_then(|token| facts.owner(token))
             && self.head_office != HeadOffice::Absent
         {
-            keys.extend(leases::needs_of_member(&active.bundle, owner));
+            keys.extend(leases::needs_of_member(&active.bundle, owner, self.identity.epoch));
         }
         match &request.body {
             Body::Quote(quote) => {
@@ -299,10 +299,10 @@ impl Engine {
                     keys.extend(self.lent_to(&active.bundle, asked));
                 }
             }
-            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
+            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts, self.identity.epoch)),
             Body::Return(back) => {
                 keys.push(Key::Sale(back.transaction.clone()));
-                keys.extend(refund::needs(&back.original, facts));
+                keys.extend(refund::needs(&back.original, facts, self.identity.epoch));
             }
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }
@@ -312,7 +312,9 @@ impl Engine {
     fn lent_to(&self, bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
         match self.head_office {
             HeadOffice::Absent => Vec::new(),
-            HeadOffice::Near | HeadOffice::DownSince(_) => leases::needs_of_sale(bundle, asked),
+            HeadOffice::Near | HeadOffice::DownSince(_) => {
+                leases::needs_of_sale(bundle, asked, self.identity.epoch)
+            }
         }
     }
 

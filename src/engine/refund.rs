@@ -17,7 +17,7 @@ use crate::bundle::Bundle;
 use crate::bundle::voucher::used_as;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, LineId, PromotionId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, Epoch, LineId, PromotionId, Seq};
 use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::domain::receipt::SaleRecord;
@@ -34,7 +34,7 @@ use super::sale::{counted, keep_newest, price_again, view};
 use super::{Turn, leases};
 
 /// What taking back a sale reads.
-pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
+pub(super) fn needs(original: &TransactionKey, facts: &Facts, epoch: Epoch) -> Vec<Key> {
     let mut keys = vec![Key::Sale(original.clone())];
     let Some(sale) = facts.sale(original) else { return keys };
     keys.push(Key::Decision(sale.decision));
@@ -44,7 +44,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     keys.extend(sale.referred.iter().flat_map(referral::needs_of_return));
     let took = counted(&sale.took, &original.device);
     keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
-    keys.extend(sale.drawn.iter().map(|(scope, _)| Key::Lease(scope.clone())));
+    keys.extend(sale.drawn.iter().map(|(scope, _)| Key::Lease(epoch, scope.clone())));
     if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
         keys.extend(receipt.coupons_burned.iter().map(|code| Key::Code(code.clone())));
         keys.extend(receipt.coupons_issued.iter().map(|coupon| Key::Code(coupon.code.clone())));
@@ -327,7 +327,7 @@ fn take_back(
             usage.take_back(quote.day.number(), took.used);
             changes.push(Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage)));
         }
-        changes.extend(leases::give_back(turn.facts, &record.drawn));
+        changes.extend(leases::give_back(turn, &record.drawn));
     }
     let shown = back.lines.iter().map(|line| RefundLine {
         line: line.line.clone(),

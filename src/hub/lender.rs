@@ -379,12 +379,12 @@ impl Lender {
     /// Reads an entry of a journal: once, at the place where the ledger took it.
     pub fn entry(&mut self, store: &StoreId, epoch: Epoch, seq: Seq, entry: &Entry) {
         let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
-            (Key::Heard, Some(Kept::Heard(heard))) => Some(*heard),
+            (Key::Heard(_), Some(Kept::Heard(heard))) => Some(*heard),
             _ => None,
         });
         let held = entry.changes.iter().filter_map(|change| match (&change.key, &change.record) {
-            (Key::Lease(scope), Some(Kept::Slices(slices))) => Some((scope, Some(slices))),
-            (Key::Lease(scope), _) => Some((scope, None)),
+            (Key::Lease(_, scope), Some(Kept::Slices(slices))) => Some((scope, Some(slices))),
+            (Key::Lease(_, scope), _) => Some((scope, None)),
             _ => None,
         });
         let held: Vec<(&Scope, Option<&Slices>)> = held.collect();

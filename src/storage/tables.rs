@@ -349,7 +349,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
             bytes.extend(id.as_str().as_bytes());
             (REQUESTS, bytes)
         }
-        Key::Lease(scope) => {
+        Key::Lease(epoch, scope) => {
             let (kind, of) = match scope {
                 Scope::Uses(promotion) => (0, promotion.as_str()),
                 Scope::Units(promotion) => (1, promotion.as_str()),
@@ -359,9 +359,9 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
                 Scope::Overdraft => (5, ""),
                 Scope::Risk => (6, ""),
             };
-            (LEASES, [&[kind], of.as_bytes()].concat())
+            (LEASES, [&epoch.0.to_be_bytes()[..], &[kind], of.as_bytes()].concat())
         }
-        Key::Heard => (LEASES, vec![255]),
+        Key::Heard(epoch) => (LEASES, [&epoch.0.to_be_bytes()[..], &[255]].concat()),
         Key::Quote(_) | Key::Decision(_) => return None,
     })
 }
