@@ -448,6 +448,8 @@ impl<'s, 'a> Course<'s, 'a> {
             None => false,
         });
         proposal.amount = proposal.marks.iter().map(|mark| mark.amount.times(mark.qty)).sum();
+        // What other lines would have been paid with stays with the member.
+        proposal.spend = proposal.marks.iter().map(|mark| mark.spent * i64::from(mark.qty)).sum();
         let received = proposal.marks.iter().filter(|mark| mark.amount.is_positive());
         proposal.units = received.map(|mark| mark.qty).sum();
         match winner {
