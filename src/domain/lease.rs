@@ -227,7 +227,10 @@ mod tests {
         let mut slices = Slices::default();
         grant(&mut slices, 1, 10, 2_000);
         grant(&mut slices, 2, 5, 1_000);
-        assert_eq!((slices.left(UnixMs(0)), slices.left(UnixMs(1_500)), slices.left(UnixMs(3_000))), (15, 10, 0));
+        assert_eq!(
+            (slices.left(UnixMs(0)), slices.left(UnixMs(1_500)), slices.left(UnixMs(3_000))),
+            (15, 10, 0)
+        );
         assert_eq!(slices.spend(7, UnixMs(0)), 0, "soonest to expire first");
         assert_eq!((slices.0[0].used, slices.0[1].used), (2, 5));
         assert_eq!(slices.spend(20, UnixMs(1_500)), 12);
@@ -236,8 +239,13 @@ mod tests {
         slices.follow(id(3), &Say::Seal { scope: Scope::Risk, lease: id(1) });
         assert_eq!(slices.give_back(9), 9, "a sealed figure is final");
         assert_eq!(slices.0[0].used, 9);
-        slices.follow(id(4), &Say::TopUp { scope: Scope::Risk, lease: id(2), more: 3, expires: UnixMs(9_000) });
-        assert_eq!((slices.0.len(), slices.left(UnixMs(8_000))), (1, 8), "the sealed one was told and has left");
+        slices
+            .follow(id(4), &Say::TopUp { scope: Scope::Risk, lease: id(2), more: 3, expires: UnixMs(9_000) });
+        assert_eq!(
+            (slices.0.len(), slices.left(UnixMs(8_000))),
+            (1, 8),
+            "the sealed one was told and has left"
+        );
     }
 
     #[test]
