@@ -37,6 +37,7 @@ use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
+use crate::domain::lease::Word;
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -245,11 +246,13 @@ async fn serve(setup: Setup) -> Result<()> {
         looking: false,
         newest,
         told: Default::default(),
+        words: Default::default(),
         arrived: None,
         coming: None,
         fed: Seq(0),
         present: Default::default(),
     };
+    shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
@@ -474,6 +477,8 @@ struct Shop {
     newest: Option<BundleRef>,
     /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
     told: std::collections::VecDeque<MembersUpdate>,
+    /// Head office's words about leases, in order, that wait for room in the store. They come again until they are taken.
+    words: std::collections::VecDeque<Word>,
     /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
     arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
@@ -551,6 +556,11 @@ impl Shop {
                 }
                 self.decide_own()?;
             }
+            Command::HeadOffice(head_office::Happening::Words(words)) => {
+                let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
+                self.words.extend(words.into_iter().take(room));
+                self.decide_own()?;
+            }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
                 if let Err(error) = std::fs::rename(&path, &place) {
@@ -574,6 +584,12 @@ impl Shop {
                 self.activate(bundle)?;
             } else if let Some(part) = self.told.pop_front() {
                 let decided = self.desk.decide(Input::Members(part)).map_err(storage_failed)?;
+                if let Outcome::Decided(entry) = decided {
+                    self.desk.commit(entry).map_err(storage_failed)?;
+                }
+            } else if let Some(word) = self.words.pop_front() {
+                let decided = self.desk.decide(Input::Lease(word)).map_err(storage_failed)?;
+                // Any other is passed over: heard before, or one before it was lost and both come again.
                 if let Outcome::Decided(entry) = decided {
                     self.desk.commit(entry).map_err(storage_failed)?;
                 }
@@ -606,6 +622,10 @@ impl Shop {
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
+        if let Some(sender) = &self.sender {
+            let wants = self.desk.engine.wants(self.clock.now());
+            sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
+        }
         let durable = self.desk.store.durable();
         if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {
             notify(&[sd_notify::NotifyState::Watchdog]);

@@ -501,3 +501,45 @@ pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
 pub const LEASE_SLICES_MAX: usize = 4;
+/// Words in one frame to a shop: each becomes a decision there, and a shop that was away long gets the next ones after.
+pub const LEASE_WORDS_MAX: usize = 64;
+/// Words said to one life of a box and not yet seen in its journal; beyond it nothing more is said.
+pub const LEASE_WORDS_UNHEARD_MAX: usize = 256;
+/// Milliseconds after which words that a shop's journal does not show are said again.
+pub const LEASE_RESEND_MS: i64 = 30_000;
+/// Milliseconds between two requests of a shop for slices at least: what it wants changes with each sale.
+pub const LEASE_ASK_MS_MIN: u64 = 5_000;
+/// Milliseconds after which a shop that wants something says so again, unchanged: the request before may be lost.
+pub const LEASE_ASK_EVERY_MS: u64 = 60_000;
+/// Of what is not lent, head office keeps this part back when it lends to one shop: those who ask later get some too.
+pub const LEASE_KEPT_BACK_PART: i64 = 2;
+/// Milliseconds between two recalls of one scope: the first has to come back before another helps.
+pub const LEASE_RECALL_MS: i64 = 60_000;
+/// Of the time a slice is good for, the part that may be left before it is made good for longer.
+pub const LEASE_PROLONG_PART: i64 = 2;
+/// Hours without a line that slices are good for, where the bundle does not say: a long weekend.
+pub const LEASE_OUTAGE_HOURS: u32 = 72;
+/// Most hours a bundle may say: what a lost box holds is held back at least that long.
+pub const LEASE_OUTAGE_HOURS_MAX: u32 = 24 * 90;
+/// Most a budget may be, in the unit of its scope: sums over all shops stay far inside 64 bits.
+pub const LEASE_BUDGET_MAX: i64 = 1 << 50;
+/// Words of head office that wait in the daemon for room in its store; more come again.
+pub const LEASE_WORDS_WAITING_MAX: usize = 256;
+/// Findings of the lender's own check that are kept.
+pub const LEASE_FINDINGS_MAX: usize = 100;
+
+/// Milliseconds of an outage that slices are to last: three days.
+pub const LEASE_OUTAGE_MS: i64 = 72 * 3_600_000;
+/// Milliseconds after which what was spent counts half: a day.
+pub const LEASE_PACE_MS: i64 = 86_400_000;
+/// Milliseconds after which a scope nobody looked at is not wanted any more: a week.
+pub const LEASE_WANT_MS: i64 = 7 * 86_400_000;
+/// Scopes a box asks for at a time.
+pub const LEASE_WANTS_MAX: usize = 1_024;
+/// The part of a chain-wide limit worth holding before anything was spent.
+pub const LEASE_FIRST_PART: i64 = 64;
+/// The same of what has no limit of its own (risk in minor units, points): a hundred yuan or points for one.
+pub const LEASE_FIRST_NEED: i64 = 10_000;
+
+const _: () = assert!(LEASE_WORDS_MAX <= LEASE_WORDS_UNHEARD_MAX);
+const _: () = assert!(LEASE_ASK_MS_MIN < LEASE_ASK_EVERY_MS);

@@ -9,16 +9,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aisled::bundle::keys::SecretKey;
+use aisled::bundle::{authoring, packed};
 use aisled::clock::{Clock, SystemClock};
 use aisled::domain::basket::{Basket, TransactionKey};
 use aisled::domain::calendar::{Day, UnixMs};
-use aisled::domain::ids::{BundleRef, DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
+use aisled::domain::ids::{BundleRef, DeviceId, Epoch, MemberId, PromotionId, RequestId, Seq, StoreId};
+use aisled::domain::lease::{Say, Scope, Slices, Want, Word};
 use aisled::domain::money::Money;
 use aisled::domain::points::{PointsLine, PointsReason};
 use aisled::domain::receipt::SaleRecord;
 use aisled::engine::decision::{Change, Entry, Facts, Key, Known, Record};
 use aisled::engine::input::{Body, Commit, Digest, Input, MembersUpdate, QuoteBody, Request, Sold};
 use aisled::engine::reply::{DataAge, Figures, PointsFigures, Receipt, Reply, TransactionView};
+use aisled::engine::{Engine, Identity, Outcome};
 use aisled::hub::files::inspect;
 use aisled::hub::office::Snapshot;
 use aisled::hub::server::{Hub, HubConfig, Running};
@@ -109,6 +113,7 @@ fn sale(seq: u64) -> Entry {
         taken_back: None,
         took: Vec::new(),
         held: Vec::new(),
+        drawn: Vec::new(),
     };
     let mut facts = Facts::default();
     let known = Known {
@@ -503,6 +508,182 @@ async fn how_fast_does_a_month_drain() {
         took.as_millis(),
         60_000_000 / took.as_millis().max(1)
     );
+    shop.inbox.shutdown().await;
+    office.shutdown().await;
+}
+
+const LIMITED: &str = r#"
+[[promotion]]
+id = "flash"
+titles = { en = "Flash" }
+benefit = { line_fixed_price = 3290 }
+limits = [{ scope = "chain", measure = "units", max = 100 }]
+"#;
+
+fn flash() -> Scope {
+    Scope::Units(PromotionId::new("flash").expect("an id"))
+}
+
+/// A bundle with one chain-wide limit of 100.
+fn bundle_file(dir: &Path) -> std::path::PathBuf {
+    let shop = include_bytes!("../config/bundle-example/shop.toml").to_vec();
+    let files = vec![("shop.toml".into(), shop), ("promotions.toml".into(), LIMITED.as_bytes().to_vec())];
+    let rules = authoring::read(files).expect("the folder reads").rules;
+    let key = SecretKey::from_seed(&[7; 32]);
+    let bytes = packed::pack(1, UnixMs(0), &rules, &[], &[], &key).expect("packs");
+    let path = dir.join("rules.aisb");
+    std::fs::write(&path, bytes).expect("writes");
+    path
+}
+
+/// What a shop's tables hold.
+#[derive(Default)]
+struct Tables(BTreeMap<Key, Record>);
+
+impl Tables {
+    /// Decides as the daemon does; false if the word is not the next one.
+    fn hear(&mut self, shop: &Shop, word: Word) -> bool {
+        let identity = Identity { store: store(), epoch: Epoch(1), secret: [0; 32], started: UnixMs(0) };
+        let mut engine = Engine::new(identity, Seq(shop.journal.next()));
+        let (input, mut facts) = (Input::Lease(word), Facts::default());
+        for key in engine.needs(&input, &facts) {
+            let record = self.0.get(&key).cloned();
+            facts.add(key, record);
+        }
+        let Outcome::Decided(entry) = engine.handle(input, facts, UnixMs(0)) else { return false };
+        self.commit(shop, *entry);
+        true
+    }
+
+    fn commit(&mut self, shop: &Shop, entry: Entry) {
+        for change in entry.changes.iter() {
+            match &change.record {
+                Some(record) => self.0.insert(change.key.clone(), record.clone()),
+                None => self.0.remove(&change.key),
+            };
+        }
+        shop.journal.append(entry.encode());
+        shop.upstream.durable(Seq(shop.journal.next()));
+    }
+
+    fn slices(&self) -> Slices {
+        match self.0.get(&Key::Lease(flash())) {
+            Some(Record::Slices(slices)) => slices.clone(),
+            _ => Slices::default(),
+        }
+    }
+
+    /// A sale that takes `amount` of what is lent.
+    fn spend(&mut self, shop: &Shop, amount: i64) {
+        let mut slices = self.slices();
+        assert_eq!(slices.spend(amount, UnixMs(0)), 0);
+        let mut entry = sale(shop.journal.next());
+        let spent = Change::put(Key::Lease(flash()), Record::Slices(slices));
+        entry.changes = entry.changes.iter().cloned().chain([spent]).collect();
+        self.commit(shop, entry);
+    }
+
+    /// Takes words until `holds`; says how many were taken.
+    async fn hear_until(&mut self, shop: &mut Shop, what: &str, holds: impl Fn(&Slices) -> bool) -> u32 {
+        let mut taken = 0;
+        while !holds(&self.slices()) {
+            match tokio::time::timeout(PATIENCE, shop.inbox.next()).await {
+                Ok(Some(Happening::Words(words))) => {
+                    for word in words {
+                        taken += u32::from(self.hear(shop, word.clone()));
+                        assert!(!self.hear(shop, word), "heard twice, taken once");
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => panic!("never {what}: {:?}", self.slices()),
+            }
+        }
+        taken
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_a_slice_asked_for_lent_spent_and_given_back_through_the_journal() {
+    let (data, dir) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (hub_dir, backup) = (data.path().join("hub"), data.path().join("backup"));
+    let config = |listen| HubConfig {
+        bundle: Some((bundle_file(data.path()), 1)),
+        backup: Some(backup.clone()),
+        ..HubConfig::new(listen, hub_dir.clone())
+    };
+    let office = Hub::start(config(anywhere()), clock()).await.expect("head office starts");
+    let addr = office.addr();
+    let mut shop = shop(dir.path(), Journal::default(), addr).await;
+    let mut tables = Tables::default();
+    shop.upstream.wants(vec![Want { scope: flash(), left: 0, need: 30 }], Seq(0));
+    let slice_is =
+        |amount: i64| move |slices: &Slices| slices.0.first().is_some_and(|slice| slice.amount == amount);
+    assert_eq!(tables.hear_until(&mut shop, "lent", slice_is(30)).await, 1);
+    tables.spend(&shop, 12);
+    let lease = |now: &Snapshot| now.leases.iter().find(|view| view.scope == flash()).cloned();
+    let seen = hub_when(&office, "spent", |now| lease(now).is_some_and(|view| view.spent == 12)).await;
+    let view = lease(&seen).expect("it has a budget");
+    assert_eq!((view.budget, view.lent, view.closed, view.holders), (Some(100), 30, 0, 1));
+    assert!(seen.breaches.is_empty());
+    // Head office stops, a human calls the promotion back, head office returns.
+    office.shutdown().await;
+    let flash_id = PromotionId::new("flash").expect("an id");
+    aisled::hub::files::amend(&hub_dir, |lender| lender.drain(&flash_id)).expect("is written");
+    let office = Hub::start(config(addr), clock()).await.expect("head office starts");
+    let is_sealed = |slices: &Slices| slices.0.first().is_some_and(|slice| slice.sealed && slice.used == 12);
+    assert_eq!(tables.hear_until(&mut shop, "called back", is_sealed).await, 1);
+    let seen = hub_when(&office, "sealed", |now| lease(now).is_some_and(|view| view.lent == 0)).await;
+    assert_eq!(lease(&seen).map(|view| (view.spent, view.closed)), Some((12, 12)));
+    // The backup alone says the same: it is another incarnation, and still knows what was spent.
+    office.back_up().await.expect("backs up");
+    office.shutdown().await;
+    shop.inbox.shutdown().await;
+    let restored = aisled::hub::files::Files::open(&backup, true).expect("opens").1.lender;
+    assert_eq!((restored.incarnation(), restored.view()[0].closed), (2, 12));
+    assert!(restored.check().is_empty() && !restored.is_outdone());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_a_head_office_that_forgot_its_words_find_out_and_lend_nothing_meanwhile() {
+    let (data, dir) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let hub_dir = data.path().join("hub");
+    let config = |listen| HubConfig {
+        bundle: Some((bundle_file(data.path()), 1)),
+        ..HubConfig::new(listen, hub_dir.clone())
+    };
+    let office = Hub::start(config(anywhere()), clock()).await.expect("head office starts");
+    let addr = office.addr();
+    let mut shop = shop(dir.path(), Journal::default(), addr).await;
+    let mut tables = Tables::default();
+    shop.upstream.wants(vec![Want { scope: flash(), left: 0, need: 30 }], Seq(0));
+    let lent = |slices: &Slices| slices.0.first().is_some_and(|slice| slice.amount == 30);
+    tables.hear_until(&mut shop, "lent", lent).await;
+    shop.drained().await;
+    office.shutdown().await;
+    std::fs::remove_file(hub_dir.join("lender.log")).expect("is removed");
+    let office = Hub::start(config(addr), clock()).await.expect("head office starts");
+    assert_eq!(office.snapshot().await.expect("answers").incarnation, 2);
+    let greeted = async {
+        loop {
+            match shop.inbox.next().await {
+                Some(Happening::Words(words)) => {
+                    let greets = words.iter().any(|word| word.say == Say::Greet);
+                    for word in words {
+                        tables.hear(&shop, word);
+                    }
+                    if greets {
+                        return;
+                    }
+                }
+                Some(_) => {}
+                None => panic!("the sender ended"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, greeted).await.expect("a greeting in time");
+    let seen = hub_when(&office, "known again", |now| now.unknown.is_empty()).await;
+    let view = seen.leases.iter().find(|view| view.scope == flash()).cloned().expect("it has a budget");
+    assert_eq!((view.lent, view.ghosts, seen.breaches.len()), (30, 0, 0));
     shop.inbox.shutdown().await;
     office.shutdown().await;
 }

@@ -171,6 +171,21 @@ impl<'f> Checker<'f> {
             || folder.shop_place(key("quote_seconds")),
             || format!("is not {} to {} seconds", seconds.start(), seconds.end()),
         );
+        let leases = |field| vec![Step::Key("leases"), Step::Key(field)];
+        let hours = 1..=limits::LEASE_OUTAGE_HOURS_MAX;
+        self.range(
+            hours.contains(&shop.leases.outage_hours),
+            || folder.shop_place(leases("outage_hours")),
+            || format!("is not {} to {} hours", hours.start(), hours.end()),
+        );
+        let money = shop.leases.risk_budget.map(|budget| budget.0);
+        for (field, budget) in [("risk_budget", money), ("overdraft", shop.leases.overdraft)] {
+            self.range(
+                budget.is_none_or(|budget| (0..=limits::LEASE_BUDGET_MAX).contains(&budget)),
+                || folder.shop_place(leases(field)),
+                || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
+            );
+        }
         let mut seen = BTreeSet::new();
         for (index, tier) in shop.tiers.iter().enumerate() {
             if !seen.insert(&tier.id) {

@@ -17,6 +17,7 @@ use crate::domain::ids::{
 use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
 use crate::domain::text::{Lang, Texts};
+use crate::limits;
 use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
 use crate::shopper::segment::{AttributeKind, Schema};
 
@@ -78,6 +79,43 @@ pub struct Shop {
     /// The attributes head office computes for members, with what each holds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<Tag, AttributeKind>,
+    /// What head office lends to shops, beside the chain-wide limits of promotions.
+    #[serde(default, skip_serializing_if = "Leases::is_default")]
+    pub leases: Leases,
+}
+
+/// What head office lends: spent without a line only inside what was lent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Leases {
+    /// Money off, in minor units, that all shops together may give for single-use codes whose home is another shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk_budget: Option<Money>,
+    /// Points that members may spend, in all shops together, beyond what is lent of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdraft: Option<i64>,
+    /// Hours without a line to head office for which a slice is good, 1 to 2,160.
+    #[schemars(range(min = 1, max = 2160))]
+    pub outage_hours: u32,
+    /// May a member's points be lent to the shop where they are spent?
+    pub pockets: bool,
+}
+
+impl Default for Leases {
+    fn default() -> Leases {
+        Leases {
+            risk_budget: None,
+            overdraft: None,
+            outage_hours: limits::LEASE_OUTAGE_HOURS,
+            pockets: false,
+        }
+    }
+}
+
+impl Leases {
+    fn is_default(&self) -> bool {
+        *self == Leases::default()
+    }
 }
 
 impl Shop {

@@ -15,5 +15,6 @@ pub mod document;
 pub mod keys;
 pub mod located;
 pub mod packed;
+pub mod terms;
 
 pub use active::{Bundle, CompileError, Plan, plan};

@@ -335,6 +335,19 @@ pub fn open<R: Read + Seek>(mut reader: R, admission: &Admission<'_>) -> Result<
     if header.version < admission.floor {
         return Err(BundleError::Older { version: header.version, floor: admission.floor });
     }
+    let (rules, sections) = read_rules(&mut reader, &header)?;
+    if let Some(store) = admission.store
+        && !rules.shop.stores.is_empty()
+        && !rules.shop.stores.contains(store)
+    {
+        return Err(BundleError::WrongStore(store.clone()));
+    }
+    Ok(Opened { reference, key: header.key, signed_at: header.signed_at, rules, reader, sections })
+}
+
+type Sections = [(Promise, u64); SECTIONS];
+
+fn read_rules<R: Read + Seek>(reader: &mut R, header: &Header) -> Result<(Rules, Sections), BundleError> {
     for (part, promise) in PARTS.into_iter().zip(&header.sections) {
         promise.check(part)?;
     }
@@ -344,20 +357,24 @@ pub fn open<R: Read + Seek>(mut reader: R, admission: &Admission<'_>) -> Result<
         start += promise.packed;
         (promise, from)
     });
-    let mut records = Records::<Rules, _>::new(&mut reader, Part::Rules, sections[Part::Rules as usize])?;
+    let mut records = Records::<Rules, _>::new(reader, Part::Rules, sections[Part::Rules as usize])?;
     let rules = records.next().unwrap_or_else(|| Err(malformed(Part::Rules.name(), "it is empty")))?;
     match records.next() {
-        None => {}
-        Some(Err(error)) => return Err(error),
-        Some(Ok(_)) => return Err(malformed(Part::Rules.name(), "it holds more than one record")),
+        None => Ok((rules, sections)),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) => Err(malformed(Part::Rules.name(), "it holds more than one record")),
     }
-    if let Some(store) = admission.store
-        && !rules.shop.stores.is_empty()
-        && !rules.shop.stores.contains(store)
-    {
-        return Err(BundleError::WrongStore(store.clone()));
-    }
-    Ok(Opened { reference, key: header.key, signed_at: header.signed_at, rules, reader, sections })
+}
+
+/// The rules of a file, without any proof: for head office, which publishes it itself.
+///
+/// # Errors
+/// See `BundleError`; the signature is not looked at, the bounds are.
+pub fn rules<R: Read + Seek>(mut reader: R) -> Result<Rules, BundleError> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(0))?;
+    let header = Header::read(&mut reader, length)?;
+    Ok(read_rules(&mut reader, &header)?.0)
 }
 
 impl<R: Read + Seek> Opened<R> {

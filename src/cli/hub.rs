@@ -17,7 +17,8 @@ use super::Exit;
 use crate::bundle::packed;
 use crate::clock::SystemClock;
 use crate::domain::calendar::{StoreZone, UnixMs};
-use crate::hub::files::inspect;
+use crate::domain::ids::{Epoch, PromotionId, StoreId};
+use crate::hub::files::{amend, inspect};
 use crate::hub::office::Snapshot;
 use crate::hub::server::{Hub, HubConfig, HubError};
 
@@ -57,13 +58,52 @@ pub enum HubVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Give up a box that is lost: what it holds of limited things counts as spent
+    WriteOff {
+        /// Where head office's data is; head office must not run
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The store
+        #[arg(long, value_name = "STORE")]
+        store: String,
+        /// The life of its box, as `status` shows it
+        #[arg(long, value_name = "NUMBER")]
+        epoch: u64,
+    },
+    /// Call back everything that is lent of a promotion, for good
+    Drain {
+        /// Where head office's data is; head office must not run
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The promotion
+        #[arg(long, value_name = "ID")]
+        promotion: String,
+    },
 }
 
 /// Runs head office until SIGTERM or SIGINT, or shows what it has.
 pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
-    if let Some(HubVerb::Status { data, json }) = &args.verb {
-        let loaded = inspect(data).map_err(|error| named(&error.into()))?;
-        return show(&Snapshot::of(&loaded), *json, out);
+    match &args.verb {
+        Some(HubVerb::Status { data, json }) => {
+            let loaded = inspect(data).map_err(|error| named(&error.into()))?;
+            return show(&Snapshot::of(&loaded), *json, out);
+        }
+        Some(HubVerb::WriteOff { data, store, epoch }) => {
+            let id = StoreId::new(store).map_err(|error| anyhow!("failed to read --store: {error}"))?;
+            let is_known = amend(data, |lender| lender.write_off(&id, Epoch(*epoch)))
+                .map_err(|error| named(&error.into()))?;
+            let done = if is_known { "is written off" } else { "is not known, or was written off before" };
+            writeln!(out, "{store}, epoch {epoch}, {done}")?;
+            return Ok(if is_known { Exit::Ok } else { Exit::Finding });
+        }
+        Some(HubVerb::Drain { data, promotion }) => {
+            let id = PromotionId::new(promotion)
+                .map_err(|error| anyhow!("failed to read --promotion: {error}"))?;
+            amend(data, |lender| lender.drain(&id)).map_err(|error| named(&error.into()))?;
+            writeln!(out, "{promotion} is called back as shops come by")?;
+            return Ok(Exit::Ok);
+        }
+        None => {}
     }
     let config = config(args)?;
     // A second subscriber is the caller's: its log is as good.
@@ -144,6 +184,27 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
             writeln!(out, "  {what}: {count}")?;
         }
     }
+    for view in &snapshot.leases {
+        let budget = view.budget.map_or("none".to_owned(), |budget| budget.to_string());
+        let scope = serde_json::to_string(&view.scope)?;
+        writeln!(
+            out,
+            "{scope}: budget {budget}, lent {}, spent {}, closed {}, ghosts {}, holders {}",
+            view.lent, view.spent, view.closed, view.ghosts, view.holders
+        )?;
+    }
+    for (store, epoch) in &snapshot.unknown {
+        attention = true;
+        writeln!(
+            out,
+            "{store}, epoch {}: nothing is lent to anybody until it is heard or written off",
+            epoch.0
+        )?;
+    }
+    for breach in &snapshot.breaches {
+        attention = true;
+        writeln!(out, "broken: {}", serde_json::to_string(breach)?)?;
+    }
     Ok(if attention { Exit::Finding } else { Exit::Ok })
 }
 
@@ -178,5 +239,13 @@ mod tests {
         assert_eq!(super::run(&status, &mut out).expect("reads"), Exit::Ok);
         let shown: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(shown["incarnation"], 1);
+        let verb = |words: &[&str]| {
+            let args =
+                Whole::try_parse_from([&["hub"], words, &["--data", dir]].concat()).expect("parses").args;
+            let mut out = Vec::new();
+            super::run(&args, &mut out).expect("is done")
+        };
+        assert_eq!(verb(&["write-off", "--store", "s1", "--epoch", "1"]), Exit::Finding, "nobody knows it");
+        assert_eq!(verb(&["drain", "--promotion", "flash"]), Exit::Ok);
     }
 }

@@ -61,6 +61,9 @@ pub struct Word {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Say {
+    /// A new life of head office's data begins to speak: nothing an older one said is taken from here on, and all that was
+    /// taken stands before this in the journal.
+    Greet,
     /// Here is a slice, named by this word.
     Grant {
         /// Of what.
@@ -91,10 +94,19 @@ pub enum Say {
 }
 
 impl Say {
-    /// Of what it speaks.
-    pub fn scope(&self) -> &Scope {
+    /// Of what it speaks, if of anything.
+    pub fn scope(&self) -> Option<&Scope> {
         match self {
-            Say::Grant { scope, .. } | Say::TopUp { scope, .. } | Say::Seal { scope, .. } => scope,
+            Say::Greet => None,
+            Say::Grant { scope, .. } | Say::TopUp { scope, .. } | Say::Seal { scope, .. } => Some(scope),
+        }
+    }
+
+    /// How much more it lends.
+    pub fn lends(&self) -> i64 {
+        match self {
+            Say::Grant { amount: more, .. } | Say::TopUp { more, .. } => (*more).max(0),
+            Say::Greet | Say::Seal { .. } => 0,
         }
     }
 }
@@ -183,6 +195,7 @@ impl Slices {
     pub fn follow(&mut self, word: LeaseId, say: &Say) {
         self.0.retain(|slice| !slice.sealed);
         match say {
+            Say::Greet => {}
             Say::Grant { amount, expires, .. } => {
                 let sealed = *amount <= 0 || self.0.len() >= limits::LEASE_SLICES_MAX;
                 let amount = if sealed { 0 } else { *amount };

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{CouponCode, LineId, MemberId, PromotionId, Seq};
+use super::lease::Scope;
 use super::member::{HeldCoupon, Used};
 use super::money::Money;
 
@@ -40,6 +41,9 @@ pub struct SaleRecord {
     /// Coupons it used up that its member held in the wallet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldCoupon>,
+    /// What it drew of what head office lent this box.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<(Scope, i64)>,
 }
 
 /// What a sale took of one promotion's limits.

@@ -18,9 +18,9 @@ use crate::domain::lease::{Heard, Scope, Slices};
 use crate::domain::member::{Ledger, Member, Profile, TokenHash, Usage};
 use crate::domain::receipt::SaleRecord;
 use crate::limits;
-use crate::pricing::PresentedCode;
 use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
+use crate::pricing::{Lent, PresentedCode};
 
 use super::input::{Digest, Input, QuoteBody};
 use super::kept;
@@ -245,6 +245,9 @@ pub struct Quote {
     pub device_usage: BTreeMap<PromotionId, Usage>,
     /// Whole hours without head office; nothing while the line is up or none is configured.
     pub offline_hours: Option<u32>,
+    /// What head office lent, as pricing saw it; nothing where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent: Option<Lent>,
     /// How units come back, by the promotions that applied; those that keep are left out.
     pub return_policies: BTreeMap<PromotionId, ReturnPolicy>,
     /// The figures, without the reasons of what did not apply: those are found again by pricing again.

@@ -409,6 +409,7 @@ fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Optio
         || !priced.near.is_empty()
         // What few sales have stands in the plain form only.
         || asked.basket.notes.is_some()
+        || quote.lent.is_some()
         || !priced.shelf.is_empty()
     {
         return None;
@@ -560,6 +561,7 @@ fn read_quote(values: &mut Values<'_>, facts: Option<&Facts>) -> Result<Quote, S
         usage,
         device_usage,
         offline_hours,
+        lent: None,
         return_policies,
         priced,
     })

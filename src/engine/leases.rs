@@ -1,16 +1,35 @@
-//! What head office lent this box, and what sales may take of it.
+//! What head office lent this box, and what sales take of it.
 //!
 //! A word (`domain::lease`) is taken if it is the next one for this life of the box; any other was heard before or will
 //! come again, and is passed over. What it leaves stands in the decision's changes, where head office reads it.
+//!
+//! A quote sees what is left of each slice, open holds taken off; its commit spends in the decision that is the sale.
+//! Slices may expire or be called back in between: then the sale is refused (410) and quoted again without. What a till
+//! charged alone is taken as far as slices go. A code of another shop is honoured once its money fits the risk lent,
+//! one such code a basket.
 
-use crate::domain::ids::Epoch;
-use crate::domain::lease::{Heard, Word};
+use std::collections::BTreeMap;
 
-use super::decision::{Change, Facts, Key, Record};
+use crate::bundle::Bundle;
+use crate::domain::code::Code;
+use crate::domain::ids::{CouponCode, Epoch, PromotionId};
+use crate::domain::lease::{Heard, Scope, Slices, Word};
+use crate::domain::member::{Usage, Used};
+use crate::domain::money::Money;
+use crate::pricing::model::{LimitMeasure, LimitScope, Promotion};
+use crate::pricing::outcome::Reason;
+use crate::pricing::{Lent, PresentedCode, amount};
+
+use super::Turn;
+use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record};
+use super::input::QuoteBody;
+use super::quotes::{OpenQuotes, uses};
+use super::reply::Refusal;
 
 /// What hearing a word reads.
 pub(super) fn needs(word: &Word) -> Vec<Key> {
-    vec![Key::Heard, Key::Lease(word.say.scope().clone())]
+    let lease = word.say.scope().map(|scope| Key::Lease(scope.clone()));
+    std::iter::once(Key::Heard).chain(lease).collect()
 }
 
 /// What a word changes; nothing if it is not the next one for this life of the box.
@@ -18,11 +37,134 @@ pub(super) fn hear(word: &Word, facts: &Facts, epoch: Epoch) -> Option<Vec<Chang
     if word.epoch != epoch || !facts.heard().is_next(word.id) {
         return None;
     }
-    let scope = word.say.scope();
-    let mut slices = facts.slices(scope);
-    slices.follow(word.id, &word.say);
-    Some(vec![
-        Change::put(Key::Heard, Record::Heard(Heard { last: word.id })),
-        Change::put(Key::Lease(scope.clone()), Record::Slices(slices)),
-    ])
+    let heard = Change::put(Key::Heard, Record::Heard(Heard { last: word.id }));
+    let held = word.say.scope().map(|scope| {
+        let mut slices = facts.slices(scope);
+        slices.follow(word.id, &word.say);
+        put(scope, slices)
+    });
+    Some(std::iter::once(heard).chain(held).collect())
+}
+
+fn put(scope: &Scope, slices: Slices) -> Change {
+    Change::put(Key::Lease(scope.clone()), Record::Slices(slices))
+}
+
+/// The slices that pricing a basket looks at.
+pub(super) fn needs_of_sale(bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
+    let limited = bundle.book.limited(&asked.basket);
+    let promotions = limited.iter().filter_map(|id| bundle.book.promotion(id));
+    let mut keys: Vec<Key> = promotions.flat_map(scopes).map(|(_, scope)| Key::Lease(scope)).collect();
+    if asked.basket.coupons.iter().any(|code| bundle.generic(code).is_none()) {
+        keys.push(Key::Lease(Scope::Risk));
+    }
+    keys
+}
+
+/// The chain-wide limits of a promotion, each with the scope it is lent by.
+fn scopes(promotion: &Promotion) -> impl Iterator<Item = (LimitMeasure, Scope)> {
+    let chain = promotion.limits.iter().filter(|limit| limit.scope == LimitScope::Chain);
+    chain.map(|limit| {
+        let id = promotion.id.clone();
+        let scope = match limit.measure {
+            LimitMeasure::Uses => Scope::Uses(id),
+            LimitMeasure::Units => Scope::Units(id),
+            LimitMeasure::Money => Scope::Money(id),
+            LimitMeasure::Points => Scope::Points(id),
+        };
+        (limit.measure, scope)
+    })
+}
+
+/// Is this code's home another shop?
+pub(super) fn is_away(turn: &Turn<'_>, code: &IssuedCode) -> bool {
+    code.home.as_ref().is_some_and(|home| *home != turn.identity.store)
+}
+
+/// What a quote may spend of what was lent; nothing where it touches nothing that is. Of the codes of other shops only
+/// the first stays good, while there is something left to risk.
+pub(super) fn lent(turn: &Turn<'_>, quotes: &OpenQuotes, codes: &mut [PresentedCode]) -> Option<Lent> {
+    if !turn.is_lent || !turn.facts.keys().any(|key| matches!(key, Key::Lease(_))) {
+        return None;
+    }
+    let mut limits: BTreeMap<PromotionId, Used> = BTreeMap::new();
+    for key in turn.facts.keys() {
+        let Key::Lease(scope) = key else { continue };
+        let (Scope::Uses(id) | Scope::Units(id) | Scope::Money(id) | Scope::Points(id)) = scope else {
+            continue;
+        };
+        let held = quotes.held_usage(id).copied().unwrap_or_default();
+        let Usage { uses, units, money, points, .. } = held;
+        let left = turn.facts.slices(scope).left(turn.now);
+        let lent = limits.entry(id.clone()).or_default();
+        let count = |held: u32| u32::try_from((left - i64::from(held)).max(0)).unwrap_or(u32::MAX);
+        match scope {
+            Scope::Uses(_) => lent.uses = count(uses),
+            Scope::Units(_) => lent.units = count(units),
+            Scope::Money(_) => lent.money = (Money(left) - money).max(Money::ZERO),
+            _ => lent.points = (left - points).max(0),
+        }
+    }
+    let risk = Money(turn.facts.slices(&Scope::Risk).left(turn.now));
+    let mut away = None;
+    for presented in codes.iter_mut().filter(|presented| presented.right.is_ok()) {
+        if !turn.facts.code(&presented.code).is_some_and(|code| is_away(turn, code)) {
+            continue;
+        }
+        if away.is_none() && risk.is_positive() {
+            away = Some((presented.code.clone(), risk));
+        } else {
+            presented.right = Err(Reason::CodeElsewhere);
+        }
+    }
+    Some(Lent { limits, away, points: None })
+}
+
+/// So much of each thing lent.
+pub(super) type Drawn = Vec<(Scope, i64)>;
+
+/// What a sale draws, and what is left then.
+///
+/// `QuoteExpired` if a slice that its quote counted on is gone; never for what a till has `charged` alone.
+pub(super) fn draw(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    quote: &Quote,
+    is_charged: bool,
+) -> Result<(Drawn, Vec<Change>), Refusal> {
+    let Some(lent) = &quote.lent else { return Ok(Default::default()) };
+    let mut wanted: BTreeMap<Scope, i64> = BTreeMap::new();
+    for (applied, (id, used)) in quote.priced.applied.iter().zip(uses(quote)) {
+        let of_rule = bundle.book.promotion(id).into_iter().flat_map(scopes);
+        for (measure, scope) in of_rule {
+            *wanted.entry(scope).or_default() += amount(measure, &used);
+        }
+        let is_away = |code: &CouponCode| lent.away.as_ref().is_some_and(|(away, _)| away == code);
+        if applied.coupon.as_ref().is_some_and(is_away) {
+            *wanted.entry(Scope::Risk).or_default() += used.money.0;
+        }
+    }
+    let (mut drawn, mut changes) = (Drawn::new(), Vec::new());
+    for (scope, amount) in wanted.into_iter().filter(|(_, amount)| *amount > 0) {
+        let mut slices = turn.facts.slices(&scope);
+        let beyond = slices.spend(amount, turn.now);
+        if beyond > 0 && !is_charged {
+            let detail = "what head office had lent for it ran out or expired since the quote; quote again";
+            return Err(Refusal::new(Code::QuoteExpired, detail));
+        }
+        if beyond < amount {
+            changes.push(put(&scope, slices));
+            drawn.push((scope, amount - beyond));
+        }
+    }
+    Ok((drawn, changes))
+}
+
+/// What a sale that did not happen after all gives back of what it drew; nothing of what was sealed since.
+pub(super) fn give_back(facts: &Facts, drawn: &[(Scope, i64)]) -> Vec<Change> {
+    let given = drawn.iter().filter_map(|(scope, amount)| {
+        let mut slices = facts.slices(scope);
+        (slices.give_back(*amount) < *amount).then(|| put(scope, slices))
+    });
+    given.collect()
 }

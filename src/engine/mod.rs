@@ -6,7 +6,7 @@
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
 //! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund`
-//! (void, return) · `membership` (enroll, head office's members) · `leases` (slices of limited things). `quotes` holds what open quotes hold; `kept` writes
+//! (void, return) · `membership` (enroll, head office's members) · `leases` (slices of limited things; `demand` how much is wanted). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
@@ -14,6 +14,7 @@
 
 mod charged;
 pub mod decision;
+mod demand;
 pub mod input;
 mod kept;
 mod leases;
@@ -33,10 +34,12 @@ use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
+use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
-use input::{Body, Input, Request};
+use demand::Demand;
+use input::{Body, Input, QuoteBody, Request, Sold};
 use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply};
 
@@ -61,6 +64,7 @@ pub struct Engine {
     quotes: OpenQuotes,
     reads: ReadReplays,
     head_office: HeadOffice,
+    demand: Demand,
     /// The rules of an earlier sale, for its return.
     past: Option<Arc<Bundle>>,
 }
@@ -73,7 +77,9 @@ struct Active {
 /// The line to head office, as far as rules look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadOffice {
-    /// The line is up, or none is configured: nothing is stale.
+    /// None is configured: the shop is the whole chain, nothing is stale and nothing is lent.
+    Absent,
+    /// The line is up.
     Near,
     /// The line is down since this moment.
     DownSince(UnixMs),
@@ -108,6 +114,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) since: UnixMs,
     pub(crate) offline_hours: Option<u32>,
+    /// Is what the chain shares spent by lease?
+    pub(crate) is_lent: bool,
 }
 
 impl Turn<'_> {
@@ -158,7 +166,8 @@ impl Engine {
             next,
             quotes,
             reads: ReadReplays::default(),
-            head_office: HeadOffice::Near,
+            head_office: HeadOffice::Absent,
+            demand: Demand::default(),
             past: None,
         }
     }
@@ -176,6 +185,11 @@ impl Engine {
     /// The line to head office came up or went down.
     pub fn head_office_is(&mut self, line: HeadOffice) {
         self.head_office = line;
+    }
+
+    /// What this box would like to hold of what head office lends.
+    pub fn wants(&self, now: UnixMs) -> Vec<Want> {
+        self.demand.wants(now)
     }
 
     /// Open quotes, for status.
@@ -257,7 +271,10 @@ impl Engine {
         }
         let Some(active) = &self.bundle else { return keys };
         match &request.body {
-            Body::Quote(quote) => keys.extend(sale::needs(&active.bundle, quote, &request.device)),
+            Body::Quote(quote) => {
+                keys.extend(sale::needs(&active.bundle, quote, &request.device));
+                keys.extend(self.lent_to(&active.bundle, quote));
+            }
             Body::Commit(commit) => {
                 keys.extend(sale::needs_of_commit(
                     &active.bundle,
@@ -266,6 +283,9 @@ impl Engine {
                     &request.device,
                     facts,
                 ));
+                if let Sold::Basket(asked) = &commit.sold {
+                    keys.extend(self.lent_to(&active.bundle, asked));
+                }
             }
             Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
             Body::Return(back) => {
@@ -275,6 +295,13 @@ impl Engine {
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }
         keys
+    }
+
+    fn lent_to(&self, bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
+        match self.head_office {
+            HeadOffice::Absent => Vec::new(),
+            HeadOffice::Near | HeadOffice::DownSince(_) => leases::needs_of_sale(bundle, asked),
+        }
     }
 
     /// Decides. `facts` holds what `needs` named; `now` is the box's clock.
@@ -314,6 +341,7 @@ impl Engine {
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
         };
+        self.demand.looked(turn.bundle, facts, now);
         let answer = match &request.body {
             Body::Scan(scan) => Ok(scan::scan(&turn, scan)),
             Body::Wallet(token) => Ok(scan::wallet(&turn, *token)),
@@ -349,6 +377,7 @@ impl Engine {
                     identity: &self.identity,
                     since: *since,
                     offline_hours: None,
+                    is_lent: false,
                 };
                 Some(sale::quoted(&turn, &open.quote()))
             }
@@ -370,6 +399,7 @@ impl Engine {
         let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, &facts, self.next, now) else {
             return Outcome::Deferred(no_bundle());
         };
+        self.demand.looked(turn.bundle, &facts, now);
         let mut settled = None;
         let decided: Result<(Reply, Vec<Change>), Refusal> = match &mut request.body {
             Body::Commit(commit) => sale::commit(&turn, &mut self.quotes, &request.device, commit).map(
@@ -424,6 +454,7 @@ impl Engine {
     ) -> Box<Entry> {
         let seq = self.next;
         self.next = Seq(seq.0 + 1);
+        self.demand.changed(&changes, now);
         let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
         let (epoch, facts, changes) = (self.identity.epoch, facts.only_kept(), changes.into());
         Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes })
@@ -440,10 +471,20 @@ fn turn<'a>(
 ) -> Option<Turn<'a>> {
     let active = active.as_ref()?;
     let offline_hours = match head_office {
-        HeadOffice::Near => None,
+        HeadOffice::Absent | HeadOffice::Near => None,
         HeadOffice::DownSince(at) => u32::try_from(now.ms_since(at).max(0) / 3_600_000).ok(),
     };
-    Some(Turn { bundle: &active.bundle, facts, seq, now, identity, since: active.since, offline_hours })
+    let is_lent = head_office != HeadOffice::Absent;
+    Some(Turn {
+        bundle: &active.bundle,
+        facts,
+        seq,
+        now,
+        identity,
+        since: active.since,
+        offline_hours,
+        is_lent,
+    })
 }
 
 fn again(decision: Seq, facts: &Facts) -> Outcome {

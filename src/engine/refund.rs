@@ -24,11 +24,11 @@ use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
 use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, SoldSale, gift_line};
 
-use super::Turn;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
 use super::sale::{counted, keep_newest, price_again, view};
+use super::{Turn, leases};
 
 /// What taking back a sale reads.
 pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
@@ -40,6 +40,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
     }
     let took = counted(&sale.took, &original.device);
     keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
+    keys.extend(sale.drawn.iter().map(|(scope, _)| Key::Lease(scope.clone())));
     if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
         keys.extend(receipt.coupons_burned.iter().map(|code| Key::Code(code.clone())));
         keys.extend(receipt.coupons_issued.iter().map(|coupon| Key::Code(coupon.code.clone())));
@@ -150,6 +151,7 @@ pub(super) fn give_back(
         returned: Vec::new(),
         took: Vec::new(),
         held: Vec::new(),
+        drawn: Vec::new(),
         ..sale.record.clone()
     };
     changes.push(Change::put(Key::Sale(back.original.clone()), Record::Sale(record)));
@@ -320,6 +322,7 @@ fn take_back(
             usage.take_back(quote.day.number(), took.used);
             changes.push(Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage)));
         }
+        changes.extend(leases::give_back(turn.facts, &record.drawn));
     }
     let shown = back.lines.iter().map(|line| RefundLine {
         line: line.line.clone(),

@@ -93,6 +93,7 @@ pub fn take_back_again(
         identity: &identity,
         since: entry.at,
         offline_hours: None,
+        is_lent: false,
     };
     let decided = match &request.body {
         Body::Void(original) => refund::void(&turn, past, original),

@@ -30,7 +30,6 @@ use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Issue, Priced, Reason};
 use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
 
-use super::Turn;
 use super::charged::{as_charged, name_prices};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
@@ -39,6 +38,7 @@ use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView,
     NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
+use super::{Turn, leases};
 
 /// What pricing a basket reads, beside its member.
 pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId) -> Vec<Key> {
@@ -125,7 +125,7 @@ fn price(
 ) -> Result<(Quote, Reasons), Refusal> {
     let member = asked.member.and_then(|token| turn.facts.shopper(token));
     let member = member.map(|member| with_holds(member, quotes));
-    let codes: Vec<PresentedCode> = asked
+    let mut codes: Vec<PresentedCode> = asked
         .basket
         .coupons
         .iter()
@@ -135,6 +135,7 @@ fn price(
             PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
         })
         .collect();
+    let lent = leases::lent(turn, quotes, &mut codes);
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     let limited = turn.facts.keys().filter_map(|key| match key {
         Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
@@ -173,6 +174,7 @@ fn price(
         usage,
         device_usage,
         offline_hours: turn.offline_hours,
+        lent,
         return_policies: BTreeMap::new(),
         priced: Priced::nothing(),
     };
@@ -206,6 +208,7 @@ pub(super) fn price_again(bundle: &Bundle, quote: &Quote) -> Result<Priced, Pric
         usage: &quote.usage,
         device_usage: &quote.device_usage,
         offline_hours: quote.offline_hours,
+        lent: quote.lent.as_ref(),
     })
 }
 
@@ -281,7 +284,7 @@ fn right_of(
             if !is_theirs(issued.member.as_ref()) {
                 return Err(Reason::CodeNotYours);
             }
-            if issued.home.as_ref().is_some_and(|home| *home != turn.identity.store) {
+            if leases::is_away(turn, issued) && !turn.is_lent {
                 return Err(Reason::CodeElsewhere);
             }
             if quotes.holding_code(code) > 0 {
@@ -349,6 +352,11 @@ fn settle(
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
     let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
+    let (drawn, lent_after) = if commit.training {
+        Default::default()
+    } else {
+        leases::draw(turn, &bundle, &quote, charged.is_some())?
+    };
     let mut changes = Vec::new();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
@@ -364,6 +372,7 @@ fn settle(
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
         }));
         changes.extend(usage_after(turn, &quote, &took));
+        changes.extend(lent_after);
     }
     changes.push(Change::put(
         Key::Sale(commit.transaction.clone()),
@@ -380,6 +389,7 @@ fn settle(
             taken_back: None,
             held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
             took,
+            drawn,
         }),
     ));
     let mut figures = figures(turn, &bundle, (&quote, &settled), lang);

@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/hub.json                    format, incarnation, whether this directory is a backup copy
 //! <data>/backup.json                 how far the backup reaches, for people
+//! <data>/lender.log                  [magic 16] then frames [length u32][CRC32C u32][record of the lender, MessagePack]
 //! <data>/lock                        held by the running head office
 //! <data>/stores/<store>/<epoch>.log  [magic 16][base u64][epoch u64] then frames [length u32][CRC32C u32][body]
 //! <data>/stores/<store>/quarantine.log  frames of what came under a taken key
@@ -32,8 +33,11 @@ use crate::upstream::wire::EntryHash;
 
 use super::fold::Fold;
 use super::ledger::{Conflict, Ledger, Record};
+use super::lender::{self, Lender};
 
 const MAGIC: &[u8; 16] = b"aisled-hub-log\0\x01";
+const LENDER_MAGIC: &[u8; 16] = b"aisled-hub-lend\x01";
+const LENDER_LOG: &str = "lender.log";
 const HEAD_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 8;
 const FORMAT: u32 = 1;
@@ -110,6 +114,8 @@ pub struct Loaded {
     pub fold: Fold,
     /// The last hellos.
     pub seen: BTreeMap<StoreId, Seen>,
+    /// Who was lent what.
+    pub lender: Lender,
     /// Conflicting entries kept, by store.
     pub quarantined: BTreeMap<StoreId, u64>,
 }
@@ -131,6 +137,7 @@ pub struct Files {
     backup_follows: bool,
     logs: BTreeMap<(StoreId, Epoch), Log>,
     quarantines: BTreeMap<StoreId, Log>,
+    lender: Log,
     dirty_dirs: BTreeSet<PathBuf>,
     /// How far each log was copied to the backup by this process.
     backed: BTreeMap<PathBuf, u64>,
@@ -180,9 +187,13 @@ fn push_frame(buffer: &mut Vec<u8>, kind: u8, seq: Seq, parts: [&[u8]; 2]) {
     body.extend_from_slice(&seq.0.to_le_bytes());
     body.extend_from_slice(parts[0]);
     body.extend_from_slice(parts[1]);
+    push_body(buffer, &body);
+}
+
+fn push_body(buffer: &mut Vec<u8>, body: &[u8]) {
     buffer.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    buffer.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-    buffer.extend_from_slice(&body);
+    buffer.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    buffer.extend_from_slice(body);
 }
 
 fn push_record(buffer: &mut Vec<u8>, record: &Record) {
@@ -295,8 +306,11 @@ fn load(
         ledger: Ledger::new(incarnation),
         fold: Fold::default(),
         seen: BTreeMap::new(),
+        lender: Lender::new(incarnation, false),
         quarantined: BTreeMap::new(),
     };
+    // Words first: an entry answers words that were said before it.
+    load_lender(dir, &mut loaded.lender)?;
     for (store, dir) in store_dirs(dir)? {
         for epoch in epochs(&dir)? {
             let path = dir.join(format!("{}.log", epoch.0));
@@ -310,14 +324,22 @@ fn load(
                     if !loaded.ledger.replay(&store, epoch, &record) {
                         return false;
                     }
-                    if let Record::Entry { seq, bytes, .. } = &record
-                        && !loaded.fold.entry(&store, *seq, bytes)
-                    {
-                        loaded.ledger.park(&store, epoch, *seq);
+                    match &record {
+                        Record::Entry { seq, bytes, .. } => match loaded.fold.entry(&store, *seq, bytes) {
+                            Some(entry) => loaded.lender.entry(&store, epoch, *seq, &entry),
+                            None => {
+                                loaded.ledger.park(&store, epoch, *seq);
+                                loaded.lender.unread(&store, epoch);
+                            }
+                        },
+                        Record::Withheld { .. } | Record::Hole { .. } => loaded.lender.unread(&store, epoch),
                     }
                     true
                 };
                 end = scan(&file, HEAD_BYTES as u64, each).map_err(at("read", &path))?;
+                if let Some((through, whole)) = loaded.ledger.read_through(&store, epoch) {
+                    loaded.lender.line(&store, epoch, through, whole);
+                }
             }
             if let Some(logs) = logs.as_deref_mut() {
                 set_tail_aside(&file, &path, end)?;
@@ -344,7 +366,39 @@ fn load(
             loaded.seen.insert(store, seen);
         }
     }
+    loaded.lender.replayed();
     Ok(loaded)
+}
+
+/// Reads the lender's log into it; returns where it ends, 0 if there is none.
+fn load_lender(dir: &Path, lender: &mut Lender) -> Result<u64, FilesError> {
+    let path = dir.join(LENDER_LOG);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(at("open", &path)(error)),
+    };
+    let mut magic = [0; LENDER_MAGIC.len()];
+    if !read_whole(&file, &mut magic, 0).map_err(at("read", &path))? {
+        return Ok(0);
+    }
+    if magic != *LENDER_MAGIC {
+        return Err(FilesError::Format(path));
+    }
+    let each =
+        |body: &[u8]| rmp_serde::from_slice(body).is_ok_and(|record: lender::Record| lender.replay(&record));
+    scan(&file, magic.len() as u64, each).map_err(at("read", &path))
+}
+
+/// Opens the lender's log for writing, cut where it stops checking.
+fn open_lender(dir: &Path) -> Result<Log, FilesError> {
+    let path = dir.join(LENDER_LOG);
+    let end = load_lender(dir, &mut Lender::new(u64::MAX, false))?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(at("open", &path))?;
+    set_tail_aside(&file, &path, end)?;
+    let pending = if end == 0 { LENDER_MAGIC.to_vec() } else { Vec::new() };
+    Ok(Log { path, file, len: end, pending })
 }
 
 /// What stands behind the last frame that checks goes to a file of its own.
@@ -383,6 +437,20 @@ pub fn inspect(dir: &Path) -> Result<Loaded, FilesError> {
     Ok(loaded)
 }
 
+/// Changes what is lent, durably, while head office does not run.
+pub fn amend<T>(dir: &Path, change: impl FnOnce(&mut Lender) -> T) -> Result<T, FilesError> {
+    let meta = read_meta(dir)?.ok_or_else(|| FilesError::Io {
+        op: "read",
+        path: dir.join("hub.json"),
+        cause: io::ErrorKind::NotFound.into(),
+    })?;
+    let (mut files, mut loaded) = Files::open(dir, meta.backup)?;
+    let changed = change(&mut loaded.lender);
+    files.lend(&loaded.lender.take_records());
+    files.commit()?;
+    Ok(changed)
+}
+
 /// Calls `each` with every entry of one line that its log holds whole, in the file's order, for whoever audits head
 /// office against a shop. May run beside head office; changes nothing.
 pub fn entries(
@@ -401,6 +469,32 @@ pub fn entries(
         record.is_some()
     };
     scan(&file, HEAD_BYTES as u64, body).map(drop).map_err(at("read", &path))
+}
+
+/// Copies to `path` what it lacks of a committed log; true if the file is new there.
+fn copy_on(log: &Log, path: &Path, backed: &mut BTreeMap<PathBuf, u64>) -> Result<bool, FilesError> {
+    let done = backed.get(path).copied();
+    if done == Some(log.len) {
+        return Ok(false);
+    }
+    // What another run copied may be of another history: the first copy of each log begins anew.
+    let target = if done.is_some() { path.to_owned() } else { path.with_extension("new") };
+    let file = OpenOptions::new().create(true).truncate(done.is_none()).write(true).open(&target);
+    let file = file.map_err(at("open", &target))?;
+    let mut offset = done.unwrap_or(0);
+    let mut piece = vec![0; 1024 * 1024];
+    while offset < log.len {
+        let wanted = piece.len().min(usize::try_from(log.len - offset).unwrap_or(usize::MAX));
+        log.file.read_exact_at(&mut piece[..wanted], offset).map_err(at("read", &log.path))?;
+        file.write_all_at(&piece[..wanted], offset).map_err(at("write", &target))?;
+        offset += wanted as u64;
+    }
+    file.sync_all().map_err(at("sync", &target))?;
+    if done.is_none() {
+        fs::rename(&target, path).map_err(at("replace", path))?;
+    }
+    backed.insert(path.to_owned(), log.len);
+    Ok(done.is_none())
 }
 
 impl Files {
@@ -427,7 +521,11 @@ impl Files {
                 loaded.ledger.backed_up(store, *epoch);
             }
         }
+        loaded.lender.set_backup(backup_follows);
+        let lender = open_lender(dir)?;
+        sync_dir(dir)?;
         let files = Files {
+            lender,
             dir: dir.to_owned(),
             _lock: lock,
             backup_follows,
@@ -500,9 +598,18 @@ impl Files {
         Ok(())
     }
 
+    /// Takes records of the lender; durable after `commit`.
+    pub fn lend(&mut self, records: &[lender::Record]) {
+        for record in records {
+            let body = rmp_serde::to_vec_named(record).expect("a record has string keys and known lengths");
+            push_body(&mut self.lender.pending, &body);
+        }
+    }
+
     /// Writes and syncs what was appended. After an error nothing may be answered any more.
     pub fn commit(&mut self) -> Result<(), FilesError> {
-        for log in self.logs.values_mut().chain(self.quarantines.values_mut()) {
+        let logs = self.logs.values_mut().chain(self.quarantines.values_mut());
+        for log in logs.chain([&mut self.lender]) {
             if log.pending.is_empty() {
                 continue;
             }
@@ -540,34 +647,20 @@ impl Files {
     /// Copies to `to` what it lacks of the committed logs, durably; returns the lines that it covers.
     pub fn backup(&mut self, to: &Path, incarnation: u64) -> Result<Vec<(StoreId, Epoch)>, FilesError> {
         fs::create_dir_all(to).map_err(at("create", to))?;
+        let stores = to.join("stores");
         for ((store, epoch), log) in &self.logs {
-            let dir = to.join("stores").join(store.as_str());
-            let path = dir.join(format!("{}.log", epoch.0));
-            let done = self.backed.get(&path).copied();
-            if done == Some(log.len) {
-                continue;
+            let dir = stores.join(store.as_str());
+            if !self.backed.contains_key(&dir.join(format!("{}.log", epoch.0))) {
+                fs::create_dir_all(&dir).map_err(at("create", &dir))?;
             }
-            fs::create_dir_all(&dir).map_err(at("create", &dir))?;
-            // What another run copied may be of another history: the first copy of each log begins anew.
-            let target = if done.is_some() { path.clone() } else { path.with_extension("new") };
-            let file = OpenOptions::new().create(true).truncate(done.is_none()).write(true).open(&target);
-            let file = file.map_err(at("open", &target))?;
-            let mut offset = done.unwrap_or(0);
-            let mut piece = vec![0; 1024 * 1024];
-            while offset < log.len {
-                let wanted = piece.len().min(usize::try_from(log.len - offset).unwrap_or(usize::MAX));
-                log.file.read_exact_at(&mut piece[..wanted], offset).map_err(at("read", &log.path))?;
-                file.write_all_at(&piece[..wanted], offset).map_err(at("write", &target))?;
-                offset += wanted as u64;
-            }
-            file.sync_all().map_err(at("sync", &target))?;
-            if done.is_none() {
-                fs::rename(&target, &path).map_err(at("replace", &path))?;
-                for dir in [&dir, &to.join("stores"), &to.to_owned()] {
+            if copy_on(log, &dir.join(format!("{}.log", epoch.0)), &mut self.backed)? {
+                for dir in [&dir, &stores, &to.to_owned()] {
                     sync_dir(dir)?;
                 }
             }
-            self.backed.insert(path, log.len);
+        }
+        if copy_on(&self.lender, &to.join(LENDER_LOG), &mut self.backed)? {
+            sync_dir(to)?;
         }
         write_meta(to, incarnation, (true, true))?;
         Ok(self.logs.keys().cloned().collect())

@@ -74,12 +74,12 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Counts an entry; false if it is not a decision this build can read.
-    pub fn entry(&mut self, store: &StoreId, seq: Seq, bytes: &[u8]) -> bool {
+    /// Counts an entry; none if it is not a decision this build can read.
+    pub fn entry(&mut self, store: &StoreId, seq: Seq, bytes: &[u8]) -> Option<Entry> {
         let totals = self.stores.entry(store.clone()).or_default();
         let Ok(entry) = Entry::decode(bytes) else {
             totals.unreadable += 1;
-            return false;
+            return None;
         };
         totals.entries += 1;
         if let Some(bundle) = &entry.bundle {
@@ -121,7 +121,7 @@ impl Fold {
             }
             (Input::Activate(_) | Input::Lease(_), _) => {}
         }
-        true
+        Some(entry)
     }
 
     /// Books the points of a sale or of what came back from it.

@@ -200,6 +200,13 @@ impl Ledger {
         self.incarnation
     }
 
+    /// Becomes another incarnation, because something else than a hello shows that data was lost; to be written down
+    /// before it is said.
+    pub fn renew(&mut self) -> u64 {
+        self.incarnation += 1;
+        self.incarnation
+    }
+
     /// The stores that ever sent something, or said hello.
     pub fn stores(&self) -> impl Iterator<Item = &StoreId> {
         self.stores.keys()
@@ -218,6 +225,13 @@ impl Ledger {
                 withheld: line.withheld.len() as u64,
             })
             .collect()
+    }
+
+    /// How far a line was read, and whether nothing of it is withheld, lost or not understood.
+    pub fn read_through(&self, store: &StoreId, epoch: Epoch) -> Option<(Seq, bool)> {
+        let line = self.stores.get(store)?.get(&epoch)?;
+        let whole = line.withheld.is_empty() && line.parked.is_empty() && line.lost == 0;
+        Some((Seq(line.next().0 - 1), whole))
     }
 
     /// A shop is here: `None` if there is no room for it. True if this head office became another incarnation, which is

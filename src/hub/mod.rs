@@ -12,5 +12,6 @@ mod doorman;
 pub mod files;
 pub mod fold;
 pub mod ledger;
+pub mod lender;
 pub mod office;
 pub mod server;

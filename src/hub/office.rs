@@ -12,23 +12,29 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::bundle::packed;
+use crate::bundle::terms::Terms;
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{Epoch, MemberId, Seq, StoreId};
+use crate::domain::ids::{Epoch, MemberId, PromotionId, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 use crate::upstream::wire::{
-    Ack, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, WireError, unpack,
+    Ack, Ask, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, WireError,
+    unpack,
 };
 
 use super::files::{Files, FilesError, Loaded, Seen};
 use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
+use super::lender::{Breach, Lender, ScopeView};
 
 /// A bundle that shops may fetch.
 #[derive(Debug)]
 pub struct Published {
     offer: Offer,
     file: File,
+    /// What may be lent under its rules; none if they cannot be read here.
+    terms: Option<Terms>,
 }
 
 impl Published {
@@ -52,7 +58,14 @@ impl Published {
             offset += wanted as u64;
         }
         let offer = Offer { v: PROTOCOL, version, hash: Blob(hasher.finalize().to_vec()), size };
-        Ok(Published { offer, file })
+        let terms = match packed::rules(&file) {
+            Ok(rules) => Some(Terms::of(&rules)),
+            Err(error) => {
+                tracing::warn!(%error, "nothing is lent: the rules of the bundle to offer cannot be read");
+                None
+            }
+        };
+        Ok(Published { offer, file, terms })
     }
 
     fn chunk(&self, get: &Get) -> Option<Chunk> {
@@ -109,6 +122,12 @@ pub struct Snapshot {
     pub stores: Vec<StoreView>,
     /// Frames that were not understood, since the start.
     pub malformed: u64,
+    /// What is lent, by scope.
+    pub leases: Vec<ScopeView>,
+    /// Boxes that have to be heard, or written off, before anything is lent again.
+    pub unknown: Vec<(StoreId, Epoch)>,
+    /// What the lender's own check finds; always empty.
+    pub breaches: Vec<Breach>,
 }
 
 impl Snapshot {
@@ -119,15 +138,15 @@ impl Snapshot {
 
     /// Of what is loaded from files.
     pub fn of(loaded: &Loaded) -> Snapshot {
-        let parts = (&loaded.ledger, &loaded.fold, &loaded.seen, &loaded.quarantined);
+        let parts = (&loaded.ledger, &loaded.fold, &loaded.seen, &loaded.quarantined, &loaded.lender);
         snapshot(parts, &BTreeMap::new(), 0)
     }
 }
 
-type Parts<'a> = (&'a Ledger, &'a Fold, &'a BTreeMap<StoreId, Seen>, &'a BTreeMap<StoreId, u64>);
+type Parts<'a> = (&'a Ledger, &'a Fold, &'a BTreeMap<StoreId, Seen>, &'a BTreeMap<StoreId, u64>, &'a Lender);
 
 fn snapshot(
-    (ledger, fold, seen, quarantined): Parts<'_>,
+    (ledger, fold, seen, quarantined, lender): Parts<'_>,
     duplicates: &BTreeMap<StoreId, u64>,
     malformed: u64,
 ) -> Snapshot {
@@ -153,7 +172,14 @@ fn snapshot(
             last_seen: seen.map(|seen| seen.at),
         }
     };
-    Snapshot { incarnation: ledger.incarnation(), stores: ledger.stores().map(view).collect(), malformed }
+    Snapshot {
+        incarnation: ledger.incarnation(),
+        stores: ledger.stores().map(view).collect(),
+        malformed,
+        leases: lender.view(),
+        unknown: lender.unknown().cloned().collect(),
+        breaches: lender.check(),
+    }
 }
 
 /// A running head office without its line.
@@ -162,6 +188,9 @@ pub struct Office {
     files: Files,
     ledger: Ledger,
     fold: Fold,
+    lender: Lender,
+    /// The clock at the last happening.
+    now: UnixMs,
     seen: BTreeMap<StoreId, Seen>,
     quarantined: BTreeMap<StoreId, u64>,
     duplicates: BTreeMap<StoreId, u64>,
@@ -182,11 +211,14 @@ impl Office {
         backup: Option<PathBuf>,
     ) -> Result<Office, FilesError> {
         let (files, loaded) = Files::open(dir, backup.is_some())?;
-        let Loaded { ledger, fold, seen, quarantined } = loaded;
-        Ok(Office {
+        let Loaded { ledger, fold, seen, mut lender, quarantined } = loaded;
+        lender.set_terms(bundle.as_ref().and_then(|bundle| bundle.terms.clone()));
+        let mut office = Office {
             files,
             ledger,
             fold,
+            lender,
+            now: UnixMs(0),
             seen,
             quarantined,
             duplicates: BTreeMap::new(),
@@ -195,7 +227,9 @@ impl Office {
             backup,
             answers: Vec::new(),
             acks: BTreeMap::new(),
-        })
+        };
+        office.renew_if_outdone()?;
+        Ok(office)
     }
 
     /// Offers to every known store; published at the start, because a broker's memory may be gone.
@@ -214,7 +248,12 @@ impl Office {
         bytes: &[u8],
         now: UnixMs,
     ) -> Result<(), FilesError> {
+        self.now = now;
         match Up::decode(kind, bytes) {
+            Ok(Up::Ask(ask)) => {
+                self.ask(&store, &ask);
+                Ok(())
+            }
             Ok(Up::Hello(hello)) => self.hello(store, hello, now),
             Ok(Up::Batch(batch)) => self.batch(store, &batch),
             Ok(Up::Get(get)) => {
@@ -242,8 +281,10 @@ impl Office {
         if renewed {
             let incarnation = self.ledger.incarnation();
             self.files.renewed(incarnation)?;
+            self.lender.renewed(incarnation, true);
             tracing::warn!(%store, incarnation, "this shop knows more than head office: restored, shops send again");
         }
+        self.lender.hello(&store, hello.epoch, now);
         let seen = Seen {
             epoch: hello.epoch,
             bundle: hello.bundle,
@@ -255,10 +296,31 @@ impl Office {
         self.seen.insert(store.clone(), seen);
         self.fold.tell_again(&store);
         let incarnation = self.ledger.incarnation();
-        let state = State { v: PROTOCOL, nonce: hello.nonce, incarnation, standing, at: now };
+        let asked = self.lender.floor(&store, hello.epoch);
+        let state = State { v: PROTOCOL, nonce: hello.nonce, incarnation, standing, at: now, asked };
         self.answers.push((store.clone(), Down::State(state)));
         if let Some(bundle) = &self.bundle {
             self.answers.push((store, Down::Offer(bundle.offer.clone())));
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, store: &StoreId, ask: &Ask) {
+        let fold = &self.fold;
+        let served = self.lender.ask(store, ask, self.now, &|member| fold.balance(member));
+        tracing::debug!(%store, number = ask.number, ?served, "a request for slices");
+    }
+
+    /// A box heard words that are not known here: head office lost data, and nobody told it.
+    fn renew_if_outdone(&mut self) -> Result<(), FilesError> {
+        if self.lender.is_outdone() {
+            let incarnation = self.ledger.renew();
+            self.files.renewed(incarnation)?;
+            self.lender.renewed(incarnation, true);
+            tracing::warn!(
+                incarnation,
+                "a shop holds what head office does not know of having lent: shops send again"
+            );
         }
         Ok(())
     }
@@ -278,13 +340,19 @@ impl Office {
         if outcome.duplicates > 0 {
             *self.duplicates.entry(store.clone()).or_default() += outcome.duplicates;
         }
+        self.lend_by(&store, batch.epoch);
         for record in &outcome.records {
-            if let Record::Entry { seq, bytes, .. } = record
-                && !self.fold.entry(&store, *seq, bytes)
-            {
-                self.ledger.park(&store, batch.epoch, *seq);
+            let Record::Entry { seq, bytes, .. } = record else { continue };
+            match self.fold.entry(&store, *seq, bytes) {
+                Some(entry) => self.lender.entry(&store, batch.epoch, *seq, &entry),
+                None => {
+                    self.ledger.park(&store, batch.epoch, *seq);
+                    self.lender.unread(&store, batch.epoch);
+                }
             }
         }
+        self.lend_by(&store, batch.epoch);
+        self.renew_if_outdone()?;
         if let (false, Some(base)) = (outcome.records.is_empty(), self.ledger.base(&store, batch.epoch)) {
             self.files.append((&store, batch.epoch), base, &outcome.records)?;
         }
@@ -299,9 +367,35 @@ impl Office {
         Ok(())
     }
 
+    /// The lender goes by what the ledger has of a line.
+    fn lend_by(&mut self, store: &StoreId, epoch: Epoch) {
+        if let Some((through, whole)) = self.ledger.read_through(store, epoch) {
+            self.lender.line(store, epoch, through, whole);
+        }
+    }
+
+    /// Time passed: what was lent and has ended is called back. Before a commit, every few seconds.
+    pub fn tick(&mut self, now: UnixMs) {
+        self.now = now;
+        self.lender.tick(now);
+    }
+
+    /// A human gives a box up; false if it is not known or was given up before. Before a commit.
+    pub fn write_off(&mut self, store: &StoreId, epoch: Epoch) -> bool {
+        self.lender.write_off(store, epoch)
+    }
+
+    /// A human calls everything of a promotion back. Before a commit.
+    pub fn drain(&mut self, promotion: &PromotionId) {
+        self.lender.drain(promotion);
+    }
+
     /// Makes everything handled so far durable, then says what is owed.
     pub fn commit(&mut self) -> Result<Vec<(StoreId, Down)>, FilesError> {
+        let records = self.lender.take_records();
+        self.files.lend(&records);
         self.files.commit()?;
+        self.lender.committed();
         let acks = std::mem::take(&mut self.acks);
         let mut answers = std::mem::take(&mut self.answers);
         for ((store, epoch), again) in acks {
@@ -310,7 +404,12 @@ impl Office {
             }
             answers.push(self.ack(store, epoch, again));
         }
+        answers.extend(self.words());
         Ok(answers)
+    }
+
+    fn words(&mut self) -> impl Iterator<Item = (StoreId, Down)> + use<> {
+        self.lender.words(self.now).into_iter().map(|(store, words)| (store, Down::Words(words)))
     }
 
     fn ack(&self, store: StoreId, epoch: Epoch, again: bool) -> (StoreId, Down) {
@@ -332,6 +431,8 @@ impl Office {
             }
         }
         self.files.note_backup(&self.ledger)?;
+        self.lender.covered();
+        answers.extend(self.words());
         Ok(answers)
     }
 
@@ -362,7 +463,7 @@ impl Office {
 
     /// All stores, now.
     pub fn snapshot(&self) -> Snapshot {
-        let parts = (&self.ledger, &self.fold, &self.seen, &self.quarantined);
+        let parts = (&self.ledger, &self.fold, &self.seen, &self.quarantined, &self.lender);
         snapshot(parts, &self.duplicates, self.malformed)
     }
 }

@@ -400,7 +400,10 @@ fn write(
                     office.handle(store, kind, &bytes, clock.now())?;
                     frames += 1;
                 }
-                Job::Members => members = true,
+                Job::Members => {
+                    members = true;
+                    office.tick(clock.now());
+                }
                 Job::Backup(reply) => backups.push(reply),
                 Job::Snapshot(reply) => asked.push(reply),
                 Job::Balance(member, reply) => balances.push((member, reply)),

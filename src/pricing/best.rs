@@ -151,7 +151,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn prepare(&mut self) {
         let sitting = self.sitting;
         let untouched = State::new(&sitting.goods);
-        let spendable = sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable());
+        let spendable = sitting.sale.spendable();
         self.packing.stock = sitting.goods.iter().map(|good| good.qty).collect();
         self.packing.weight = sitting.goods.iter().map(|good| good.price.0.max(1)).collect();
         let mut groups: Vec<&Tag> = Vec::new();

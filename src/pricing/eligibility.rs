@@ -9,10 +9,12 @@ use crate::domain::member::Member;
 
 use sha2::{Digest, Sha256};
 
-use super::Shopper;
 use super::explain::Why;
-use super::model::{Audience, BirthdayWindow, Draw, OfflineMode, OfflinePolicy, Schedule, WhenStale, Window};
+use super::model::{
+    Audience, BirthdayWindow, Draw, LimitScope, OfflineMode, Promotion, Schedule, WhenStale, Window,
+};
 use super::outcome::Reason;
+use super::{Sale, Shopper};
 
 /// The store's clock and calendar at one instant.
 #[derive(Clone, Copy, Debug)]
@@ -101,13 +103,16 @@ fn day_closed<'a>(schedule: &'a Schedule, moment: &Moment, back: usize) -> Optio
 }
 
 /// Why a promotion does not run without a line; nothing if it does, or the line is up.
-pub(super) fn offline_closed<'a>(policy: &OfflinePolicy, offline_hours: Option<u32>) -> Option<Why<'a>> {
-    let hours = offline_hours?;
+pub(super) fn offline_closed<'a>(promotion: &Promotion, sale: &Sale<'_>) -> Option<Why<'a>> {
+    let (hours, policy) = (sale.offline_hours?, &promotion.offline);
     let stale = policy.stale_after_hours.is_some_and(|after| hours >= after);
     let closed = match policy.mode {
         OfflineMode::Always => stale && policy.when_stale == WhenStale::Deny,
-        // A lease is a slice of a chain's limit; without one in hand nothing may be spent of it.
-        OfflineMode::Leased | OfflineMode::Never => true,
+        // Inside what was lent of its chain-wide limit nothing can be overspent, however old anything is.
+        OfflineMode::Leased => {
+            sale.lent.is_none() || !promotion.limits.iter().any(|limit| limit.scope == LimitScope::Chain)
+        }
+        OfflineMode::Never => true,
     };
     closed.then_some(Why::Offline { hours })
 }

@@ -33,6 +33,8 @@ pub(super) enum Why<'a> {
     Units { seen: u32, need: u32, set: &'a Set },
     Spent { seen: Money, need: Money, set: &'a Set },
     Limit { limit: &'a Limit, used: i64 },
+    Slice { limit: &'a Limit, left: i64 },
+    Elsewhere { left: Money },
     LostTo { winner: &'a PromotionId, by: Option<Money> },
     UnitsTaken,
     NothingOff,
@@ -64,6 +66,8 @@ impl Why<'_> {
                 LimitScope::Code => Reason::LimitCode,
                 LimitScope::Device => Reason::LimitDevice,
             },
+            Why::Slice { .. } => Reason::LimitChain,
+            Why::Elsewhere { .. } => Reason::CodeElsewhere,
             Why::LostTo { .. } => Reason::LostTo,
             Why::UnitsTaken => Reason::UnitsTaken,
             Why::NothingOff => Reason::NothingOff,
@@ -78,7 +82,7 @@ impl Why<'_> {
         match self {
             Why::LostTo { .. } => 0,
             Why::UnitsTaken | Why::NothingOff | Why::GiftGone => 1,
-            Why::Limit { .. } => 2,
+            Why::Limit { .. } | Why::Slice { .. } | Why::Elsewhere { .. } => 2,
             Why::Units { seen, .. } if *seen > 0 => 3,
             Why::Spent { .. } | Why::TooFewPoints { .. } => 3,
             Why::TooManyUnits { .. } | Why::TooMuchSpent { .. } => 4,
@@ -153,6 +157,17 @@ fn sentence(sitting: &Sitting<'_>, why: &Why<'_>) -> Texts {
             &format!("{} spent on it, needs {}", money(*seen), money(*need)),
         ),
         Why::Limit { limit, used } => used_up(sitting, limit, *used),
+        Why::Slice { limit, left } => {
+            let left = amount_of(sitting, limit, *left);
+            Texts::both(
+                &format!("全部门店限额：本店额度剩 {left}，联网后总部会再拨"),
+                &format!("{left} left of this shop's slice of the chain's limit; head office lends more"),
+            )
+        }
+        Why::Elsewhere { left } => Texts::both(
+            &format!("该券属于其他门店，本店最多可优惠 {}", money(*left)),
+            &format!("the code is another shop's; it may bring {} off here", money(*left)),
+        ),
         Why::LostTo { winner, by } => {
             let by = by.filter(|by| by.is_positive());
             Texts::both(
@@ -320,6 +335,14 @@ fn condition(sitting: &Sitting<'_>, leaf: &Cond, seen: i64) -> Texts {
     }
 }
 
+/// So much of what a limit measures.
+fn amount_of(sitting: &Sitting<'_>, limit: &Limit, n: i64) -> String {
+    match limit.measure {
+        LimitMeasure::Money => sitting.book.currency.format(Money(n)),
+        LimitMeasure::Uses | LimitMeasure::Units | LimitMeasure::Points => n.to_string(),
+    }
+}
+
 fn used_up(sitting: &Sitting<'_>, limit: &Limit, used: i64) -> Texts {
     let (zh, en) = match limit.scope {
         LimitScope::Store => ("本店", "this shop"),
@@ -330,17 +353,13 @@ fn used_up(sitting: &Sitting<'_>, limit: &Limit, used: i64) -> Texts {
         LimitScope::Code => ("该券", "this code"),
         LimitScope::Device => ("该设备今日", "this device today"),
     };
-    let show = |n: i64| match limit.measure {
-        LimitMeasure::Money => sitting.book.currency.format(Money(n)),
-        LimitMeasure::Uses | LimitMeasure::Units | LimitMeasure::Points => n.to_string(),
-    };
     let (unit_zh, unit_en) = match limit.measure {
         LimitMeasure::Uses => ("次", "use(s)"),
         LimitMeasure::Units => ("件", "unit(s)"),
         LimitMeasure::Money => ("优惠额", "off"),
         LimitMeasure::Points => ("积分", "point(s)"),
     };
-    let (used, most) = (show(used), show(limit.max));
+    let (used, most) = (amount_of(sitting, limit, used), amount_of(sitting, limit, limit.max));
     Texts::both(
         &format!("{zh}已用 {used} {unit_zh}，上限 {most}"),
         &format!("{en} used {used} of {most} {unit_en}"),

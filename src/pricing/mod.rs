@@ -41,13 +41,15 @@ use std::fmt;
 use crate::domain::basket::Basket;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, SegmentId, Sku, Zone};
-use crate::domain::member::{Member, Usage};
+use crate::domain::member::{Member, Usage, Used};
+use crate::domain::money::Money;
 
 use model::Channel;
 use outcome::Reason;
 
 pub use book::{Book, BookRules, CouponRule, RuleFault};
 pub use offers::OpenOffer;
+pub(crate) use usage::amount;
 
 /// All that pricing may look at.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,29 @@ pub struct Sale<'a> {
     pub device_usage: &'a BTreeMap<PromotionId, Usage>,
     /// Whole hours without head office; nothing while the line is up.
     pub offline_hours: Option<u32>,
+    /// What head office lent this shop; absent where the shop is the whole chain, and its own counts stand for it.
+    pub lent: Option<&'a Lent>,
+}
+
+impl Sale<'_> {
+    /// Points that may be spent in it.
+    pub(crate) fn spendable(&self) -> i64 {
+        let own = self.shopper.member.map_or(0, |member| member.ledger.points.spendable());
+        self.lent.and_then(|lent| lent.points).map_or(own, |lent| own.min(lent))
+    }
+}
+
+/// What a shop may still spend of what the chain shares, open holds taken off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Lent {
+    /// Of chain-wide limits; of a promotion that is not named, nothing.
+    pub limits: BTreeMap<PromotionId, Used>,
+    /// The presented code whose home is another shop, and money off it may bring here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<(CouponCode, Money)>,
+    /// Points of the member that may be spent here; absent where all of them may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
 }
 
 /// Who looks at an offer, and when.

@@ -169,7 +169,7 @@ pub(super) fn candidate<'a>(
     } else {
         eligibility::schedule_closed(&promotion.schedule, moment)
             .or(trigger)
-            .or_else(|| eligibility::offline_closed(&promotion.offline, sale.offline_hours))
+            .or_else(|| eligibility::offline_closed(promotion, sale))
             .or_else(|| eligibility::left_out(&promotion.audience, &sale.shopper, moment))
     };
     Candidate { number, rule, code, claim, closed }
@@ -252,7 +252,7 @@ impl<'s, 'a> Course<'s, 'a> {
             lost_by: BTreeMap::new(),
             not_alone: BTreeMap::new(),
             failed_winner: None,
-            spendable: sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable()),
+            spendable: sitting.sale.spendable(),
             done,
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Uses and units are counted so that a sale takes what is left of the units; money and points are all or nothing: a
 //! promotion whose gift is larger than the rest of its budget gives nothing, so that no shopper gets a remnant of what
-//! was advertised. A limit per member needs a known member. A day is the store's civil day.
+//! was advertised. A chain-wide limit is what head office lent this shop of it. A limit per member needs a known member. A day is the store's civil day.
 
-use crate::domain::member::Usage;
+use crate::domain::member::{Usage, Used};
 use crate::domain::money::Money;
 
 use super::book::Rule;
@@ -33,6 +33,11 @@ pub(super) fn allowance<'a>(
     let mut allowance = Allowance { units: None, money: None, points: None };
     for limit in &promotion.limits {
         let usage = match limit.scope {
+            LimitScope::Chain if let Some(lent) = sitting.sale.lent => {
+                let left = lent.limits.get(&promotion.id).map_or(0, |lent| amount(limit.measure, lent));
+                allowance.take(limit.measure, left, Why::Slice { limit, left })?;
+                continue;
+            }
             LimitScope::Store | LimitScope::StoreDay | LimitScope::Chain => {
                 sitting.sale.usage.get(&promotion.id).copied()
             }
@@ -44,24 +49,12 @@ pub(super) fn allowance<'a>(
             LimitScope::Code => candidate.code.map(|code| sitting.sale.codes[code].used),
         };
         let used = used(limit, &usage.unwrap_or_default(), sitting.moment.number);
-        let left = limit.max.saturating_sub(used);
-        let why = Why::Limit { limit, used };
-        if left <= 0 {
-            return Err(why);
-        }
-        let least = |so_far: Option<(i64, Why<'a>)>| match so_far {
-            Some(less) if less.0 <= left => Some(less),
-            _ => Some((left, why)),
-        };
-        match limit.measure {
-            LimitMeasure::Uses => {}
-            LimitMeasure::Units => {
-                let left = u32::try_from(left).unwrap_or(u32::MAX);
-                allowance.units = Some(allowance.units.map_or(left, |least| least.min(left)));
-            }
-            LimitMeasure::Money => allowance.money = least(allowance.money),
-            LimitMeasure::Points => allowance.points = least(allowance.points),
-        }
+        allowance.take(limit.measure, limit.max.saturating_sub(used), Why::Limit { limit, used })?;
+    }
+    if let Some((away, left)) = sitting.sale.lent.and_then(|lent| lent.away.as_ref())
+        && candidate.code.is_some_and(|code| sitting.sale.codes[code].code == *away)
+    {
+        allowance.take(LimitMeasure::Money, left.0, Why::Elsewhere { left: *left })?;
     }
     if let (Some(hours), Some(most)) = (sitting.sale.offline_hours, promotion.offline.exposure_max) {
         // Without a line the day's money off is all that is known here of what the chain has spent.
@@ -76,6 +69,27 @@ pub(super) fn allowance<'a>(
 }
 
 impl<'a> Allowance<'a> {
+    /// Takes one limit in; or that it is used up.
+    fn take(&mut self, measure: LimitMeasure, left: i64, why: Why<'a>) -> Result<(), Why<'a>> {
+        if left <= 0 {
+            return Err(why);
+        }
+        let least = |so_far: Option<(i64, Why<'a>)>| match so_far {
+            Some(less) if less.0 <= left => Some(less),
+            _ => Some((left, why)),
+        };
+        match measure {
+            LimitMeasure::Uses => {}
+            LimitMeasure::Units => {
+                let left = u32::try_from(left).unwrap_or(u32::MAX);
+                self.units = Some(self.units.map_or(left, |least| least.min(left)));
+            }
+            LimitMeasure::Money => self.money = least(self.money),
+            LimitMeasure::Points => self.points = least(self.points),
+        }
+        Ok(())
+    }
+
     /// Money that may still be taken off.
     pub(super) fn money_left(&self) -> i64 {
         self.money.map_or(i64::MAX, |(left, _)| left)
@@ -87,6 +101,16 @@ impl<'a> Allowance<'a> {
             left.filter(|(left, _)| wanted > *left).map(|(_, why)| why)
         };
         beyond(self.money, amount.0).or_else(|| beyond(self.points, points))
+    }
+}
+
+/// So much of a measure.
+pub(crate) fn amount(measure: LimitMeasure, used: &Used) -> i64 {
+    match measure {
+        LimitMeasure::Uses => i64::from(used.uses),
+        LimitMeasure::Units => i64::from(used.units),
+        LimitMeasure::Money => used.money.0,
+        LimitMeasure::Points => used.points,
     }
 }
 

@@ -29,6 +29,7 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::clock::{Clock, Ticks};
 use crate::domain::ids::{Seq, StoreId};
+use crate::domain::lease::{Want, Word};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
@@ -92,6 +93,8 @@ impl std::error::Error for UpstreamError {}
 pub enum Happening {
     /// For the engine, as `Input::Members`.
     Members(MembersUpdate),
+    /// For the engine, each as `Input::Lease`, in this order.
+    Words(Vec<Word>),
     /// A bundle is in this file, whole and unverified; then call `bundle_active`.
     Bundle {
         /// As offered.
@@ -106,6 +109,7 @@ pub enum Happening {
 pub struct Upstream {
     durable: watch::Sender<Seq>,
     bundle: watch::Sender<Option<u64>>,
+    wants: watch::Sender<(Vec<Want>, Seq)>,
     status: watch::Receiver<Status>,
 }
 
@@ -122,6 +126,16 @@ impl Upstream {
     /// The daemon runs on this bundle now.
     pub fn bundle_active(&self, version: u64) {
         self.bundle.send_replace(Some(version));
+    }
+
+    /// What this shop would like to hold of limited things, counted with every decision through `as_of`. Call as often
+    /// as it changes.
+    pub fn wants(&self, wants: Vec<Want>, as_of: Seq) {
+        self.wants.send_if_modified(|known| {
+            let changed = known.0 != wants;
+            *known = (wants, as_of);
+            changed
+        });
     }
 
     /// How the line is, kept current.
@@ -183,6 +197,7 @@ pub async fn start(
     let machine = Machine::new(config.store.clone(), extent, remembered, seed, now);
     let (durable, durable_seen) = watch::channel(extent.next);
     let (bundle, bundle_seen) = watch::channel(None);
+    let (wants, wants_seen) = watch::channel((Vec::new(), Seq(0)));
     let (status_sender, status) = watch::channel(machine.status(now));
     let (work, to_do) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
     let (done, results) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
@@ -212,9 +227,9 @@ pub async fn start(
         written: (Remembered::default(), 0),
         looking: false,
     };
-    let task = tokio::spawn(shell.run(durable_seen, bundle_seen, stopped));
+    let task = tokio::spawn(shell.run(durable_seen, bundle_seen, wants_seen, stopped));
     Ok((
-        Upstream { durable, bundle, status },
+        Upstream { durable, bundle, wants, status },
         Inbox { happenings, stop: Some(stop), task, reader: Some(reader) },
     ))
 }
@@ -360,6 +375,7 @@ impl Shell {
         mut self,
         mut durable: watch::Receiver<Seq>,
         mut bundle: watch::Receiver<Option<u64>>,
+        mut wants: watch::Receiver<(Vec<Want>, Seq)>,
         mut stop: oneshot::Receiver<()>,
     ) {
         let mut files = tokio::time::interval(Duration::from_millis(limits::UPSTREAM_FILES_EVERY_MS));
@@ -387,6 +403,11 @@ impl Shell {
                     if let Some(version) = version {
                         self.machine.bundle_active(version, now);
                     }
+                }
+                Ok(()) = wants.changed() => {
+                    let (wants, as_of) = wants.borrow_and_update().clone();
+                    let now = now(&self);
+                    self.machine.set_wants(wants, as_of, now);
                 }
                 permit = happenings.reserve(), if !self.waiting.is_empty() => match permit {
                     Ok(permit) => {
@@ -441,6 +462,7 @@ impl Shell {
                 Action::Pack(request) => self.do_work(Work::Pack(request)).await,
                 Action::Prune(through) => self.do_work(Work::Prune(through)).await,
                 Action::Members(update) => self.tell(Happening::Members(*update)),
+                Action::Words(words) => self.tell(Happening::Words(words)),
                 Action::Bundle(piece) => self.do_work(Work::Bundle(piece)).await,
             }
         }
@@ -457,7 +479,7 @@ impl Shell {
 
     fn tell(&mut self, happening: Happening) {
         if self.waiting.len() >= limits::UPSTREAM_EVENTS_MAX {
-            // Members are told again at the next hello; a bundle is offered again after a restart.
+            // Members and words are told again at the next hello; a bundle is offered again after a restart.
             self.waiting.pop_front();
         }
         self.waiting.push_back(happening);

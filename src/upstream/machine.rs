@@ -24,9 +24,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{Epoch, Seq, StoreId};
+use crate::domain::lease::{Want, Word};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
+use super::asking::Asking;
 use super::backlog::{BacklogError, Extent, PackRequest, Packed};
 use super::download::{Download, Piece};
 use super::wire::{Ack, Down, Hello, PROTOCOL, Standing, State, Up};
@@ -140,6 +142,8 @@ pub enum Action {
     Prune(Seq),
     /// For the engine.
     Members(Box<MembersUpdate>),
+    /// About leases, for the engine, in this order.
+    Words(Vec<Word>),
     /// A piece of a bundle, or its end.
     Bundle(Piece),
 }
@@ -242,6 +246,7 @@ pub struct Machine {
     fault: Option<Fault>,
     batches_sent: u64,
     download: Download,
+    asking: Asking,
     actions: VecDeque<Action>,
 }
 
@@ -282,6 +287,7 @@ impl Machine {
             fault: None,
             batches_sent: 0,
             download: Download::default(),
+            asking: Asking::default(),
             actions: VecDeque::new(),
         };
         if extent.first < extent.next {
@@ -314,6 +320,12 @@ impl Machine {
                 self.greet(now);
             }
         }
+    }
+
+    /// What this shop would like to hold, counted with every decision through `as_of`.
+    pub fn set_wants(&mut self, wants: Vec<Want>, as_of: Seq, now: Now) {
+        self.asking.set(wants, as_of);
+        self.flow(now);
     }
 
     /// What a human parked. An entry that leaves the set is sent again with its bytes.
@@ -367,6 +379,11 @@ impl Machine {
             Down::Members(members) => {
                 if members.incarnation >= self.known.incarnation && self.is_ours(members.epoch) {
                     self.actions.push_back(Action::Members(Box::new(members.update)));
+                }
+            }
+            Down::Words(words) => {
+                if words.incarnation >= self.known.incarnation && words.epoch == self.extent.epoch {
+                    self.actions.push_back(Action::Words(words.words));
                 }
             }
         }
@@ -427,6 +444,7 @@ impl Machine {
                 sooner(self.flights.front().map(|flight| flight.until_ms));
                 sooner(self.retrying.map(|(_, until_ms)| until_ms));
                 sooner(self.download.deadline_ms());
+                sooner(self.asking.deadline_ms());
                 if self.packing.is_none() && self.flights.len() < limits::UPSTREAM_WINDOW_BATCHES {
                     let waits = self.unsent_since_ms.map(|since| since + limits::UPSTREAM_BATCH_WAIT_MS);
                     sooner(waits.map(|at| at.max(self.not_before_ms)));
@@ -526,6 +544,7 @@ impl Machine {
             },
             durable_through: standing.durable_through,
         };
+        self.asking.line_up(state.asked);
         if self.phase != Phase::Flowing {
             self.phase = Phase::Flowing;
             self.since = now.unix;
@@ -689,6 +708,10 @@ impl Machine {
         }
         if let Some(get) = self.download.ask(now.ticks_ms) {
             self.actions.push_back(Action::Send(Up::Get(get)));
+        }
+        let who = (self.extent.epoch, self.known.incarnation);
+        if let Some(ask) = self.asking.ask(now.ticks_ms, self.known.applied_through, who) {
+            self.actions.push_back(Action::Send(Up::Ask(ask)));
         }
         if self.packing.is_some()
             || self.flights.len() >= limits::UPSTREAM_WINDOW_BATCHES

@@ -1,6 +1,7 @@
 //! What shop and head office say to each other: frames over MQTT 5, QoS 1, MessagePack with named fields, version 1.
 //!
-//! Layout: `aisle/1/{store}/up/{hello|batch|get}` from the shop, `aisle/1/{store}/down/{state|ack|offer|chunk|members}` to it;
+//! Layout: `aisle/1/{store}/up/{hello|batch|get|ask}` from the shop, `aisle/1/{store}/down/{state|ack|offer|chunk|members|words}`
+//! to it;
 //! `offer` is retained. The body of a batch is zstd over entries `[flag u8][hash 16][length u32 LE][bytes]`; the
 //! bytes are the journal's, unopened.
 //!
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, Seq, StoreId};
+use crate::domain::lease::{Want, Word};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
@@ -147,6 +149,9 @@ pub struct State {
     pub standing: Standing,
     /// Its clock.
     pub at: UnixMs,
+    /// The highest number of a request for slices that it served, of this life of the box.
+    #[serde(default)]
+    pub asked: u64,
 }
 
 /// What head office has of one journal.
@@ -244,6 +249,37 @@ pub struct Members {
     pub update: MembersUpdate,
 }
 
+/// What a shop would like to hold of limited things: a level, in place of what it said before. Head office serves it
+/// once, if its number is above those it served, and once it has read the journal through `as_of`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// The life of the box that asks.
+    pub epoch: Epoch,
+    /// The incarnation of head office it asks.
+    pub incarnation: u64,
+    /// Rises with every request of this life to this incarnation, restarts of the daemon included.
+    pub number: u64,
+    /// Its journal as the request counts it.
+    pub as_of: Seq,
+    /// At most `LEASE_WANTS_MAX`.
+    pub wants: Vec<Want>,
+}
+
+/// Words about leases: all of one life of the box, of one incarnation, numbers rising.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Whose words they are.
+    pub incarnation: u64,
+    /// To which life of the box.
+    pub epoch: Epoch,
+    /// 1 to `LEASE_WORDS_MAX`.
+    pub words: Vec<Word>,
+}
+
 /// A frame from a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Up {
@@ -253,6 +289,8 @@ pub enum Up {
     Batch(Batch),
     /// A piece of a bundle, please.
     Get(Get),
+    /// Slices, please.
+    Ask(Ask),
 }
 
 /// A frame to a shop.
@@ -268,6 +306,8 @@ pub enum Down {
     Chunk(Chunk),
     /// Members.
     Members(Members),
+    /// About leases.
+    Words(Words),
 }
 
 /// What a shop sends, by the last part of the topic.
@@ -279,6 +319,8 @@ pub enum UpKind {
     Batch,
     /// `get`
     Get,
+    /// `ask`
+    Ask,
 }
 
 /// What head office sends, by the last part of the topic.
@@ -294,6 +336,8 @@ pub enum DownKind {
     Chunk,
     /// `members`
     Members,
+    /// `words`
+    Words,
 }
 
 /// What head office subscribes to.
@@ -311,6 +355,7 @@ pub fn parse_up(topic: &str) -> Option<(StoreId, UpKind)> {
         "up/hello" => UpKind::Hello,
         "up/batch" => UpKind::Batch,
         "up/get" => UpKind::Get,
+        "up/ask" => UpKind::Ask,
         _ => return None,
     };
     Some((StoreId::new(store).ok()?, kind))
@@ -324,6 +369,7 @@ pub fn parse_down(topic: &str, store: &StoreId) -> Option<DownKind> {
         "offer" => Some(DownKind::Offer),
         "chunk" => Some(DownKind::Chunk),
         "members" => Some(DownKind::Members),
+        "words" => Some(DownKind::Words),
         _ => None,
     }
 }
@@ -366,7 +412,10 @@ frame!(Hello, |hello| {
     within(hello.next.0 < u64::MAX / 2, "next")?;
     within(hello.first.0 >= 1 && hello.first <= hello.next, "first")
 });
-frame!(State, |state| check_standing(&state.standing));
+frame!(State, |state| {
+    within(state.asked < u64::MAX / 2, "asked")?;
+    check_standing(&state.standing)
+});
 frame!(Batch, |batch| {
     within((1..=limits::UPSTREAM_BATCH_ENTRIES_MAX).contains(&(batch.count as usize)), "count")?;
     within(batch.first.0 < u64::MAX / 2, "first")?;
@@ -386,6 +435,20 @@ frame!(Members, |members| {
     within(members.update.members.len() <= limits::UPSTREAM_MEMBERS_MAX, "members")?;
     within(members.update.members.iter().all(|m| m.tokens.len() <= limits::UPSTREAM_TOKENS_MAX), "tokens")?;
     within(members.update.members.iter().all(|m| m.points.abs() <= limits::POINTS_MAX), "points")
+});
+frame!(Ask, |ask| {
+    within(ask.wants.len() <= limits::LEASE_WANTS_MAX, "wants")?;
+    within((1..u64::MAX / 2).contains(&ask.number), "number")?;
+    within(ask.as_of.0 < u64::MAX / 2, "as_of")
+});
+frame!(Words, |words| {
+    within((1..=limits::LEASE_WORDS_MAX).contains(&words.words.len()), "words")?;
+    within(words.incarnation < u64::MAX / 2, "incarnation")?;
+    let ours = |word: &Word| word.epoch == words.epoch && word.id.incarnation == words.incarnation;
+    within(words.words.iter().all(ours), "epoch and incarnation")?;
+    within(words.words.iter().all(|word| (1..u64::MAX / 2).contains(&word.id.number)), "number")?;
+    within(words.words.is_sorted_by(|one, next| one.id < next.id), "order")?;
+    within(words.words.iter().all(|word| word.say.lends() <= limits::LEASE_BUDGET_MAX), "amount")
 });
 
 /// Only what tells the version: the rest of another version's frame may look like anything.
@@ -422,6 +485,7 @@ impl Up {
             Up::Hello(_) => "hello",
             Up::Batch(_) => "batch",
             Up::Get(_) => "get",
+            Up::Ask(_) => "ask",
         };
         format!("{ROOT}{store}/up/{kind}")
     }
@@ -432,6 +496,7 @@ impl Up {
             Up::Hello(frame) => written(frame),
             Up::Batch(frame) => written(frame),
             Up::Get(frame) => written(frame),
+            Up::Ask(frame) => written(frame),
         }
     }
 
@@ -441,6 +506,7 @@ impl Up {
             UpKind::Hello => Up::Hello(read(bytes)?),
             UpKind::Batch => Up::Batch(read(bytes)?),
             UpKind::Get => Up::Get(read(bytes)?),
+            UpKind::Ask => Up::Ask(read(bytes)?),
         })
     }
 }
@@ -454,6 +520,7 @@ impl Down {
             Down::Offer(_) => "offer",
             Down::Chunk(_) => "chunk",
             Down::Members(_) => "members",
+            Down::Words(_) => "words",
         };
         format!("{ROOT}{store}/down/{kind}")
     }
@@ -471,6 +538,7 @@ impl Down {
             Down::Offer(frame) => written(frame),
             Down::Chunk(frame) => written(frame),
             Down::Members(frame) => written(frame),
+            Down::Words(frame) => written(frame),
         }
     }
 
@@ -482,6 +550,7 @@ impl Down {
             DownKind::Offer => Down::Offer(read(bytes)?),
             DownKind::Chunk => Down::Chunk(read(bytes)?),
             DownKind::Members => Down::Members(read(bytes)?),
+            DownKind::Words => Down::Words(read(bytes)?),
         })
     }
 }
@@ -585,120 +654,4 @@ pub fn unpack(batch: &Batch) -> Result<Vec<Item>, WireError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn store() -> StoreId {
-        StoreId::new("s1").expect("a store id")
-    }
-
-    fn batch(items: &[Item]) -> (Batch, usize) {
-        let (body, count) = pack(items).expect("packs");
-        let batch =
-            Batch { v: PROTOCOL, epoch: Epoch(1), from: Seq(7), first: Seq(7), count: count as u32, body };
-        (batch, count)
-    }
-
-    /// Bytes that do not compress.
-    fn noise(len: usize, mut seed: u64) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len);
-        while bytes.len() < len {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            bytes.push((seed >> 56) as u8);
-        }
-        bytes
-    }
-
-    #[test]
-    fn does_a_topic_name_one_frame_of_one_shop() {
-        let hello = Up::Get(Get { v: PROTOCOL, version: 1, offset: 0 });
-        assert_eq!(parse_up(&hello.topic(&store())), Some((store(), UpKind::Get)));
-        for hostile in
-            ["aisle/1/a/b/up/get", "aisle/1//up/get", "aisle/1/+/up/get", "aisle/1/s1/up/get/x", "x"]
-        {
-            assert_eq!(parse_up(hostile), None, "{hostile}");
-        }
-        assert_eq!(parse_down("aisle/1/s1/down/ack", &store()), Some(DownKind::Ack));
-        assert_eq!(parse_down("aisle/1/s12/down/ack", &store()), None);
-    }
-
-    #[test]
-    fn does_an_entry_as_large_as_the_journal_takes_fit_a_frame_alone() {
-        let items = [
-            Item::new(noise(limits::FRAME_PAYLOAD_BYTES_MAX, 1)),
-            Item::new(noise(limits::FRAME_PAYLOAD_BYTES_MAX, 2)),
-        ];
-        let (batch, count) = batch(&items);
-        assert_eq!(count, 1);
-        let bytes = Up::Batch(batch.clone()).encode();
-        assert!(bytes.len() <= limits::UPSTREAM_FRAME_BYTES_MAX, "{}", bytes.len());
-        assert_eq!(Up::decode(UpKind::Batch, &bytes), Ok(Up::Batch(batch.clone())));
-        assert_eq!(unpack(&batch).expect("unpacks"), &items[..1]);
-    }
-
-    #[test]
-    fn does_a_batch_stay_inside_its_size() {
-        let items: Vec<Item> = (0..300).map(|seed| Item::new(noise(2_000, seed))).collect();
-        let (batch, count) = batch(&items);
-        assert!((20..=32).contains(&count), "{count} entries of 2,000 bytes in 64 KiB");
-        assert!(batch.body.0.len() <= limits::UPSTREAM_BATCH_BYTES_MAX);
-        assert_eq!(unpack(&batch).expect("unpacks"), &items[..count]);
-    }
-
-    #[test]
-    fn is_a_bomb_refused_before_it_goes_off() {
-        let raw = vec![0; 64 * 1024 * 1024];
-        let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
-        assert!(body.0.len() < 64 * 1024);
-        let bomb = Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 200, body };
-        assert_eq!(unpack(&bomb), Err(WireError::Bound("body")));
-    }
-
-    #[test]
-    fn is_another_version_named_even_if_its_fields_differ() {
-        #[derive(Serialize)]
-        struct Later {
-            v: u16,
-            news: &'static str,
-        }
-        let bytes = rmp_serde::to_vec_named(&Later { v: 2, news: "x" }).expect("writes");
-        assert_eq!(Up::decode(UpKind::Hello, &bytes), Err(WireError::Version(2)));
-    }
-
-    #[test]
-    fn is_a_flipped_bit_found() {
-        let (whole, _) = batch(&[Item::new(vec![1, 2, 3]), Item::withheld(b"parked")]);
-        assert_eq!(unpack(&whole).expect("unpacks")[1].bytes, None);
-        let mut raw = zstd::bulk::decompress(&whole.body.0, 1_000).expect("decompresses");
-        raw[ENTRY_HEAD_BYTES] ^= 1;
-        let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
-        assert_eq!(unpack(&Batch { body, ..whole }), Err(WireError::Hash(Seq(7))));
-    }
-
-    proptest! {
-        #[test]
-        fn does_hostile_input_always_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            for kind in [UpKind::Hello, UpKind::Batch, UpKind::Get] {
-                let _ = Up::decode(kind, &bytes);
-            }
-            for kind in [DownKind::State, DownKind::Ack, DownKind::Offer, DownKind::Chunk, DownKind::Members] {
-                let _ = Down::decode(kind, &bytes);
-            }
-            let _ = unpack(&Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 9, body: Blob(bytes) });
-        }
-
-        #[test]
-        fn does_a_damaged_frame_end_in_an_answer(at in 0_usize..400, with in any::<u8>(), cut in 0_usize..400) {
-            let (batch, _) = batch(&[Item::new(noise(150, 3)), Item::new(vec![7; 500])]);
-            let mut bytes = Up::Batch(batch).encode();
-            let at = at % bytes.len();
-            bytes[at] = with;
-            bytes.truncate(bytes.len().saturating_sub(cut % 50));
-            if let Ok(Up::Batch(batch)) = Up::decode(UpKind::Batch, &bytes) {
-                let _ = unpack(&batch);
-            }
-        }
-    }
-}
+mod tests;

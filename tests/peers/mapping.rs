@@ -316,6 +316,7 @@ pub(crate) fn price(case: &Value) -> Result<Outcome, String> {
         usage: &usage,
         device_usage: &BTreeMap::new(),
         offline_hours: None,
+        lent: None,
     };
     let priced = book.price(&sale).map_err(|fault| fault.to_string())?;
     Ok(Outcome { priced, names, codes })

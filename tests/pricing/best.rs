@@ -330,6 +330,7 @@ impl Small {
             usage: &usage,
             device_usage: &usage,
             offline_hours: None,
+            lent: None,
         };
         book.price(&sale).expect("a basket of the test can be priced")
     }

@@ -73,6 +73,7 @@ fn price(book: &Book, basket: &Basket) -> Result<aisled::pricing::outcome::Price
         usage: &usage,
         device_usage: &usage,
         offline_hours: None,
+        lent: None,
     })
 }
 

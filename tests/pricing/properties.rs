@@ -306,6 +306,7 @@ impl World {
             usage: &usage,
             device_usage: &usage,
             offline_hours: None,
+            lent: None,
         };
         book.price(&sale).expect("a basket of the test can be priced")
     }

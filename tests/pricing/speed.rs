@@ -113,6 +113,7 @@ fn how_long_does_one_price_take() {
                 usage: &usage,
                 device_usage: &usage,
                 offline_hours: None,
+                lent: None,
             };
             let mut times = Vec::new();
             let priced = book.price(&sale).expect("priced");

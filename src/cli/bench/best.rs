@@ -292,6 +292,7 @@ fn price(book: &Book, basket: &Basket) -> Result<Priced> {
         usage: &usage,
         device_usage: &usage,
         offline_hours: None,
+        lent: None,
     };
     book.price(&sale).map_err(|fault| anyhow!("failed to price the basket: {fault}"))
 }

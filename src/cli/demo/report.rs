@@ -398,7 +398,9 @@ mod tests {
     fn broken(tally: &Tally, shop: &Books, office: &Books) -> Vec<&'static str> {
         let store = StoreId::new("s01").expect("valid");
         let (ledger, fold) = (Ledger::new(1), Fold::default());
-        let office_says = Loaded { ledger, fold, seen: BTreeMap::new(), quarantined: BTreeMap::new() };
+        let lender = crate::hub::lender::Lender::new(1, false);
+        let office_says =
+            Loaded { ledger, fold, seen: BTreeMap::new(), lender, quarantined: BTreeMap::new() };
         let ends = Ends { store: &store, shop, office, office_says: &office_says };
         let course = Course { drained: true, ..Course::default() };
         let report = Report::of(tally, &ends, &course, Lang::En);

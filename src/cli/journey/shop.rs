@@ -84,6 +84,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
             quote_seconds: 300,
             tiers: Vec::new(),
             attributes: BTreeMap::new(),
+            leases: Default::default(),
         },
         catalogue: journey.articles.iter().map(|(product, article)| item_of(*product, article)).collect(),
         segments: Vec::new(),

@@ -74,6 +74,7 @@ impl Office {
                 incarnation: self.incarnation,
                 standing: self.standing(),
                 at: UnixMs(0),
+                asked: 0,
             })),
             Up::Batch(batch) => {
                 let items = wire::unpack(&batch).expect("the sender packs what can be unpacked");
@@ -101,7 +102,7 @@ impl Office {
                     again: gap,
                 }))
             }
-            Up::Get(_) => None,
+            Up::Get(_) | Up::Ask(_) => None,
         }
     }
 }
@@ -208,7 +209,7 @@ impl World {
                 }
                 Action::Pack(request) => self.packs.push(request),
                 Action::Prune(through) => self.journal.prune(through).expect("prunes"),
-                Action::Members(_) | Action::Bundle(_) => {}
+                Action::Members(_) | Action::Words(_) | Action::Bundle(_) => {}
             }
         }
     }

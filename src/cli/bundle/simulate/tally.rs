@@ -125,6 +125,7 @@ impl Side {
             usage: &self.usage,
             device_usage: self.of_device.get(&recorded.device).unwrap_or(&none),
             offline_hours: recorded.offline_hours,
+            lent: None,
         })?;
         let day = today.number();
         for applied in &priced.applied {

@@ -279,6 +279,7 @@ impl Given {
             usage: &self.usage,
             device_usage: &self.device_usage,
             offline_hours: self.offline_hours,
+            lent: None,
         };
         self.book.price(&sale).map_err(|fault| {
             let found = format!("basket: {fault}");

@@ -1,0 +1,144 @@
+//! What this box would like to hold of what head office lends: what it spends in an outage at the pace it has seen.
+//!
+//! Soft state, gathered from the slices that decisions read and change; losing it costs a smaller slice for a while. The pace
+//! of a scope is what was spent of it over the time it is watched; both are halved each `LEASE_PACE_MS`, so that an old
+//! rush is forgotten. A scope nobody has asked for in `LEASE_WANT_MS` is not wanted any more. Bound: `LEASE_WANTS_MAX`.
+
+use std::collections::BTreeMap;
+
+use crate::bundle::Bundle;
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::PromotionId;
+use crate::domain::lease::{Scope, Slices, Want};
+use crate::limits;
+use crate::pricing::model::{LimitMeasure, LimitScope};
+
+use super::decision::{Change, Facts, Key, Record};
+
+#[derive(Default)]
+pub(super) struct Demand {
+    by_scope: BTreeMap<Scope, Pace>,
+}
+
+struct Pace {
+    left: i64,
+    spent: i64,
+    /// The least worth holding: what makes a first use possible.
+    least: i64,
+    since: UnixMs,
+    asked: UnixMs,
+}
+
+impl Demand {
+    /// Slices were looked at.
+    pub(super) fn looked(&mut self, bundle: &Bundle, facts: &Facts, now: UnixMs) {
+        for key in facts.keys() {
+            if let Key::Lease(scope) = key {
+                let left = facts.slices(scope).left(now);
+                self.pace(scope, || least(bundle, scope), now).left = left;
+            }
+        }
+    }
+
+    /// A decision left slices behind.
+    pub(super) fn changed(&mut self, changes: &[Change], now: UnixMs) {
+        for change in changes {
+            if let (Key::Lease(scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
+                && let Some(pace) = self.by_scope.get_mut(scope)
+            {
+                pace.change(slices, now);
+            }
+        }
+    }
+
+    fn pace(&mut self, scope: &Scope, least: impl FnOnce() -> i64, now: UnixMs) -> &mut Pace {
+        if !self.by_scope.contains_key(scope) {
+            if self.by_scope.len() >= limits::LEASE_WANTS_MAX {
+                let oldest =
+                    self.by_scope.iter().min_by_key(|(_, pace)| pace.asked).map(|(scope, _)| scope.clone());
+                self.by_scope.remove(&oldest.expect("a full map has an oldest"));
+            }
+            let pace = Pace { left: 0, spent: 0, least: least(), since: now, asked: now };
+            self.by_scope.insert(scope.clone(), pace);
+        }
+        let pace = self.by_scope.get_mut(scope).expect("it is there now");
+        pace.asked = now;
+        pace
+    }
+
+    /// What is wanted: everything of which less than half of the need is left.
+    pub(super) fn wants(&self, now: UnixMs) -> Vec<Want> {
+        let recent =
+            self.by_scope.iter().filter(|(_, pace)| now.ms_since(pace.asked).abs() < limits::LEASE_WANT_MS);
+        let wants =
+            recent.map(|(scope, pace)| Want { scope: scope.clone(), left: pace.left, need: pace.need(now) });
+        wants.filter(|want| want.left < want.need.div_euclid(2).max(1)).collect()
+    }
+}
+
+impl Pace {
+    fn change(&mut self, slices: &Slices, now: UnixMs) {
+        let left = slices.left(now);
+        self.spent = self.spent.saturating_add((self.left - left).max(0));
+        self.left = left;
+        let watched = now.ms_since(self.since);
+        if !(0..=2 * limits::LEASE_PACE_MS).contains(&watched) {
+            self.spent /= 2;
+            self.since = now.plus_ms(-limits::LEASE_PACE_MS);
+        }
+    }
+
+    fn need(&self, now: UnixMs) -> i64 {
+        let watched = now.ms_since(self.since).max(limits::LEASE_PACE_MS / 24);
+        let outage = i128::from(limits::LEASE_OUTAGE_MS);
+        let expected = i128::from(self.spent) * outage / i128::from(watched);
+        i64::try_from(expected).unwrap_or(i64::MAX).max(self.least)
+    }
+}
+
+/// A part of the whole limit, so that a first use fits.
+fn least(bundle: &Bundle, scope: &Scope) -> i64 {
+    let of_limit = |id: &PromotionId, measure: LimitMeasure| {
+        let limits = bundle.book.promotion(id).into_iter().flat_map(|promotion| &promotion.limits);
+        let max = limits
+            .filter(|limit| limit.scope == LimitScope::Chain && limit.measure == measure)
+            .map(|limit| limit.max);
+        (max.min().unwrap_or_default() / limits::LEASE_FIRST_PART).max(1)
+    };
+    match scope {
+        Scope::Uses(id) => of_limit(id, LimitMeasure::Uses),
+        Scope::Units(id) => of_limit(id, LimitMeasure::Units),
+        Scope::Money(id) => of_limit(id, LimitMeasure::Money),
+        Scope::Points(id) => of_limit(id, LimitMeasure::Points),
+        Scope::Pocket(_) | Scope::Overdraft | Scope::Risk => limits::LEASE_FIRST_NEED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::lease::{LeaseId, Slice};
+
+    fn slices(left: i64) -> Slices {
+        let lease = LeaseId { incarnation: 1, number: 1 };
+        Slices(vec![Slice { lease, amount: left, used: 0, expires: UnixMs(i64::MAX), sealed: false }])
+    }
+
+    #[test]
+    fn is_more_wanted_the_faster_it_goes() {
+        let hour = 3_600_000;
+        let mut demand = Demand::default();
+        demand.pace(&Scope::Risk, || 10, UnixMs(0)).left = 1_000;
+        assert!(demand.wants(UnixMs(0)).is_empty(), "enough is there");
+        let spend = |demand: &mut Demand, left: i64, at: i64| {
+            let change = Change::put(Key::Lease(Scope::Risk), Record::Slices(slices(left)));
+            demand.changed(&[change], UnixMs(at));
+        };
+        spend(&mut demand, 300, hour);
+        let slow = demand.wants(UnixMs(10 * hour))[0].need;
+        spend(&mut demand, 100, 2 * hour);
+        let fast = demand.wants(UnixMs(10 * hour))[0].need;
+        assert_eq!((slow, fast), (700 * 72 / 10, 900 * 72 / 10));
+        assert!(demand.wants(UnixMs(limits::LEASE_WANT_MS)).is_empty(), "nobody asked for it any more");
+    }
+}

@@ -1,0 +1,272 @@
+//! Is what the chain shares spent only inside what head office lent: by quotes, sales, voids, and codes of other shops?
+
+#[path = "support/counter.rs"]
+mod counter;
+#[path = "support/rules.rs"]
+mod rules;
+
+use std::collections::BTreeMap;
+
+use aisled::bundle::document::CodeRecord;
+use aisled::domain::calendar::UnixMs;
+use aisled::domain::ids::{CouponCode, CouponId, Epoch, PromotionId, Seq, StoreId};
+use aisled::domain::lease::{LeaseId, Say, Scope, Slice, Slices, Word};
+use aisled::engine::decision::{Entry, Facts, Key, Record};
+use aisled::engine::input::Input;
+use aisled::engine::replay::replay;
+use aisled::engine::reply::{Answer, QuoteReply, Refusal, Reply};
+use aisled::engine::{HeadOffice, Outcome};
+use aisled::pricing::outcome::{CouponOutcome, Reason};
+use counter::{Counter, Done, NOON};
+use serde_json::{Value, json};
+
+const RICE: &str = "6901234000017";
+const FLASH: &str = r#"
+id = "flash"
+titles = { zh-CN = "限时抢购", en = "Flash sale" }
+qualifier = { items = { skus = ["6901234000017"] } }
+benefit = { line_amount = { amount = 100 } }
+limits = [{ scope = "chain", measure = "money", max = 100000 }, { scope = "chain", measure = "uses", max = 500 }]
+offline = { mode = "leased" }
+"#;
+
+struct Shop {
+    counter: Counter,
+    records: BTreeMap<Key, Record>,
+    entries: Vec<Entry>,
+    heard: u64,
+    sold: u64,
+}
+
+impl Shop {
+    fn new(head_office: HeadOffice) -> Shop {
+        let mut authored = rules::authored();
+        authored.rules.promotions.push(toml::from_str(FLASH).expect("a promotion"));
+        authored.codes.push(CodeRecord {
+            code: CouponCode::new("AWAY-01").expect("a code"),
+            coupon: CouponId::new("once-five").expect("a coupon"),
+            member: None,
+            home: Some(StoreId::new("s02").expect("a store")),
+        });
+        let mut counter = Counter::new(counter::bundle(&authored), Seq(1));
+        counter.engine.head_office_is(head_office);
+        let records = counter::records(&authored, NOON).into_iter().collect();
+        Shop { counter, records, entries: Vec::new(), heard: 0, sold: 0 }
+    }
+
+    fn keep(&mut self, entry: Entry) -> Answer {
+        for change in entry.changes.iter() {
+            match &change.record {
+                Some(record) => self.records.insert(change.key.clone(), record.clone()),
+                None => self.records.remove(&change.key),
+            };
+        }
+        assert_eq!(
+            Entry::decode(&entry.encode()).as_ref(),
+            Ok(&entry),
+            "what the journal holds is the entry"
+        );
+        let answer = entry.answer.clone();
+        self.entries.push(entry);
+        answer
+    }
+
+    fn ask(&mut self, till: &str, op: &str, data: &Value) -> Answer {
+        let records = &self.records;
+        let known: BTreeMap<Seq, Entry> =
+            self.entries.iter().map(|entry| (entry.seq, entry.clone())).collect();
+        let mut load = |key: &Key| match key {
+            Key::Decision(seq) => known.get(seq).map(|entry| Record::Decision(Box::new(entry.clone()))),
+            _ => records.get(key).cloned(),
+        };
+        match self.counter.ask(&mut load, till, op, data) {
+            Done::Answered(answer) => answer,
+            Done::Decided(entry) => self.keep(*entry),
+        }
+    }
+
+    /// Head office says the next thing. Was it taken?
+    fn hear(&mut self, say: Say) -> bool {
+        self.heard += 1;
+        let id = LeaseId { incarnation: 1, number: self.heard };
+        self.hear_word(Word { id, epoch: Epoch(1), say })
+    }
+
+    fn hear_word(&mut self, word: Word) -> bool {
+        let input = Input::Lease(word);
+        let mut facts = Facts::default();
+        for key in self.counter.engine.needs(&input, &facts) {
+            let record = self.records.get(&key).cloned();
+            facts.add(key, record);
+        }
+        match self.counter.engine.handle(input, facts, self.counter.now) {
+            Outcome::Decided(entry) => self.keep(*entry).is_ok(),
+            Outcome::Passed => false,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn lend(&mut self, scope: Scope, amount: i64) {
+        assert!(self.hear(Say::Grant { scope, amount, expires: NOON.plus_ms(3_600_000) }));
+    }
+
+    fn slices(&self, scope: &Scope) -> Vec<Slice> {
+        match self.records.get(&Key::Lease(scope.clone())) {
+            Some(Record::Slices(Slices(slices))) => slices.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn used(&self, scope: &Scope) -> i64 {
+        self.slices(scope).iter().map(|slice| slice.used).sum()
+    }
+
+    fn quote(&mut self, till: &str, data: &Value) -> Box<QuoteReply> {
+        match self.ask(till, "quote", data) {
+            Ok(Reply::Quote(quote)) => quote,
+            other => panic!("{data}: {other:?}"),
+        }
+    }
+
+    fn settle(&mut self, till: &str, quote: &QuoteReply) -> Result<u64, Refusal> {
+        self.sold += 1;
+        let data = json!({
+            "transaction": { "business_day": "2026-11-18", "seq": self.sold }, "quote": quote.quote,
+            "tenders": [{ "kind": "cash", "amount": quote.figures.total }],
+        });
+        self.ask(till, "commit", &data).map(|_| self.sold)
+    }
+}
+
+fn money() -> Scope {
+    Scope::Money(PromotionId::new("flash").expect("an id"))
+}
+
+fn uses() -> Scope {
+    Scope::Uses(PromotionId::new("flash").expect("an id"))
+}
+
+fn rice(qty: u32) -> Value {
+    json!({ "basket": { "lines": [{ "line": "1", "sku": RICE, "qty": qty }] } })
+}
+
+fn flash(quote: &QuoteReply) -> i64 {
+    let applied = quote.figures.applied.iter().find(|applied| applied.promotion.as_str() == "flash");
+    applied.map_or(0, |applied| applied.amount.0)
+}
+
+fn why_not(quote: &QuoteReply) -> (Reason, String) {
+    let not = quote.figures.not_applied.iter().find(|not| not.promotion.as_str() == "flash");
+    not.map(|not| (not.reason, not.detail.clone())).expect("it says why")
+}
+
+#[test]
+fn is_a_shop_without_head_office_the_whole_chain() {
+    let mut shop = Shop::new(HeadOffice::Absent);
+    assert_eq!(flash(&shop.quote("till-1", &rice(2))), 200);
+}
+
+#[test]
+fn is_nothing_spent_that_was_not_lent_and_all_of_it_that_was() {
+    let mut shop = Shop::new(HeadOffice::DownSince(UnixMs(NOON.0 - 30 * 86_400_000)));
+    let quote = shop.quote("till-1", &rice(1));
+    assert_eq!((flash(&quote), why_not(&quote).0), (0, Reason::LimitChain), "nothing at all is lent of it");
+    shop.lend(money(), 500);
+    shop.lend(uses(), 10);
+    let first = shop.quote("till-1", &rice(3));
+    assert_eq!(flash(&first), 300, "a month without a line");
+    let second = shop.quote("till-2", &rice(3));
+    let (reason, detail) = why_not(&second);
+    assert_eq!((flash(&second), reason), (0, Reason::LimitChain), "the first quote holds 300 of 500");
+    assert!(detail.contains("2.00"), "{detail}");
+    let sale = shop.settle("till-1", &first).expect("it is sold");
+    assert_eq!((shop.used(&money()), shop.used(&uses())), (300, 1));
+    let last = shop.entries.last().expect("a sale");
+    let bundle = shop.counter.engine.bundle().expect("rules").clone();
+    assert!(
+        replay(&bundle, last).expect("a sale").expect("it is priced").same,
+        "the slice is part of what it saw"
+    );
+    let void = json!({ "transaction": { "business_day": "2026-11-18", "seq": sale } });
+    shop.ask("till-1", "void", &void).expect("it is voided");
+    assert_eq!((shop.used(&money()), shop.used(&uses())), (0, 0), "what did not happen was not spent");
+    assert_eq!(flash(&shop.quote("till-2", &rice(5))), 500);
+}
+
+#[test]
+fn may_a_slice_be_spent_after_its_seal_or_its_end() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    shop.lend(money(), 500);
+    shop.lend(uses(), 10);
+    let sealed = shop.quote("till-1", &rice(1));
+    let lease = shop.slices(&money())[0].lease;
+    assert!(shop.hear(Say::Seal { scope: money(), lease }));
+    assert_eq!(shop.settle("till-1", &sealed).expect_err("its slice is gone").code.status(), 410);
+    assert_eq!((shop.used(&money()), shop.used(&uses())), (0, 0), "a refused sale draws nothing");
+    assert_eq!(flash(&shop.quote("till-1", &rice(1))), 0);
+    shop.lend(money(), 500);
+    let sold = shop.quote("till-1", &rice(1));
+    let sale = shop.settle("till-1", &sold).expect("it is sold");
+    let lease = shop.slices(&money())[0].lease;
+    assert!(shop.hear(Say::Seal { scope: money(), lease }));
+    shop.ask("till-1", "void", &json!({ "transaction": { "business_day": "2026-11-18", "seq": sale } }))
+        .expect("it is voided");
+    assert_eq!((shop.used(&money()), shop.used(&uses())), (100, 0), "a sealed figure is final");
+    shop.lend(money(), 500);
+    let quote = shop.quote("till-1", &rice(1));
+    assert_eq!(flash(&quote), 100);
+    shop.counter.now = NOON.plus_ms(3_600_001);
+    assert_eq!(flash(&shop.quote("till-2", &rice(1))), 0, "expired");
+}
+
+#[test]
+fn is_a_word_taken_twice_or_out_of_turn() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    let grant = |number, amount| Word {
+        id: LeaseId { incarnation: 1, number },
+        epoch: Epoch(1),
+        say: Say::Grant { scope: money(), amount, expires: NOON.plus_ms(1_000) },
+    };
+    assert!(!shop.hear_word(grant(2, 7)), "the first is missing");
+    assert!(shop.hear_word(grant(1, 5)));
+    assert!(!shop.hear_word(grant(1, 5)), "heard before");
+    assert!(!shop.hear_word(Word { epoch: Epoch(2), ..grant(2, 7) }), "another life's");
+    assert!(shop.hear_word(grant(2, 7)));
+    assert!(shop.hear_word(Word { id: LeaseId { incarnation: 3, number: 1 }, ..grant(1, 9) }));
+    assert!(!shop.hear_word(grant(3, 1)), "head office was restored since");
+    let amounts: Vec<i64> = shop.slices(&money()).iter().map(|slice| slice.amount).collect();
+    assert_eq!(amounts, [5, 7, 9]);
+}
+
+#[test]
+fn is_a_code_of_another_shop_good_only_for_what_may_be_risked() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    let mut asked = rice(3);
+    asked["coupons"] = json!(["AWAY-01"]);
+    let outcome = |quote: &QuoteReply| (quote.figures.coupons[0].outcome, quote.figures.coupons[0].reason);
+    let refused = (CouponOutcome::Refused, Some(Reason::CodeElsewhere));
+    assert_eq!(outcome(&shop.quote("till-1", &asked)), refused);
+    shop.lend(Scope::Risk, 499);
+    assert_ne!(outcome(&shop.quote("till-1", &asked)).0, CouponOutcome::Applied, "it takes 5.00 off");
+    shop.lend(Scope::Risk, 1);
+    let quote = shop.quote("till-1", &asked);
+    assert_eq!(outcome(&quote), (CouponOutcome::Applied, None));
+    shop.settle("till-1", &quote).expect("it is sold");
+    assert_eq!(shop.used(&Scope::Risk), 500);
+    let again = outcome(&shop.quote("till-1", &asked));
+    assert_eq!(again, (CouponOutcome::Refused, Some(Reason::CodeUsed)));
+}
+
+#[test]
+fn does_a_shop_ask_for_what_it_runs_out_of() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    assert!(shop.counter.engine.wants(NOON).is_empty());
+    shop.quote("till-1", &rice(1));
+    let wants = shop.counter.engine.wants(NOON);
+    let of =
+        |scope: &Scope| wants.iter().find(|want| want.scope == *scope).map(|want| (want.left, want.need));
+    assert_eq!((of(&money()), of(&uses())), (Some((0, 100_000 / 64)), Some((0, 500 / 64))));
+    shop.lend(money(), 2_000);
+    shop.lend(uses(), 10);
+    assert!(shop.counter.engine.wants(NOON).is_empty(), "enough is there");
+}
