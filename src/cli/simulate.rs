@@ -90,7 +90,7 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     };
     let (shops, days) = (args.shops.max(1), args.days.max(1));
     let plan = Plan { shops, days, wrong };
-    let rules = ChainRules::new();
+    let rules = ChainRules::new(shops);
     let watch = Stopwatch::start(&SystemClock);
     let mut told = Duration::ZERO;
     let mut report = Report {

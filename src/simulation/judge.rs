@@ -6,11 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bundle::terms::Terms;
 use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
+use crate::domain::lease::Word;
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
 use crate::engine::reply::Reply;
 use crate::hub::fold::Totals;
+use crate::hub::lender::{Breach, ScopeView};
+
+use super::escrow::Escrow;
 
 /// Violations kept of one world: the first says what is wrong, the rest follow from it.
 const KEPT_MAX: usize = 20;
@@ -87,6 +92,10 @@ pub(super) struct Judge {
     /// What head office last said of a line, and as which incarnation.
     said: BTreeMap<(StoreId, Epoch), (u64, Seq)>,
     redeemed: BTreeMap<CouponCode, (usize, Seq)>,
+    escrow: Escrow,
+    terms: Terms,
+    /// Codes redeemed twice: away from home, or by a spare box that knows nothing of its forerunner.
+    pub(super) redeemed_twice: u64,
     /// Stores with two boxes that write under one name.
     cloned: BTreeSet<StoreId>,
     /// What was found.
@@ -97,8 +106,14 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Judges one world.
-    pub(super) fn new(seed: u64) -> Judge {
-        Judge { seed, ..Judge::default() }
+    pub(super) fn new(seed: u64, terms: &Terms) -> Judge {
+        Judge { seed, terms: terms.clone(), ..Judge::default() }
+    }
+
+    fn accuse_all(&mut self, found: Vec<(&'static str, String)>) {
+        for (invariant, text) in found {
+            self.accuse(invariant, text);
+        }
     }
 
     /// A promise is broken.
@@ -139,6 +154,7 @@ impl Judge {
             incarnation: line.incarnation,
         };
         self.named.entry((copy.store.clone(), copy.epoch)).or_default().push(self.lines.len());
+        self.escrow.cloned(of, self.lines.len());
         self.lines.push(copy);
     }
 
@@ -190,6 +206,14 @@ impl Judge {
             self.accuse(invariant, text);
         }
         self.redeem(of, entry);
+        let mut found = Vec::new();
+        for change in entry.changes.iter() {
+            if let (Key::Lease(scope), Some(Record::Slices(slices))) = (&change.key, &change.record) {
+                let Line { store, epoch, .. } = &self.lines[of];
+                self.escrow.holds((of, store, *epoch), (scope, slices), &self.terms, &mut found);
+            }
+        }
+        self.accuse_all(found);
     }
 
     /// Which single-use codes with a home a sale used up, or gave back.
@@ -201,13 +225,12 @@ impl Judge {
                     let Some((by, seq)) = self.redeemed.insert(code.clone(), (of, entry.seq)) else {
                         continue;
                     };
-                    // A spare box knows nothing of what the lost one redeemed: counted apart, see the module's header.
-                    let same_life = by == of;
-                    let other_shop = self.lines[by].store != self.lines[of].store;
-                    if same_life || other_shop {
+                    // Another shop's box draws on the risk lent to it, a spare box knows nothing of what the lost one redeemed.
+                    self.redeemed_twice += 1;
+                    if by == of {
                         let text = format!(
-                            "{code} was redeemed in {} decision {} and again in {} decision {}",
-                            self.lines[by].store, seq.0, self.lines[of].store, entry.seq.0
+                            "{code} was redeemed in {} decision {} and again in decision {}",
+                            self.lines[of].store, seq.0, entry.seq.0
                         );
                         self.accuse("I8", text);
                     }
@@ -375,7 +398,47 @@ impl Judge {
         }
     }
 
+    /// Head office says a word about leases.
+    pub(super) fn said_word(&mut self, store: &StoreId, word: &Word) {
+        let mut found = Vec::new();
+        self.escrow.said(store, word, &self.terms, &mut found);
+        self.accuse_all(found);
+    }
+
+    /// Head office served a request for slices.
+    pub(super) fn served(&mut self, store: &StoreId, epoch: Epoch, of: (u64, u64)) {
+        let mut found = Vec::new();
+        self.escrow.served(store, epoch, of, &mut found);
+        self.accuse_all(found);
+    }
+
+    /// Head office starts anew.
+    pub(super) fn office_started(&mut self) {
+        self.escrow.office_started();
+    }
+
+    /// Words ever said.
+    pub(super) fn words(&self) -> u64 {
+        self.escrow.words()
+    }
+
     // --- at rest ---
+
+    /// What head office believes of leases. `is_whole`: every box that ever was has told everything.
+    pub(super) fn lending(&mut self, view: &[ScopeView], breaches: &[Breach], is_whole: bool) {
+        for ScopeView { scope, spent, .. } in view {
+            let due = self.escrow.spent(scope);
+            if is_whole && !self.escrow.is_cloned && due != *spent {
+                self.accuse(
+                    "I7",
+                    format!("{scope:?}: head office counts {spent} as spent, the journals {due}"),
+                );
+            }
+        }
+        for breach in breaches {
+            self.accuse("I1", format!("head office's own check finds {breach:?}"));
+        }
+    }
 
     /// Everything stands still: what head office's books say of a store must be the fold of what it was handed.
     pub(super) fn books(&mut self, store: &StoreId, totals: &Totals) {

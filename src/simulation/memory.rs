@@ -62,6 +62,12 @@ impl Memory {
         &self.records
     }
 
+    /// Takes over what another box was lent: what a wrong spare does.
+    pub(super) fn take_leases(&mut self, other: &Memory) {
+        let leases = other.records.iter().filter(|(key, _)| matches!(key, Key::Lease(_) | Key::Heard));
+        self.records.extend(leases.map(|(key, record)| (key.clone(), record.clone())));
+    }
+
     /// Forgets which requests were answered: what one of the wrong boxes does.
     pub(super) fn forget_requests(&mut self) {
         self.records.retain(|key, _| !matches!(key, Key::Request(..)));

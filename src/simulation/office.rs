@@ -11,11 +11,13 @@ use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::hub::fold::Fold;
 use crate::hub::ledger::{Ledger, Record};
+use crate::hub::lender::{self, Breach, Lender, ScopeView, Served};
 use crate::upstream::wire::{
-    Ack, Batch, Blob, Chunk, Down, DownKind, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, unpack,
+    Ack, Ask, Batch, Blob, Chunk, Down, DownKind, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind,
+    unpack,
 };
 
-use super::rules;
+use super::rules::{self, ChainRules};
 use super::stage::{Event, Stage};
 use super::station::Station;
 use super::wrong::Wrong;
@@ -34,8 +36,14 @@ struct Log {
     backed: usize,
 }
 
+#[derive(Default)]
+struct LenderLog {
+    records: Vec<lender::Record>,
+    backed: usize,
+}
+
 /// Head office.
-pub(super) struct Office {
+pub(super) struct Office<'r> {
     is_up: bool,
     /// Counts its starts and stops.
     pub(super) life: u64,
@@ -43,6 +51,10 @@ pub(super) struct Office {
     fold: Fold,
     seen: BTreeMap<StoreId, Epoch>,
     logs: BTreeMap<Line, Log>,
+    lender: Lender,
+    lent: LenderLog,
+    rules: &'r ChainRules,
+    wrong: Option<Wrong>,
     /// On disk, and in the backup.
     incarnation: u64,
     backed_incarnation: u64,
@@ -56,10 +68,14 @@ pub(super) struct Office {
     connected: BTreeMap<StoreId, BTreeMap<usize, u64>>,
 }
 
-impl Office {
+impl<'r> Office<'r> {
     /// A new head office that runs.
-    pub(super) fn new() -> Office {
+    pub(super) fn new(wrong: Option<Wrong>, rules: &'r ChainRules) -> Office<'r> {
         Office {
+            lender: lender_of(1, wrong, rules),
+            lent: LenderLog::default(),
+            rules,
+            wrong,
             is_up: true,
             life: 1,
             ledger: Ledger::new(1),
@@ -105,6 +121,7 @@ impl Office {
         match Up::decode(kind, bytes) {
             Ok(Up::Hello(hello)) => self.hello(store, &hello, stage),
             Ok(Up::Batch(batch)) => self.batch(store, &batch, stage),
+            Ok(Up::Ask(ask)) => self.ask(&store, &ask, stage),
             Ok(Up::Get(get)) => {
                 let chunk = self.chunk(&get, stage);
                 self.answers.extend(chunk.map(|chunk| (store, Down::Chunk(chunk))));
@@ -116,6 +133,10 @@ impl Office {
             let wait = 1 + stage.random.below(15);
             stage.after(wait, Event::OfficeSynced { life: self.life });
         }
+        if !self.is_telling {
+            self.is_telling = true;
+            stage.after(TELL_MS, Event::OfficeTells { life: self.life });
+        }
     }
 
     fn hello(&mut self, store: StoreId, hello: &Hello, stage: &mut Stage<'_>) {
@@ -125,15 +146,20 @@ impl Office {
             hello.incarnation = hello.incarnation.min(self.ledger.incarnation());
             hello.applied_through = Seq(0);
         }
-        let Some((standing, _)) = self.ledger.hello(&store, &hello) else {
+        let Some((standing, renewed)) = self.ledger.hello(&store, &hello) else {
             stage.judge.accuse("wire", format!("{store}: head office has no room for it"));
             return;
         };
         let incarnation = self.ledger.incarnation();
         self.incarnation = incarnation;
+        if renewed {
+            self.lender.renewed(incarnation, true);
+        }
+        self.lender.hello(&store, hello.epoch, stage.unix());
         self.seen.insert(store.clone(), hello.epoch);
         self.fold.tell_again(&store);
-        let state = State { v: PROTOCOL, nonce: hello.nonce, incarnation, standing, at: stage.unix() };
+        let asked = self.lender.floor(&store, hello.epoch);
+        let state = State { v: PROTOCOL, nonce: hello.nonce, incarnation, standing, at: stage.unix(), asked };
         self.answers.push((store.clone(), Down::State(state)));
         self.answers.push((store, Down::Offer(offer(self.version, stage))));
     }
@@ -152,14 +178,18 @@ impl Office {
                 }
             }
         }
+        self.lend_by(&store, batch.epoch);
         let outcome = self.ledger.apply(&store, batch, items);
         *self.acks.entry(line.clone()).or_default() |= outcome.again;
         for record in &outcome.records {
             match record {
                 Record::Entry { seq, bytes, .. } => {
                     stage.judge.booked(&store, batch.epoch, *seq, bytes);
-                    if !self.fold.entry(&store, *seq, bytes) {
-                        stage.judge.accuse("I7", format!("{store}: entry {} is not understood", seq.0));
+                    match self.fold.entry(&store, *seq, bytes) {
+                        Some(entry) => self.lender.entry(&store, batch.epoch, *seq, &entry),
+                        None => {
+                            stage.judge.accuse("I7", format!("{store}: entry {} is not understood", seq.0))
+                        }
                     }
                 }
                 Record::Hole { from, through } => stage.judge.hole(&store, batch.epoch, *from, *through),
@@ -168,9 +198,52 @@ impl Office {
                 }
             }
         }
+        self.lend_by(&store, batch.epoch);
+        self.renew_if_outdone();
         if !outcome.records.is_empty() {
             self.logs.entry(line).or_default().records.extend(outcome.records);
         }
+    }
+
+    fn ask(&mut self, store: &StoreId, ask: &Ask, stage: &mut Stage<'_>) {
+        let fold = &self.fold;
+        let served = self.lender.ask(store, ask, stage.unix(), &|member| fold.balance(member));
+        if served == Served::Yes {
+            stage.judge.served(store, ask.epoch, (ask.incarnation, ask.number));
+        }
+    }
+
+    /// The lender goes by what the ledger has of a line.
+    fn lend_by(&mut self, store: &StoreId, epoch: Epoch) {
+        if let Some((through, whole)) = self.ledger.read_through(store, epoch) {
+            self.lender.line(store, epoch, through, whole);
+        }
+    }
+
+    /// A box heard words that are not known here: head office lost data, and nobody told it.
+    fn renew_if_outdone(&mut self) {
+        if self.lender.is_outdone() && self.wrong != Some(Wrong::NaiveRestore) {
+            self.incarnation = self.ledger.renew();
+            self.lender.renewed(self.incarnation, true);
+        }
+    }
+
+    fn words(&mut self, stage: &mut Stage<'_>) -> Vec<(StoreId, Down)> {
+        let words = self.lender.words(stage.unix());
+        for (store, words) in &words {
+            words.words.iter().for_each(|word| stage.judge.said_word(store, word));
+        }
+        words.into_iter().map(|(store, words)| (store, Down::Words(words))).collect()
+    }
+
+    /// What it believes of leases.
+    pub(super) fn lending(&self) -> Vec<ScopeView> {
+        self.lender.view()
+    }
+
+    /// What the lender's own check finds.
+    pub(super) fn breaches(&self) -> Vec<Breach> {
+        self.lender.check()
     }
 
     fn chunk(&self, get: &Get, stage: &Stage<'_>) -> Option<Chunk> {
@@ -193,15 +266,14 @@ impl Office {
                 log.synced = log.records.len();
             }
         }
+        self.lent.records.extend(self.lender.take_records());
+        self.lender.committed();
         let mut answers = std::mem::take(&mut self.answers);
         for ((store, epoch), again) in std::mem::take(&mut self.acks) {
             answers.push(self.ack(store, epoch, again));
         }
+        answers.extend(self.words(stage));
         self.send(answers, stage);
-        if !self.is_telling {
-            self.is_telling = true;
-            stage.after(TELL_MS, Event::OfficeTells { life });
-        }
     }
 
     fn ack(&self, store: StoreId, epoch: Epoch, again: bool) -> (StoreId, Down) {
@@ -230,6 +302,7 @@ impl Office {
                 Down::Offer(_) => DownKind::Offer,
                 Down::Chunk(_) => DownKind::Chunk,
                 Down::Members(_) => DownKind::Members,
+                Down::Words(_) => DownKind::Words,
             };
             let bytes: Rc<[u8]> = Rc::from(frame.encode());
             stage.trace(8, 0, u64::from(crc32c::crc32c(&bytes)));
@@ -247,6 +320,7 @@ impl Office {
             return;
         }
         self.is_telling = false;
+        self.look(stage);
         let mut frames = Vec::new();
         for store in self.fold.to_tell() {
             let Some(epoch) = self.seen.get(&store).copied() else { continue };
@@ -267,6 +341,15 @@ impl Office {
         self.send(frames, stage);
     }
 
+    /// Time passed: what was lent and has ended is called back, what was not answered is said again.
+    fn look(&mut self, stage: &mut Stage<'_>) {
+        self.lender.tick(stage.unix());
+        if !self.is_syncing {
+            self.is_syncing = true;
+            stage.after(1, Event::OfficeSynced { life: self.life });
+        }
+    }
+
     /// Copies what is on disk into the backup; shops are told what they may forget.
     pub(super) fn back_up(&mut self, stage: &mut Stage<'_>) {
         if !self.is_up {
@@ -284,8 +367,13 @@ impl Office {
             self.ledger.covered(store, *epoch, Seq(log.backed as u64));
             frames.push((store.clone(), *epoch));
         }
-        let frames = frames.into_iter().map(|(store, epoch)| self.ack(store, epoch, false)).collect();
+        self.lent.backed = self.lent.records.len();
+        self.lender.covered();
+        let mut frames: Vec<_> =
+            frames.into_iter().map(|(store, epoch)| self.ack(store, epoch, false)).collect();
+        frames.extend(self.words(stage));
         self.send(frames, stage);
+        self.look(stage);
     }
 
     /// Offers a newer bundle.
@@ -322,12 +410,19 @@ impl Office {
                 log.records.truncate(log.backed);
                 log.synced = log.backed;
             }
+            self.lent.records.truncate(self.lent.backed);
             self.incarnation = self.backed_incarnation + u64::from(!stage.is(Wrong::NaiveRestore));
         }
         self.life += 1;
         self.is_up = true;
         self.ledger = Ledger::new(self.incarnation);
         self.fold = Fold::default();
+        self.lender = lender_of(self.incarnation, self.wrong, self.rules);
+        for record in &self.lent.records {
+            if !self.lender.replay(record) {
+                stage.judge.accuse("I1", "the lender's own log does not follow".to_owned());
+            }
+        }
         let mut gone = BTreeSet::new();
         for ((store, epoch), log) in &self.logs {
             stage.judge.came_back(store, *epoch, log.records.len());
@@ -340,21 +435,29 @@ impl Office {
                 if !self.ledger.replay(store, *epoch, record) {
                     stage.judge.accuse("I6", format!("{store}: head office's own log does not follow"));
                 }
-                if let Record::Entry { seq, bytes, .. } = record {
-                    self.fold.entry(store, *seq, bytes);
+                if let Record::Entry { seq, bytes, .. } = record
+                    && let Some(entry) = self.fold.entry(store, *seq, bytes)
+                {
+                    self.lender.entry(store, *epoch, *seq, &entry);
                 }
+            }
+            if let Some((through, whole)) = self.ledger.read_through(store, *epoch) {
+                self.lender.line(store, *epoch, through, whole);
             }
             self.ledger.covered(store, *epoch, Seq(log.backed as u64));
         }
         self.logs.retain(|line, _| !gone.contains(line));
+        self.lender.replayed();
+        self.renew_if_outdone();
+        stage.judge.office_started();
         stage.trace(9, 0, self.incarnation);
     }
 }
 
-impl Default for Office {
-    fn default() -> Office {
-        Office::new()
-    }
+fn lender_of(incarnation: u64, wrong: Option<Wrong>, rules: &ChainRules) -> Lender {
+    let mut lender = Lender::new(incarnation, true).with_wrong(wrong.and_then(Wrong::of_lender));
+    lender.set_terms(Some(rules.terms().clone()));
+    lender
 }
 
 fn offer(version: u64, stage: &Stage<'_>) -> Offer {

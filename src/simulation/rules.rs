@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bundle::Bundle;
 use crate::bundle::authoring::{self, Authored};
+use crate::bundle::terms::Terms;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, CouponCode, CouponId, MemberId, StoreId};
 use crate::domain::member::{Token, TokenKind};
@@ -31,6 +32,7 @@ currency = { code = "EUR", minor_units = 2 }
 time_zone = "Europe/Berlin"
 lang = "en"
 quote_seconds = 600
+leases = { risk_budget = RISK, outage_hours = 12 }
 "#;
 
 const POINTS: &str = r#"
@@ -65,6 +67,22 @@ benefit = { line_amount = { amount = 100 } }
 limits = [{ scope = "store", measure = "uses", max = 40 }]
 
 [[promotion]]
+id = "flash"
+titles = { en = "1 off, so many in the whole chain" }
+qualifier = { items = { skus = ["a-3"] } }
+benefit = { line_amount = { amount = 100 } }
+limits = [{ scope = "chain", measure = "uses", max = USES }]
+offline = { mode = "leased" }
+
+[[promotion]]
+id = "campaign"
+titles = { en = "2 off, from one budget" }
+qualifier = { items = { skus = ["a-4"] } }
+benefit = { line_amount = { amount = 200 } }
+limits = [{ scope = "chain", measure = "money", max = MONEY }]
+offline = { mode = "leased" }
+
+[[promotion]]
 id = "next-time"
 titles = { en = "5 off next time" }
 audience = "member"
@@ -91,15 +109,17 @@ pub struct ChainRules {
     files: Vec<(Vec<u8>, [u8; 32])>,
     members: Vec<(Key, Record)>,
     chain: String,
+    terms: Terms,
 }
 
 impl ChainRules {
-    /// Compiles every version.
+    /// Compiles every version, with budgets for so many shops that do not quite last.
     ///
     /// # Panics
     /// If the constants of this file are no valid rules.
-    pub fn new() -> ChainRules {
-        let authored = authored();
+    pub fn new(shops: usize) -> ChainRules {
+        let authored = authored(shops);
+        let terms = Terms::of(&authored.rules);
         let chain = authored.rules.shop.chain.clone();
         let bundle = |version: u64| {
             let reference = BundleRef { version, hash: Arc::from(format!("{version:064x}")) };
@@ -125,7 +145,7 @@ impl ChainRules {
             members.push((Key::Member(member.id.clone()), Record::Member(Box::new(known))));
         }
         let files = (1..=VERSIONS).map(made_up).collect();
-        ChainRules { bundles, files, members, chain }
+        ChainRules { bundles, files, members, chain, terms }
     }
 
     /// A version of the rules; the newest for one that is not there.
@@ -139,6 +159,11 @@ impl ChainRules {
         let place = usize::try_from(version.clamp(1, VERSIONS) - 1).unwrap_or(0);
         let (bytes, hash) = &self.files[place];
         (bytes, hash)
+    }
+
+    /// What head office may lend.
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Part of every token's hash.
@@ -159,12 +184,6 @@ impl ChainRules {
             }
         }
         records
-    }
-}
-
-impl Default for ChainRules {
-    fn default() -> ChainRules {
-        ChainRules::new()
     }
 }
 
@@ -193,7 +212,10 @@ pub(super) fn code(shop: usize, nth: u64) -> String {
     format!("ONCE-{shop}-{nth}")
 }
 
-fn authored() -> Authored {
+fn authored(shops: usize) -> Authored {
+    let budget = |each: usize| (shops.max(1) * each).to_string();
+    let shop = SHOP.replace("RISK", &budget(1_500));
+    let promotions = PROMOTIONS.replace("USES", &budget(8)).replace("MONEY", &budget(1_600));
     let mut catalogue = String::new();
     for article in 1..=ARTICLES {
         let price = 490 + article * 730;
@@ -203,9 +225,9 @@ fn authored() -> Authored {
         ));
     }
     let files = [
-        ("shop.toml", SHOP),
+        ("shop.toml", shop.as_str()),
         ("points.toml", POINTS),
-        ("promotions.toml", PROMOTIONS),
+        ("promotions.toml", &promotions),
         ("coupons.toml", COUPONS),
         ("catalogue.toml", &catalogue),
     ];

@@ -141,6 +141,10 @@ pub struct Counts {
     pub activations: u64,
     /// Bundles that a box refused.
     pub bundles_refused: u64,
+    /// Words about leases that head office said.
+    pub words: u64,
+    /// Single-use codes redeemed twice, which the risk lent bounds, or the loss of a box.
+    pub redeemed_twice: u64,
 }
 
 impl Counts {
@@ -171,6 +175,8 @@ impl Counts {
             backups,
             activations,
             bundles_refused,
+            words,
+            redeemed_twice,
         } = other;
         for (mine, theirs) in [
             (&mut self.events, events),
@@ -197,6 +203,8 @@ impl Counts {
             (&mut self.backups, backups),
             (&mut self.activations, activations),
             (&mut self.bundles_refused, bundles_refused),
+            (&mut self.words, words),
+            (&mut self.redeemed_twice, redeemed_twice),
         ] {
             *mine += theirs;
         }
@@ -261,7 +269,7 @@ impl<'r> Stage<'r> {
             wrong,
             rules,
             shops,
-            judge: Judge::new(seed),
+            judge: Judge::new(seed, rules.terms()),
             counts: Counts::default(),
             office: 1,
             desks: Vec::new(),

@@ -16,18 +16,16 @@ use crate::devices::wire;
 use crate::devices::wire::{Addressed, Format};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, Epoch, RequestId, Seq, StoreId};
+use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 use crate::engine::decision::{Entry, Facts, Key, Record};
-use crate::engine::input::{Input, MembersUpdate};
+use crate::engine::input::Input;
 use crate::engine::reply::{Answer, Reply};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
 use crate::storage::disk::{Disk as _, DiskOp, Fault, FaultKind, MemDisk};
 use crate::storage::journal::{Journal, JournalOptions, Reader, Verify, prefix_that_fits};
-use crate::upstream::backlog::pack;
-use crate::upstream::download::Piece;
-use crate::upstream::machine::{Action, Machine, Remembered, Trouble};
-use crate::upstream::wire::{Down, DownKind, Up, UpKind};
+use crate::upstream::machine::{Machine, Remembered};
 
 use super::memory::{Followed, Memory};
 use super::outbox::Outbox;
@@ -45,10 +43,6 @@ const AHEAD_BYTES: u64 = 2 * 1024;
 const RETAINED: u64 = 16;
 /// Segments are looked over this often: a checkpoint is a copy of all tables.
 const PRUNE_EVERY_DECISIONS: u64 = 16;
-/// A sender with nothing to send says hello each minute; here only so often, because nothing else would happen meanwhile.
-const QUIET_MS: u64 = 90 * 60_000;
-/// Waits of the sender above this are of a quiet line.
-const SHORT_WAIT_MS: u64 = 20_000;
 
 /// How a box stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +84,14 @@ pub(super) struct Station {
     tables: Memory,
     checkpoint: Memory,
     /// What the sender wrote down, and what of it is synced.
-    written: Remembered,
-    synced: Remembered,
+    pub(super) written: Remembered,
+    pub(super) synced: Remembered,
     doom: Option<Doom>,
-    live: Option<Live>,
-    tick_at: Option<u64>,
-    lines: u64,
+    pub(super) live: Option<Live>,
+    pub(super) tick_at: Option<u64>,
+    /// How often in a row the sender wanted to look at the time at once.
+    pub(super) haste: u64,
+    pub(super) lines: u64,
 }
 
 struct Written {
@@ -115,12 +111,12 @@ struct Waiting {
     payload: Rc<[u8]>,
 }
 
-struct Live {
-    engine: Engine,
+pub(super) struct Live {
+    pub(super) engine: Engine,
     journal: Journal,
     reader: Reader,
-    outbox: Outbox,
-    machine: Machine,
+    pub(super) outbox: Outbox,
+    pub(super) machine: Machine,
     overlay: BTreeMap<Key, (Seq, Option<Record>)>,
     touched: VecDeque<Followed>,
     written: VecDeque<Written>,
@@ -130,10 +126,11 @@ struct Live {
     newest: Option<BundleRef>,
     coming: Option<(Arc<Bundle>, UnixMs, Seq)>,
     /// The connection to head office; 0 for none.
-    line: u64,
+    pub(super) line: u64,
     /// Head office has its backup through here.
-    prunable: Seq,
+    pub(super) prunable: Seq,
     looked_at: Seq,
+    pub(super) wants: Vec<Want>,
 }
 
 impl Station {
@@ -164,6 +161,7 @@ impl Station {
             doom: None,
             live: None,
             tick_at: None,
+            haste: 0,
             lines: 0,
         }
     }
@@ -231,13 +229,14 @@ impl Station {
             Journal::open(Arc::new(self.disk.clone()), Path::new(JOURNAL), options).map_err(told)?;
         let view = journal.view();
         self.read_back(&journal, stage)?;
-        if stage.is(Wrong::NoRequestFloor) {
+        if stage.is(Wrong::ForgetAnswers) {
             self.tables.forget_requests();
         }
         let now = stage.clocks(self.off_ms);
         let identity =
             Identity { store: self.store.clone(), epoch: self.epoch, secret: self.secret, started: now.unix };
         let mut engine = Engine::new(identity, journal.next_seq());
+        engine.head_office_is(HeadOffice::DownSince(now.unix));
         let mut newest = None;
         if let Some((reference, since)) = self.tables.active() {
             engine.resume_bundle(stage.rules.bundle(reference.version).clone(), *since);
@@ -267,6 +266,7 @@ impl Station {
             line: 0,
             prunable: Seq(0),
             looked_at: Seq(0),
+            wants: Vec::new(),
             journal,
         });
         Ok(())
@@ -373,6 +373,11 @@ impl Station {
         stage.after(1_000, Event::Start { of: self.of });
     }
 
+    /// Takes over what another box was lent: what a wrong spare does.
+    pub(super) fn take_leases(&mut self, of: &Station) {
+        self.tables.take_leases(&of.tables);
+    }
+
     /// Nothing of its disk fails any more.
     pub(super) fn heal(&mut self) {
         self.disk.heal();
@@ -442,14 +447,18 @@ impl Station {
         stage.send(loss, || Event::Answered { till, bytes: payload.clone() });
     }
 
-    fn decide(&mut self, input: Input, stage: &mut Stage<'_>) -> Outcome {
+    pub(super) fn decide(&mut self, input: Input, stage: &mut Stage<'_>) -> Outcome {
         let live = self.live.as_mut().expect("only a box that runs decides");
+        let is_unsealing = stage.is(Wrong::SpendAfterSeal);
         let mut facts = Facts::default();
         for _ in 0..limits::FACT_ROUNDS_MAX {
             let keys = live.engine.needs(&input, &facts);
             let is_last = !keys.iter().any(Key::leads_on);
             for key in keys {
-                let record = live.load(&self.tables, &key);
+                let mut record = live.load(&self.tables, &key);
+                if let (true, Some(Record::Slices(slices))) = (is_unsealing, &mut record) {
+                    slices.0.iter_mut().for_each(|slice| slice.sealed = false);
+                }
                 facts.add(key, record);
             }
             if is_last {
@@ -463,7 +472,7 @@ impl Station {
     }
 
     /// Sends a decision on its way to the disk.
-    fn write(&mut self, entry: Box<Entry>, stage: &mut Stage<'_>) {
+    pub(super) fn write(&mut self, entry: Box<Entry>, stage: &mut Stage<'_>) {
         let Some(live) = &mut self.live else { return };
         let bytes = entry.encode();
         stage.trace(6, self.of, u64::from(crc32c::crc32c(&bytes)));
@@ -539,7 +548,9 @@ impl Station {
             stage.after(wait, Event::Follow { of: self.of, life });
         }
         let reach = live.outbox.reach();
-        live.machine.backlog(reach, stage.clocks(self.off_ms));
+        let now = stage.clocks(self.off_ms);
+        live.machine.backlog(reach, now);
+        live.want(now);
         self.act(stage);
     }
 
@@ -618,146 +629,6 @@ impl Station {
         live.newest = Some(bundle.reference.clone());
         live.coming = Some((bundle, since, entry.seq));
         self.write(entry, stage);
-    }
-
-    // --- the sender ---
-
-    /// The sender looks at the time, if it asked for this moment.
-    pub(super) fn ticked(&mut self, life: u64, stage: &mut Stage<'_>) {
-        if life == self.life && self.tick_at.is_some_and(|at| at <= stage.now_ms) {
-            self.tick(stage);
-        }
-    }
-
-    fn tick(&mut self, stage: &mut Stage<'_>) {
-        self.tick_at = None;
-        let Some(live) = &mut self.live else { return };
-        live.machine.tick(stage.clocks(self.off_ms));
-        self.act(stage);
-    }
-
-    /// An attempt to connect ends.
-    pub(super) fn connected(&mut self, (life, line): (u64, u64), is_there: bool, stage: &mut Stage<'_>) {
-        let Some(live) = &mut self.live else { return };
-        if life != self.life || line != self.lines {
-            return;
-        }
-        let now = stage.clocks(self.off_ms);
-        if is_there && !self.is_parted {
-            live.line = line;
-            live.machine.connected(now);
-        } else {
-            live.machine.lost(Trouble::Tcp, "no line", now);
-        }
-        self.act(stage);
-    }
-
-    /// The line broke.
-    pub(super) fn cut_off(&mut self, stage: &mut Stage<'_>) {
-        let Some(live) = &mut self.live else { return };
-        live.line = 0;
-        live.machine.lost(Trouble::Tcp, "the line broke", stage.clocks(self.off_ms));
-        self.act(stage);
-    }
-
-    /// A frame of head office arrives.
-    pub(super) fn heard(&mut self, line: u64, kind: DownKind, bytes: &[u8], stage: &mut Stage<'_>) {
-        let Some(live) = &mut self.live else { return };
-        if live.line != line || line == 0 || self.is_parted {
-            return;
-        }
-        let mut frame = match Down::decode(kind, bytes) {
-            Ok(frame) => frame,
-            Err(error) => {
-                stage.judge.accuse("wire", format!("{}: failed to {error}", self.store));
-                return;
-            }
-        };
-        if let (true, Down::State(state)) = (stage.is(Wrong::NoRewind), &mut frame) {
-            let known = live.machine.remembered();
-            if known.incarnation != 0 && state.incarnation > known.incarnation {
-                state.standing.applied_through = known.applied_through;
-                state.standing.durable_through = known.applied_through;
-            }
-        }
-        live.machine.received(frame, stage.clocks(self.off_ms));
-        self.act(stage);
-    }
-
-    /// Does what the sender wants, and asks for its next moment.
-    fn act(&mut self, stage: &mut Stage<'_>) {
-        while let Some(action) = self.live.as_mut().and_then(|live| live.machine.poll()) {
-            self.act_on(action, stage);
-        }
-        let Some(live) = &self.live else { return };
-        let remembered = live.machine.remembered();
-        if remembered.incarnation != self.written.incarnation {
-            self.synced = remembered;
-        }
-        self.written = remembered;
-        let Some(due) = live.machine.deadline_ms() else { return };
-        let is_quiet = remembered.applied_through.0 + 1 >= live.outbox.reach().next.0;
-        let is_long = due > stage.now_ms + SHORT_WAIT_MS;
-        let at = match is_quiet && is_long && live.line != 0 {
-            true => self.tick_at.filter(|at| *at > stage.now_ms).unwrap_or(stage.now_ms + QUIET_MS),
-            false => due.max(stage.now_ms),
-        };
-        if self.tick_at.is_none_or(|before| at < before || before < stage.now_ms) {
-            self.tick_at = Some(at);
-            stage.at(at, Event::Tick { of: self.of, life: self.life });
-        }
-    }
-
-    fn act_on(&mut self, action: Action, stage: &mut Stage<'_>) {
-        let Some(live) = &mut self.live else { return };
-        let now = stage.clocks(self.off_ms);
-        match action {
-            Action::Connect => {
-                self.lines += 1;
-                let wait = 20 + stage.random.below(500);
-                stage.after(wait, Event::Connected { of: self.of, life: self.life, line: self.lines });
-            }
-            Action::Disconnect => {
-                live.line = 0;
-                live.engine.head_office_is(HeadOffice::DownSince(now.unix));
-            }
-            Action::Send(up) => {
-                let kind = match &up {
-                    Up::Hello(hello) => {
-                        stage.judge.said_by_box(self.of, hello.incarnation);
-                        live.engine.head_office_is(HeadOffice::Near);
-                        UpKind::Hello
-                    }
-                    Up::Batch(_) => UpKind::Batch,
-                    Up::Get(_) => UpKind::Get,
-                };
-                if live.line == 0 || self.is_parted {
-                    return;
-                }
-                let bytes: Rc<[u8]> = Rc::from(up.encode());
-                stage.trace(7, self.of, u64::from(crc32c::crc32c(&bytes)));
-                let of = self.of;
-                let (loss, office) = (stage.weather.line, stage.office);
-                stage.send(loss, || Event::Up { of, office, kind, bytes: bytes.clone() });
-            }
-            Action::Pack(request) => {
-                let packed = pack(&mut live.outbox, &request);
-                live.machine.packed(request.ticket, packed, now);
-            }
-            Action::Prune(through) => live.prunable = live.prunable.max(through),
-            Action::Members(update) => self.members(&update, stage),
-            Action::Bundle(Piece::Complete { version }) => self.install(version, stage),
-            Action::Bundle(Piece::Keep { .. } | Piece::Broken { .. }) => {}
-        }
-    }
-
-    fn members(&mut self, update: &MembersUpdate, stage: &mut Stage<'_>) {
-        for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
-            let part = MembersUpdate { members: members.to_vec(), ..update.clone() };
-            if let Outcome::Decided(entry) = self.decide(Input::Members(part), stage) {
-                self.write(entry, stage);
-            }
-        }
     }
 
     /// At rest: the tables must be what the journal makes of nothing, or of the last checkpoint.

@@ -62,7 +62,7 @@ struct World<'r> {
     stage: Stage<'r>,
     stations: Vec<Station>,
     tills: Vec<Till>,
-    office: Office,
+    office: Office<'r>,
     /// Boxes that were replaced, by shop.
     buried: Vec<Vec<usize>>,
     epochs: Vec<Epoch>,
@@ -80,7 +80,8 @@ pub fn run(seed: u64, plan: Plan, rules: &ChainRules) -> Ended {
     world.audit();
     let trace = world.stage.traced();
     let judge = world.stage.judge;
-    Ended { counts: world.stage.counts, violations: judge.violations, found: judge.found, trace }
+    let counts = Counts { words: judge.words(), redeemed_twice: judge.redeemed_twice, ..world.stage.counts };
+    Ended { counts, violations: judge.violations, found: judge.found, trace }
 }
 
 impl<'r> World<'r> {
@@ -92,7 +93,7 @@ impl<'r> World<'r> {
             stage,
             stations: Vec::new(),
             tills: Vec::new(),
-            office: Office::new(),
+            office: Office::new(plan.wrong, rules),
             buried: vec![Vec::new(); plan.shops],
             epochs: vec![Epoch(1); plan.shops],
             is_calm: false,
@@ -345,6 +346,10 @@ impl<'r> World<'r> {
         self.buried[shop].push(old);
         self.epochs[shop].0 += 1;
         let of = self.add_box(shop, self.epochs[shop]);
+        if self.stage.is(Wrong::SpareCopiesLeases) {
+            let (lost, spare) = self.stations.split_at_mut(of);
+            spare[0].take_leases(&lost[old]);
+        }
         self.stage.desks[shop].of = of;
         self.stage.after(1_000, Event::Start { of });
     }
@@ -414,6 +419,8 @@ impl<'r> World<'r> {
             let store = rules::store_id(shop);
             stage.judge.books(&store, &office.fold().totals(&store));
         }
+        let is_whole = stations.iter().all(|station| !station.is_gone);
+        stage.judge.lending(&office.lending(), &office.breaches(), is_whole);
         for (member, moved) in stage.judge.points_due() {
             let began = if member.as_str().starts_with("m-") { rules::MEMBER_POINTS } else { 0 };
             let balance = office.fold().balance(&member);

@@ -1,6 +1,9 @@
 //! Wrong behaviours that can be switched on, each of which the simulation must catch: it shows that the judge sees.
 //!
-//! They live in the simulated shells around the real parts (box, head office), never in the real parts themselves.
+//! They live in the simulated shells around the real parts (box, head office); those of the lender are its own switch
+//! (`hub::lender::Wrong`), which production never sets.
+
+use crate::hub::lender;
 
 /// One wrong behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,16 +22,18 @@ pub enum Wrong {
     NaiveRestore,
     /// A spare box takes over the slices of the box it replaces.
     SpareCopiesLeases,
-    /// A box takes a grant again each time it hears it.
+    /// Head office grants again what it has said and not heard of.
     GrantNotIdempotent,
-    /// A box forgets at each start which requests it has answered.
+    /// Head office serves a request for slices as often as it comes.
     NoRequestFloor,
+    /// A box forgets at each start which requests it has answered.
+    ForgetAnswers,
     /// A box goes on where it was when head office was restored.
     NoRewind,
 }
 
 /// All of them, with their names and what they do.
-pub const ALL: [(Wrong, &str, &str); 10] = [
+pub const ALL: [(Wrong, &str, &str); 11] = [
     (Wrong::NoDedupe, "no-dedupe", "head office counts an entry each time it comes"),
     (Wrong::SpendAfterSeal, "spend-after-seal", "a box spends of a slice it has sealed"),
     (
@@ -48,8 +53,17 @@ pub const ALL: [(Wrong, &str, &str); 10] = [
         "spare-copies-leases",
         "a spare box takes over the slices of the box it replaces",
     ),
-    (Wrong::GrantNotIdempotent, "grant-not-idempotent", "a box takes a grant again each time it hears it"),
-    (Wrong::NoRequestFloor, "no-request-floor", "a box forgets at each start which requests it has answered"),
+    (
+        Wrong::GrantNotIdempotent,
+        "grant-not-idempotent",
+        "head office grants again what it has said and not heard of",
+    ),
+    (
+        Wrong::NoRequestFloor,
+        "no-request-floor",
+        "head office serves a request for slices as often as it comes",
+    ),
+    (Wrong::ForgetAnswers, "forget-answers", "a box forgets at each start which requests it has answered"),
     (Wrong::NoRewind, "no-rewind", "a box goes on where it was when head office was restored"),
 ];
 
@@ -57,6 +71,17 @@ impl Wrong {
     /// By its name.
     pub fn named(name: &str) -> Option<Wrong> {
         ALL.iter().find(|(_, known, _)| *known == name).map(|(wrong, ..)| *wrong)
+    }
+
+    /// Where the lender itself is to make the mistake.
+    pub(super) fn of_lender(self) -> Option<lender::Wrong> {
+        match self {
+            Wrong::ReclaimAtExpiry => Some(lender::Wrong::ReclaimAtExpiry),
+            Wrong::NoRequestFloor => Some(lender::Wrong::NoRequestFloor),
+            Wrong::NaiveRestore => Some(lender::Wrong::NaiveRestore),
+            Wrong::GrantNotIdempotent => Some(lender::Wrong::GrantTwice),
+            _ => None,
+        }
     }
 
     /// Its name.
