@@ -258,7 +258,8 @@ impl Judge {
                 format!("{name}: the journal begins at {}, {} was kept", first.0, line.first.0),
             ));
         }
-        let mut at = held.iter().peekable();
+        // What was to be forgotten may still be there.
+        let mut at = held.iter().skip_while(|(seq, _)| *seq < line.first).peekable();
         for (seq, sum) in line.kept_sums() {
             match at.next_if(|(held, _)| *held == seq) {
                 Some((_, held)) if *held == sum => {}
@@ -266,7 +267,7 @@ impl Judge {
                 None => broken.push(("I5", format!("{name}: decision {} was durable and is gone", seq.0))),
             }
         }
-        for (seq, sum) in line.spoken.range(first..) {
+        for (seq, sum) in line.spoken.range(first.max(line.first)..) {
             let there = held.binary_search_by_key(seq, |(held, _)| *held).ok().map(|at| held[at].1);
             if there != Some(*sum) {
                 broken.push(("I5", format!("{name}: decision {} was acknowledged and is gone", seq.0)));

@@ -225,8 +225,13 @@ impl Station {
         options.segment_bytes = SEGMENT_BYTES;
         options.ahead_bytes = AHEAD_BYTES;
         options.verify = if stage.random.chance(500) { Verify::All } else { Verify::Tail };
-        let (journal, _report) =
+        let (journal, report) =
             Journal::open(Arc::new(self.disk.clone()), Path::new(JOURNAL), options).map_err(told)?;
+        if !report.quarantined.is_empty() || !report.gaps.is_empty() {
+            stage
+                .judge
+                .accuse("I5", format!("{}: no disk rots here, and the journal found {report:?}", self.store));
+        }
         let view = journal.view();
         self.read_back(&journal, stage)?;
         if stage.is(Wrong::ForgetAnswers) {
@@ -596,13 +601,11 @@ impl Station {
         }
         live.looked_at = through;
         self.checkpoint = self.tables.clone();
-        match live.journal.prune(through) {
-            Ok(pruned) => {
-                stage.counts.segments_pruned += pruned.segments as u64;
-                if pruned.segments > 0 {
-                    stage.judge.pruned(self.of, pruned.first);
-                }
-            }
+        let pruned = live.journal.prune(through);
+        // A prune that failed may have taken some.
+        stage.judge.pruned(self.of, live.journal.view().first());
+        match pruned {
+            Ok(pruned) => stage.counts.segments_pruned += pruned.segments as u64,
             Err(_) => {
                 stage.counts.disk_errors += 1;
                 let stop = self.doom.map_or(Stop::Killed, |doom| doom.stop);
