@@ -14,7 +14,9 @@
 mod bundles;
 pub mod control;
 pub mod desk;
+mod disk;
 mod outbox;
+mod scarce;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,13 +43,14 @@ use crate::domain::lease::Word;
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
-use crate::storage::store::{Progress, Recovered, Store, StoreOptions};
+use crate::storage::store::{Footing, Progress, Recovered, Store, StoreOptions};
 use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
 
 use bundles::Shelf;
 use control::Ask;
 use desk::Desk;
+use disk::{DiskWatch, Verdict};
 use outbox::Outbox;
 
 /// Something for the loop from beside the devices.
@@ -168,6 +171,7 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
         store: config.store.id.clone(),
         cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
         request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
+        sizes: crate::storage::store::Sizes::default(),
         roll: Box::new(shelf.clone()),
         tell: Box::new(move |news| {
             progress.send_modify(|reached| match news {
@@ -195,7 +199,17 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
         tracing::error!(?gap, code = "AIS-5010", "decisions are missing from the journal");
     }
     if let Some(aside) = &recovered.tables_set_aside {
-        tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables were rebuilt from the journal");
+        tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables did not check and were set aside");
+    }
+    if let Some(why) = &recovered.hindered {
+        let footing = store.footing();
+        tracing::error!(%why, code = why.code(), ?footing, "the shop sells by its rules and spends nothing scarce");
+    }
+    if let Some(checkpoint) = recovered.built_from {
+        tracing::info!(
+            checkpoint = checkpoint.0,
+            "the tables were built anew from a checkpoint and the journal"
+        );
     }
 }
 
@@ -226,13 +240,24 @@ async fn serve(setup: Setup) -> Result<()> {
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
-    let control = around.spawn(control::serve(control, commands.clone()));
-    let sender =
-        start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?;
+    let asked = commands.clone();
+    let control = around.spawn(async move {
+        if let Err(error) = control::serve(control, asked).await {
+            tracing::warn!(error = format!("{error:#}"), "the shell cannot ask this daemon");
+        }
+    });
+    let is_writable = store.footing() != Footing::ReadOnly;
+    let sender = match is_writable {
+        true => {
+            start_upstream(&config, &store, &clock, credentials_dir.as_deref(), &commands, &around).await?
+        }
+        false => None,
+    };
     let mut line = sender.as_ref().map(|sender| sender.upstream.status());
 
     let newest = store.active_bundle().map(|active| active.reference.clone());
-    let waiting = shelf.take(newest.as_ref(), engine.bundle().is_some());
+    let waiting = if is_writable { shelf.take(newest.as_ref(), engine.bundle().is_some()) } else { None };
+    let disk = DiskWatch::new(&store, &config.store.data_dir, config.storage.free_space_min_mb);
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
@@ -251,7 +276,9 @@ async fn serve(setup: Setup) -> Result<()> {
         coming: None,
         fed: Seq(0),
         present: Default::default(),
+        disk,
     };
+    shop.look_at_disk();
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
@@ -261,7 +288,7 @@ async fn serve(setup: Setup) -> Result<()> {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
-    loop {
+    let ended = loop {
         if up && !announced && shop.arrived.is_none() && shop.coming.is_none() {
             announced = true;
             ready.send(addr).context("failed to say that the daemon is ready")?;
@@ -269,8 +296,13 @@ async fn serve(setup: Setup) -> Result<()> {
         }
         tokio::select! {
             biased;
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            _ = tick.tick() => shop.tick(&commands)?,
+            _ = stopped.wait_for(|stopped| *stopped) => break None,
+            _ = tick.tick() => {
+                if shop.look_at_disk() == Verdict::StartAnew {
+                    break Some(anyhow!("failed to go on as it is: the disk has room again, start anew"));
+                }
+                shop.tick(&commands)?;
+            }
             changed = progressed.changed() => {
                 changed.context("failed to hear the store: its threads are gone")?;
                 let reached = progressed.borrow_and_update().clone();
@@ -284,7 +316,7 @@ async fn serve(setup: Setup) -> Result<()> {
                 Some(Happening::Message(received)) => shop.received(received)?,
                 Some(Happening::Up) => {
                     up = true;
-                    shop.announce(EngineState::Ready);
+                    shop.announce_now();
                 }
                 Some(Happening::Down(cause)) => tracing::warn!(cause, "the broker is away; devices are not heard"),
                 None => bail!("failed to keep the link to the broker"),
@@ -293,7 +325,7 @@ async fn serve(setup: Setup) -> Result<()> {
             Some(command) = commanded.recv(), if shop.told.len() < limits::COMMANDS_MAX => shop.command(command)?,
             () = line_changed(&mut line) => shop.line(line.as_ref().map(|line| line.borrow().clone())),
         }
-    }
+    };
     drop(commanded);
     tracing::info!("stopping: what is decided becomes durable and is spoken");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -308,7 +340,8 @@ async fn serve(setup: Setup) -> Result<()> {
     if let Some(broker) = broker {
         around.spawn(broker.shutdown()).await.context("failed to stop the broker")?;
     }
-    tokio::task::spawn_blocking(move || desk.store.close()).await.context("failed to close the store")
+    tokio::task::spawn_blocking(move || desk.store.close()).await.context("failed to close the store")?;
+    ended.map_or(Ok(()), Err)
 }
 
 async fn line_changed(line: &mut Option<watch::Receiver<LineStatus>>) {
@@ -430,7 +463,7 @@ async fn start_upstream(
         dir,
     };
     let seed = u64::from_be_bytes(identity.secret[8..16].try_into().context("failed to seed the back-off")?);
-    let outbox = Outbox::new(store.journal(), identity.epoch);
+    let outbox = Outbox::new(store.journal(), store.keeper(), identity.epoch);
     let started = around.spawn(head_office::start(settings, outbox, clock.clone(), seed));
     let (upstream, mut inbox) =
         started.await.context("failed to start the sender")?.map_err(|error| anyhow!("failed to {error}"))?;
@@ -484,6 +517,7 @@ struct Shop {
     coming: Option<Coming>,
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
+    disk: DiskWatch,
 }
 
 impl Shop {
@@ -513,7 +547,7 @@ impl Shop {
         if let Some(sender) = &self.sender {
             sender.upstream.bundle_active(reference.version);
         }
-        self.announce(EngineState::Ready);
+        self.announce_now();
     }
 
     fn durable(&mut self, durable: Seq) {
@@ -522,6 +556,30 @@ impl Shop {
         if let Some(sender) = &self.sender {
             sender.upstream.durable(Seq(durable.0 + 1));
         }
+    }
+
+    fn state(&self) -> EngineState {
+        if self.desk.withholds() { EngineState::Degraded } else { EngineState::Ready }
+    }
+
+    fn announce_now(&mut self) {
+        self.announce(self.state());
+    }
+
+    /// What is free decides what is spent; a change is announced.
+    fn look_at_disk(&mut self) -> Verdict {
+        let verdict = self.disk.look(&self.desk.store);
+        let withholds = verdict != Verdict::Fine;
+        if withholds != self.desk.withholds() {
+            self.desk.withhold(withholds);
+            let free_bytes = self.disk.free_bytes;
+            match withholds {
+                true => tracing::warn!(?free_bytes, code = "AIS-5016", "nothing scarce is spent from now on"),
+                false => tracing::info!(?free_bytes, "everything is spent again as always"),
+            }
+            self.announce_now();
+        }
+        verdict
     }
 
     fn announce(&mut self, state: EngineState) {
@@ -631,7 +689,10 @@ impl Shop {
             notify(&[sd_notify::NotifyState::Watchdog]);
         }
         self.fed = durable;
-        let is_busy = self.looking || self.arrived.is_some() || self.coming.is_some();
+        let is_busy = self.desk.store.footing() == Footing::ReadOnly
+            || self.looking
+            || self.arrived.is_some()
+            || self.coming.is_some();
         if is_busy || !bundles::waits(&self.shelf) {
             return Ok(());
         }
@@ -653,7 +714,7 @@ impl Shop {
         let now = self.clock.now();
         let bundle = self.desk.engine.bundle().map(|bundle| &bundle.reference);
         serde_json::json!({
-            "state": "ready",
+            "state": self.state(),
             "store": identity.store,
             "epoch": identity.epoch,
             "version": env!("CARGO_PKG_VERSION"),
@@ -668,8 +729,11 @@ impl Shop {
                 "next": store.next_seq(),
                 "durable": store.durable(),
                 "followed": store.followed(),
+                "first": store.journal().first(),
+                "missing": store.keeper().missing().iter().map(|gap| [gap.from, gap.to]).collect::<Vec<_>>(),
                 "waiting": self.desk.waiting(),
             },
+            "disk": { "free_bytes": self.disk.free_bytes, "footing": format!("{:?}", store.footing()), "code": store.hindered() },
             "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),
         })
     }

@@ -46,6 +46,8 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const ID_BYTES_MAX: usize = 32;
 /// Longest name in bytes that is not part of a topic: skus, promotions, members, codes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Longest code in bytes: a partner's voucher with its signature and the longest promotion id has 240.
+pub const CODE_BYTES_MAX: usize = 240;
 /// Days for which a committed answer is given again: 5 weeks, longer than the longest outage we promise (30 days).
 pub const REPLAY_DAYS_MIN: i64 = 35;
 /// Answers to reads (scan, quote, wallet) kept in memory for replay.
@@ -95,10 +97,12 @@ pub const LINE_GRAMS_MAX: u32 = 1_000_000;
 pub const UNIT_PRICE_MINOR_MAX: i64 = 100_000_000_000;
 /// A sum a shopper pays, in minor units: the dearest basket there may be.
 pub const AMOUNT_MINOR_MAX: i64 = UNIT_PRICE_MINOR_MAX * BASKET_UNITS_MAX as i64;
-/// Coupon codes presented with one basket.
-pub const BASKET_COUPONS_MAX: usize = 32;
+/// Coupon codes presented with one basket: ten times what shop systems take (Shopify: 25), and each is one look-up.
+pub const BASKET_COUPONS_MAX: usize = 256;
 /// Claims, tenders or gift cards of one basket, each.
 pub const BASKET_CLAIMS_MAX: usize = 16;
+/// Gift articles that a till says it cannot hand out, with one basket.
+pub const GIFTS_GONE_MAX: usize = 64;
 /// Points of one member: the same bound as money, for the same reason.
 pub const POINTS_MAX: i64 = 1_000_000_000_000;
 /// Points movements of one member not yet settled by head office; older ones are folded into one.
@@ -122,6 +126,10 @@ pub const BEST_STEPS_MAX: u32 = 400_000;
 pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
+/// Promotions of a sale in and out of which every choice is tried where groups are resolved differently: 64 tries.
+pub const MIXED_FREE_MAX: usize = 6;
+/// Choices tried one after the other where there are more.
+pub const MIXED_TRIES_MAX: usize = 64;
 /// Steps that pricing one whole combination counts.
 pub const BEST_TRIAL_STEPS: u32 = 2_000;
 /// Steps that one turn of the order phase counts.
@@ -202,11 +210,49 @@ pub const SCAN_WINDOW_BYTES: usize = 4 * FRAME_PAYLOAD_BYTES_MAX;
 /// Sequence numbers skipped when a damaged end hides how many were given out. Every decision takes at least its 4-byte
 /// length, so no segment can hold more than this.
 pub const SEQ_SKIP: u64 = SEGMENT_BYTES_MAX / 4;
-/// Bytes that must be free to start: what journal and tables take at once when they are opened, twice over. With less, sled
-/// fails half-way and looks damaged.
+/// Bytes that must be free to start with the tables: what journal and tables take at once when they are opened, twice
+/// over. With less, sled fails half-way and looks damaged.
 pub const START_ROOM_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that must be free to start at all to write: what the journal takes at once, four times over.
+pub const JOURNAL_ROOM_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of the ballast: a month of sales in the journal, at some 500 bytes each.
+pub const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes free below which the ballast goes: what a busy minute and a bundle's arrival take, before anyone looks again.
+pub const BALLAST_DROP_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that must be free beside the ballast for the tables to come back to the disk.
+pub const TABLES_ROOM_BYTES: u64 = 16 * 1024 * 1024;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
+
+/// Decisions between two checkpoints of the tables: a rebuild reads at most twice as many from the journal, in a few seconds.
+pub const CHECKPOINT_EVERY_DECISIONS: u64 = 8_192;
+/// Checkpoints kept: should the newest rot, the one before it does, and the journal is kept from that one on.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Bytes of records packed together in a checkpoint: enough for the compressor, little to hold.
+pub const CHECKPOINT_BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes one block of a checkpoint may hold when unpacked: a block, or one record larger than that.
+pub const CHECKPOINT_RECORD_BYTES_MAX: usize = 4 * CHECKPOINT_BLOCK_BYTES;
+/// How hard a checkpoint is compressed: the fastest, for it is written beside the sales.
+pub const CHECKPOINT_ZSTD_LEVEL: i32 = 1;
+/// Bytes of a checkpoint between two syncs: what the journal's own sync may have to wait for.
+pub const CHECKPOINT_SYNC_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of the tables on the disk below which they are not copied to give room back: sled begins with several.
+pub const TABLES_FLOOR_BYTES: u64 = 32 * 1024 * 1024;
+/// How many times what they hold the tables may take on the disk before they are copied: sled's usual is 4 to 6.
+pub const TABLES_RATIO_MAX: u64 = 8;
+/// Bytes that sled needs for a record beside its key and value: its share of a page's head.
+pub const TABLES_RECORD_OVERHEAD_BYTES: u64 = 16;
+/// Bytes the tables may take in memory where sled cannot open: a shop of some 300,000 members and a month of sales.
+pub const MEMORY_TABLES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes counted for a record in memory beside its key and value.
+pub const MEMORY_RECORD_OVERHEAD_BYTES: u64 = 96;
+/// Milliseconds after which what is withheld may be asked for again: a disk does not become larger in seconds.
+pub const DEGRADED_RETRY_MS: u32 = 60_000;
+/// Ranges of lost decisions told in the status; a journal with more holes wants a human anyway.
+pub const GAPS_TOLD_MAX: usize = 64;
+/// Milliseconds after which the commit thread looks for upkeep when nothing is sold.
+pub const UPKEEP_EVERY_MS: u64 = 1_000;
 
 // --- configuration and checks ---
 
@@ -267,6 +313,10 @@ pub const QUOTE_SECONDS_MIN: u32 = 10;
 pub const QUOTE_SECONDS_MAX: u32 = 3_600;
 
 const _: () = assert!(PREDICATE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(TABLES_ROOM_BYTES > BALLAST_DROP_BYTES);
+const _: () =
+    assert!(JOURNAL_ROOM_BYTES as u64 >= 4 * (SEGMENT_AHEAD_BYTES + FRAME_PAYLOAD_BYTES_MAX as u64));
+const _: () = assert!(CHECKPOINT_RECORD_BYTES_MAX >= 2 * RECORD_BYTES_MAX);
 const _: () = assert!(BUNDLE_RULES_BYTES_MAX <= BUNDLE_BYTES_MAX);
 const _: () = assert!(FRAME_PAYLOAD_BYTES_MAX >= 2 * WIRE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MAX >= 4 * FRAME_PAYLOAD_BYTES_MAX as u64);
@@ -527,9 +577,6 @@ pub const LEASE_BUDGET_MAX: i64 = 1 << 50;
 pub const LEASE_WORDS_WAITING_MAX: usize = 256;
 /// Findings of the lender's own check that are kept.
 pub const LEASE_FINDINGS_MAX: usize = 100;
-
-/// Milliseconds of an outage that slices are to last: three days.
-pub const LEASE_OUTAGE_MS: i64 = 72 * 3_600_000;
 /// Milliseconds after which what was spent counts half: a day.
 pub const LEASE_PACE_MS: i64 = 86_400_000;
 /// Milliseconds after which a scope nobody looked at is not wanted any more: a week.

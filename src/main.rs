@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, replay, run,
-    simulate,
+    Exit, ask, backup, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, replay,
+    run, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -46,6 +46,10 @@ enum Verb {
     Bundle(bundle::BundleArgs),
     /// What waits for head office, and what a human parked
     Outbox(outbox::OutboxArgs),
+    /// Copy the shop's data into a folder, while the daemon sells, and read it back
+    Backup(backup::BackupArgs),
+    /// Put a backup into an empty data directory, as a new life of the box
+    Restore(backup::RestoreArgs),
     /// Run the reference head office
     Hub(hub::HubArgs),
     /// Measure this machine: quotes against an echo, commits against the raw disk, growth, memory
@@ -110,6 +114,8 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             None => Ok(explain::run(args, out)?),
         },
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
+        Verb::Backup(args) => backup::take(args, &data_dir()?, out),
+        Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Simulate(args) => simulate::run_worlds(args, out),

@@ -1,5 +1,8 @@
 //! Bundles from the outside: what a folder's author is told, what a box refuses, what survives the way between them.
 
+#[path = "bundle/advice.rs"]
+mod advice;
+
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -98,9 +101,13 @@ fn are_mistakes_between_files_named_at_the_entry_that_makes_them() {
         ("coupons.toml", "[[coupon]]\nid = \"c\"\npromotion = \"q\"\n"),
         (
             "codes.json",
-            "{ \"code\": [\n { \"code\": \"X1\", \"coupon\": \"c\" },\n { \"code\": \"x1\", \"coupon\": \"d\" } ] }",
+            "{ \"code\": [\n { \"code\": \"X1\", \"coupon\": \"c\" },\n { \"code\": \"x1\", \"coupon\": \"d\" },\n { \"code\": \"pv1:1\", \"coupon\": \"c\" } ] }",
         ),
         ("members.json", "{ \"member\": [ { \"id\": \"m\", \"profile\": { \"tier\": \"golden\" } } ] }"),
+        (
+            "partners.toml",
+            "[[partner]]\nid = \"mall\"\nkeys = []\npromotions = [\"q\", \"p\"]\nvalue_max = 0\n",
+        ),
     ]);
     assert_eq!(
         places(authoring::read(files)),
@@ -109,8 +116,13 @@ fn are_mistakes_between_files_named_at_the_entry_that_makes_them() {
             "catalogue.toml:6:9 AIS-3108",
             "codes.json:3:12 AIS-3105",
             "codes.json:3:28 AIS-3106",
+            "codes.json:4:12 AIS-3109",
             "coupons.toml:3:13 AIS-3106",
             "members.json:1:49 AIS-3106",
+            "partners.toml:3:8 AIS-3109",
+            "partners.toml:4:15 AIS-3106",
+            "partners.toml:4:20 AIS-3106",
+            "partners.toml:5:13 AIS-3109",
             "promotions.toml:4:44 AIS-3106",
             "promotions.toml:5:38 AIS-3108",
             "promotions.toml:6:38 AIS-3108",

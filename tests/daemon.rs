@@ -7,8 +7,12 @@ mod bad_input;
 mod child;
 #[path = "daemon/disk.rs"]
 mod disk;
+#[path = "daemon/gifts.rs"]
+mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/referrals.rs"]
+mod referrals;
 #[path = "daemon/replayed.rs"]
 mod replayed;
 #[path = "daemon/requests.rs"]
@@ -25,3 +29,7 @@ mod signed;
 mod till;
 #[path = "daemon/updates.rs"]
 mod updates;
+#[path = "daemon/vouchers.rs"]
+mod vouchers;
+#[path = "daemon/week.rs"]
+mod week;

@@ -7,9 +7,10 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use aisled::bundle::authoring::Authored;
 use aisled::bundle::document::CodeRecord;
 use aisled::domain::calendar::UnixMs;
-use aisled::domain::ids::{CouponCode, CouponId, Epoch, PromotionId, Seq, StoreId};
+use aisled::domain::ids::{CouponCode, CouponId, Epoch, MemberId, PromotionId, Seq, StoreId};
 use aisled::domain::lease::{LeaseId, Say, Scope, Slice, Slices, Word};
 use aisled::engine::decision::{Entry, Facts, Key, Record};
 use aisled::engine::input::Input;
@@ -31,6 +32,7 @@ offline = { mode = "leased" }
 "#;
 
 struct Shop {
+    authored: Authored,
     counter: Counter,
     records: BTreeMap<Key, Record>,
     entries: Vec<Entry>,
@@ -40,7 +42,12 @@ struct Shop {
 
 impl Shop {
     fn new(head_office: HeadOffice) -> Shop {
+        Shop::with(head_office, false)
+    }
+
+    fn with(head_office: HeadOffice, pockets: bool) -> Shop {
         let mut authored = rules::authored();
+        authored.rules.shop.leases.pockets = pockets;
         authored.rules.promotions.push(toml::from_str(FLASH).expect("a promotion"));
         authored.codes.push(CodeRecord {
             code: CouponCode::new("AWAY-01").expect("a code"),
@@ -51,7 +58,7 @@ impl Shop {
         let mut counter = Counter::new(counter::bundle(&authored), Seq(1));
         counter.engine.head_office_is(head_office);
         let records = counter::records(&authored, NOON).into_iter().collect();
-        Shop { counter, records, entries: Vec::new(), heard: 0, sold: 0 }
+        Shop { authored, counter, records, entries: Vec::new(), heard: 0, sold: 0 }
     }
 
     fn keep(&mut self, entry: Entry) -> Answer {
@@ -111,7 +118,7 @@ impl Shop {
     }
 
     fn slices(&self, scope: &Scope) -> Vec<Slice> {
-        match self.records.get(&Key::Lease(scope.clone())) {
+        match self.records.get(&Key::Lease(Epoch(1), scope.clone())) {
             Some(Record::Slices(Slices(slices))) => slices.clone(),
             _ => Vec::new(),
         }
@@ -269,4 +276,51 @@ fn does_a_shop_ask_for_what_it_runs_out_of() {
     shop.lend(money(), 2_000);
     shop.lend(uses(), 10);
     assert!(shop.counter.engine.wants(NOON).is_empty(), "enough is there");
+}
+
+#[test]
+fn are_points_spent_out_of_the_pocket_and_then_overdrawn() {
+    let member = || MemberId::new("m-1001").expect("an id");
+    let (pocket, card) = (Scope::Pocket(member()), json!({ "kind": "card", "value": "88001001" }));
+    let mut asked = rice(3);
+    asked["member"] = card.clone();
+    asked["points"] = json!({ "spend": "max" });
+    let all = Shop::new(HeadOffice::Near).quote("till-1", &asked).figures.points.spend;
+    assert!(all > 300, "{all} points");
+    let mut shop = Shop::with(HeadOffice::Near, true);
+    assert_eq!(shop.quote("till-1", &asked).figures.points.spend, 0, "nothing is lent");
+    let wants = shop.counter.engine.wants(NOON);
+    let want = wants.iter().find(|want| want.scope == pocket).expect("the pocket is wanted");
+    assert!(want.left == 0 && want.need >= all, "{want:?}");
+    shop.lend(pocket.clone(), 200);
+    shop.lend(Scope::Overdraft, 100);
+    asked["points"] = json!({ "spend": 300 });
+    let quote = shop.quote("till-1", &asked);
+    assert_eq!(quote.figures.points.spend, 300);
+    asked["basket"]["lines"][0]["qty"] = json!(4);
+    assert_eq!(shop.quote("till-2", &asked).figures.points.spend, 0, "held");
+    match shop.ask("till-2", "scan", &json!({ "token": card })) {
+        Ok(Reply::Scan(scan)) => assert_eq!(scan.member.expect("known").points.spendable, 300),
+        other => panic!("{other:?}"),
+    }
+    let sale = shop.settle("till-1", &quote).expect("it is sold");
+    assert_eq!((shop.used(&pocket), shop.used(&Scope::Overdraft)), (200, 100));
+    shop.ask("till-1", "void", &json!({ "transaction": { "business_day": "2026-11-18", "seq": sale } }))
+        .expect("it is voided");
+    assert_eq!((shop.used(&pocket), shop.used(&Scope::Overdraft)), (0, 0));
+}
+
+#[test]
+fn does_a_new_life_of_the_box_spend_what_was_lent_to_the_old_one() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    shop.lend(money(), 500);
+    shop.lend(uses(), 10);
+    assert_eq!(flash(&shop.quote("till-1", &rice(1))), 100);
+    let authored = shop.authored.clone();
+    shop.counter = Counter::living(counter::bundle(&authored), Seq(3), Epoch(2));
+    shop.counter.engine.head_office_is(HeadOffice::Near);
+    assert_eq!(flash(&shop.quote("till-1", &rice(1))), 0, "its tables were copied or restored");
+    let say = Say::Grant { scope: money(), amount: 500, expires: NOON.plus_ms(1_000) };
+    assert!(shop.hear_word(Word { id: LeaseId { incarnation: 1, number: 1 }, epoch: Epoch(2), say }));
+    assert_eq!(shop.slices(&money())[0].used, 0);
 }

@@ -4,6 +4,8 @@
 mod best;
 #[path = "pricing/book.rs"]
 mod book;
+#[path = "pricing/monotone.rs"]
+mod monotone;
 #[path = "pricing/properties.rs"]
 mod properties;
 #[path = "pricing/speed.rs"]

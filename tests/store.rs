@@ -1,9 +1,19 @@
 //! Is the store's word good: what is committed is durable, found again, and rebuilt from the journal alone?
 
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "support/counter.rs"]
 mod counter;
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/faults.rs"]
+mod faults;
+#[path = "store/repair.rs"]
+mod repair;
 #[path = "support/rules.rs"]
 mod rules;
+#[path = "store/yesterday.rs"]
+mod yesterday;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,7 +25,8 @@ use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::{BundleRef, DeviceId, Seq, StoreId};
 use aisled::engine::decision::{Entry, Key, Record};
 use aisled::limits;
-use aisled::storage::store::{Progress, Recovered, Roll, Store, StoreOptions};
+use aisled::storage::error::StorageError;
+use aisled::storage::store::{Progress, Recovered, Roll, Sizes, Store, StoreOptions};
 use counter::{Counter, Done, NOON};
 use serde_json::{Value, json};
 
@@ -42,8 +53,24 @@ struct Memory {
     sent: Vec<Entry>,
 }
 
+/// A key and what stands under it.
+type Stored = (Key, Option<Record>);
+
 impl Memory {
     fn open(dir: &Path) -> Memory {
+        Memory::open_with(dir, limits::CHECKPOINT_EVERY_DECISIONS)
+    }
+
+    fn open_with(dir: &Path, checkpoint_every: u64) -> Memory {
+        let sizes = Sizes { checkpoint_every, ..Sizes::default() };
+        Memory::open_sized(dir, sizes, limits::REPLAY_DAYS_MIN)
+    }
+
+    fn open_sized(dir: &Path, sizes: Sizes, request_days: i64) -> Memory {
+        Memory::try_open(dir, sizes, request_days).expect("it opens")
+    }
+
+    fn try_open(dir: &Path, sizes: Sizes, request_days: i64) -> Result<Memory, StorageError> {
         let authored = rules::authored();
         let bundle = counter::bundle(&authored);
         let (tell, news) = channel();
@@ -52,12 +79,12 @@ impl Memory {
             dir: dir.to_owned(),
             store: StoreId::new("s01").expect("an id"),
             cache_bytes: limits::SLED_CACHE_BYTES,
-            request_days: limits::REPLAY_DAYS_MIN,
+            request_days,
+            sizes,
             roll: Box::new(Members(authored, gate.clone())),
             // A test that is over hears nothing.
             tell: Box::new(move |progress| drop(tell.send(progress))),
-        })
-        .expect("it opens");
+        })?;
         let mut counter = Counter::new(bundle.clone(), store.next_seq());
         let mut this = Memory { store, recovered, counter, news, gate, sent: Vec::new() };
         if this.store.active_bundle().is_none() {
@@ -68,7 +95,7 @@ impl Memory {
             counter = Counter::new(bundle, this.store.next_seq());
             this.counter = counter;
         }
-        this
+        Ok(this)
     }
 
     fn commit(&mut self, entry: Box<Entry>) {
@@ -104,8 +131,16 @@ impl Memory {
         }
     }
 
+    /// The commit thread has done what it was asked before a decision that is durable behind it.
+    fn wait_upkeep(&mut self) {
+        for _ in 0..2 {
+            let seq = self.decide("kiosk-1", "event", &serde_json::json!({ "kind": "door" }));
+            self.wait(|news| matches!(news, Progress::Followed(at) if *at >= seq));
+        }
+    }
+
     /// Every record under a key that the decisions changed.
-    fn everything(&mut self) -> Vec<(Key, Option<Record>)> {
+    fn everything(&mut self) -> Vec<Stored> {
         let mut keys: Vec<Key> = self
             .sent
             .iter()

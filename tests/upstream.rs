@@ -81,6 +81,7 @@ fn sale(seq: u64) -> Entry {
         coupons: Vec::new(),
         not_applied: Vec::new(),
         near: Vec::new(),
+        shelf: Vec::new(),
         points: PointsFigures::default(),
         gift_cards: Vec::new(),
         resolution: Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money(0) },
@@ -111,6 +112,7 @@ fn sale(seq: u64) -> Entry {
         refunded: Money(0),
         returned: Vec::new(),
         taken_back: None,
+        referred: None,
         took: Vec::new(),
         held: Vec::new(),
         drawn: Vec::new(),
@@ -567,7 +569,7 @@ impl Tables {
     }
 
     fn slices(&self) -> Slices {
-        match self.0.get(&Key::Lease(flash())) {
+        match self.0.get(&Key::Lease(Epoch(1), flash())) {
             Some(Record::Slices(slices)) => slices.clone(),
             _ => Slices::default(),
         }
@@ -578,7 +580,7 @@ impl Tables {
         let mut slices = self.slices();
         assert_eq!(slices.spend(amount, UnixMs(0)), 0);
         let mut entry = sale(shop.journal.next());
-        let spent = Change::put(Key::Lease(flash()), Record::Slices(slices));
+        let spent = Change::put(Key::Lease(Epoch(1), flash()), Record::Slices(slices));
         entry.changes = entry.changes.iter().cloned().chain([spent]).collect();
         self.commit(shop, entry);
     }

@@ -221,14 +221,21 @@ fn does_a_refusal_or_a_request_repeat_what_a_member_showed() {
 fn how_does_a_problem_look() {
     let refusal = Refusal::later(Code::Busy, "the disk is slow", 250);
     let re = RequestId::new("till-01-000184").expect("an id");
-    let to = Addressed { re: Some(&re), format: Format::Json, replayed: false, lang: Lang::En };
+    let to =
+        Addressed { re: Some(&re), format: Format::Json, replayed: false, degraded: false, lang: Lang::En };
     let problem: Value = serde_json::from_slice(&wire::encode(&Err(refusal.clone()), &to)).expect("JSON");
     let expected = json!({
         "v": 1, "re": "till-01-000184", "status": 503, "code": "AIS-2901", "title": "not now",
         "detail": "the disk is slow", "retry_after_ms": 250
     });
     assert_eq!(problem, expected);
-    let to = Addressed { re: None, format: Format::MessagePack, replayed: true, lang: Lang::ZhCn };
+    let to = Addressed {
+        re: None,
+        format: Format::MessagePack,
+        replayed: true,
+        degraded: false,
+        lang: Lang::ZhCn,
+    };
     let problem: Value = rmp_serde::from_slice(&wire::encode(&Err(refusal), &to)).expect("MessagePack");
     assert_eq!((&problem["re"], &problem["title"]), (&Value::Null, &json!("暂时繁忙")));
     assert_eq!(problem["replayed"], json!(true));

@@ -7,14 +7,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, CouponId};
+use crate::domain::ids::{BundleRef, CouponCode, CouponId, PromotionId};
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::segment::Segments;
 
-use super::document::{Campaign, CareMessage, Coupon, RecommendationList, Rules, Segment, Shop};
+use super::document::{
+    Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
+};
+use super::keys::KeyId;
+use super::voucher::{Gives, Signed};
 
 /// A verified bundle holds rules that do not compile. Fits after "failed to compile the bundle:".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +62,24 @@ pub struct Bundle {
     pub care: Vec<CareMessage>,
     coupons: BTreeMap<CouponId, Coupon>,
     generic: BTreeMap<CouponCode, CouponId>,
+    partners: Vec<Partner>,
+    /// Whose key it is: places in `partners` and its keys.
+    partner_keys: BTreeMap<KeyId, (usize, usize)>,
+}
+
+/// Why a partner's voucher is no good here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoucherFault {
+    /// The text is damaged or cut short.
+    Malformed,
+    /// No partner signs with its key.
+    KeyUnknown,
+    /// Its partner did not sign this.
+    SignatureBad,
+    /// Its key is not taken on this day, or its partner may not issue what it gives.
+    NotAllowed,
+    /// Its last day is over.
+    Expired,
 }
 
 impl Bundle {
@@ -68,14 +91,20 @@ impl Bundle {
         let segments = compile_segments(&rules.shop, &rules.segments)?;
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
-            .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?;
+            .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
+            .resolving(&rules.shop.group_resolution);
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))
         });
+        let keys = |(place, partner): (usize, &Partner)| -> Vec<(KeyId, (usize, usize))> {
+            partner.keys.iter().enumerate().map(|(nth, key)| (key.public.id(), (place, nth))).collect()
+        };
         Ok(Bundle {
             reference,
             segments,
+            partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
+            partners: rules.partners,
             generic: generic.collect(),
             coupons: rules.coupons.into_iter().map(|coupon| (coupon.id.clone(), coupon)).collect(),
             shop: rules.shop,
@@ -91,9 +120,40 @@ impl Bundle {
         self.coupons.get(id)
     }
 
+    /// Is the promotion what referral codes give to those they are handed to?
+    pub fn refers(&self, promotion: &PromotionId) -> bool {
+        self.coupons.values().any(|coupon| coupon.referral.is_some() && coupon.promotion == *promotion)
+    }
+
     /// Every coupon definition, by id.
     pub fn coupons(&self) -> impl Iterator<Item = &Coupon> {
         self.coupons.values()
+    }
+
+    /// What a partner's voucher gives on a civil day of the store.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, in the order of `VoucherFault`.
+    pub fn honours(&self, code: &CouponCode, today: Day) -> Result<Gives, VoucherFault> {
+        let signed = Signed::read(code).map_err(|_| VoucherFault::Malformed)?;
+        let place = self.partner_keys.get(&signed.voucher.key).ok_or(VoucherFault::KeyUnknown)?;
+        let partner = &self.partners[place.0];
+        let PartnerKey { public, from, to } = &partner.keys[place.1];
+        if !signed.is_of(&self.shop.chain, public) {
+            return Err(VoucherFault::SignatureBad);
+        }
+        let gives = signed.voucher.gives;
+        let may_issue = match &gives {
+            Gives::Promotion(promotion) => partner.promotions.contains(promotion),
+            Gives::Value(value) => partner.value_max.is_some_and(|most| *value <= most),
+        };
+        if !may_issue || from.is_some_and(|from| today < from) || to.is_some_and(|to| today > to) {
+            return Err(VoucherFault::NotAllowed);
+        }
+        if today > signed.voucher.last_day {
+            return Err(VoucherFault::Expired);
+        }
+        Ok(gives)
     }
 
     /// The coupon of a code everybody may use; `code` in its normal form.

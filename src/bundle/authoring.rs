@@ -6,6 +6,7 @@
 //! members.json         [[member]]                       points.toml           the points programme
 //! segments.toml        [[segment]]                      recommendations.toml  [[recommendation]]
 //! campaigns.toml       [[campaign]]                     care.toml             [[care]]
+//! partners.toml        [[partner]]
 //! promotions.toml and promotions/*.toml  [[promotion]], in the order of paths, then of the file
 //! ```
 //! Each may be `.json` instead; only the shop is required. `read` does no I/O and reports every fault of every file
@@ -25,9 +26,11 @@ use crate::pricing::model::{PointsProgramme, Promotion};
 
 use super::check;
 use super::document::{
-    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, RecommendationList, Rules, Segment, Shop,
+    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, Partner, RecommendationList, Rules, Segment,
+    Shop,
 };
 use super::located::{self, Fault, Node, Step};
+use super::warnings;
 
 /// A folder, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,9 @@ pub struct Authored {
     /// Single-use codes, in the order written.
     pub codes: Vec<CodeRecord>,
 }
+
+/// A folder without faults, and warnings about it.
+pub type Advised = (Authored, Vec<Finding>);
 
 /// Something wrong in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,6 +59,23 @@ pub struct Finding {
     pub code: Code,
     /// What is wrong there and what would be right.
     pub message: String,
+}
+
+/// Whether a bundle can be made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Nothing is signed before it is mended.
+    Error,
+    /// Somebody should look; it may be meant.
+    Warning,
+}
+
+impl Finding {
+    /// Told by its code: 32xx advise.
+    pub fn severity(&self) -> Severity {
+        if self.code.number() / 100 == 32 { Severity::Warning } else { Severity::Error }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -108,6 +131,8 @@ list_files! {
     RecommendationsFile, recommendations, "recommendation", RecommendationList;
     /// `care.toml`
     CareFile, care, "care", CareMessage;
+    /// `partners.toml`
+    PartnersFile, partners, "partner", Partner;
 }
 
 /// What a file of the folder holds.
@@ -124,6 +149,7 @@ enum Holds {
     Points,
     Recommendations,
     Care,
+    Partners,
 }
 
 const NAMES: &[(&str, Holds)] = &[
@@ -138,6 +164,7 @@ const NAMES: &[(&str, Holds)] = &[
     ("points", Holds::Points),
     ("recommendations", Holds::Recommendations),
     ("care", Holds::Care),
+    ("partners", Holds::Partners),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,6 +272,7 @@ pub(super) struct Folder {
     pub(super) codes: Entries<CodeRecord>,
     pub(super) recommendations: Entries<RecommendationList>,
     pub(super) care: Entries<CareMessage>,
+    pub(super) partners: Entries<Partner>,
 }
 
 impl Folder {
@@ -264,6 +292,14 @@ impl Folder {
 /// # Errors
 /// Every finding, by file and position; at most `limits::AUTHORING_FINDINGS_MAX`.
 pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
+    read_and_advise(files).map(|(authored, _)| authored)
+}
+
+/// Reads and checks a folder, and says beside it what is allowed and most likely not meant.
+///
+/// # Errors
+/// As `read`; advice is only given on a folder without faults.
+pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Finding>> {
     let mut files = files;
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut reading = Reading { sources: Vec::new(), findings: Vec::new() };
@@ -297,6 +333,7 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
     let codes = reading.list::<CodesFile>(&holds, Holds::Codes);
     let recommendations = reading.list::<RecommendationsFile>(&holds, Holds::Recommendations);
     let care = reading.list::<CareFile>(&holds, Holds::Care);
+    let partners = reading.list::<PartnersFile>(&holds, Holds::Partners);
     let Some((shop, shop_file)) = shop else {
         return Err(reading.finish());
     };
@@ -315,6 +352,7 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
         codes,
         recommendations,
         care,
+        partners,
     };
     // An entry that could not be read is missing for all that refer to it; saying so would hide the cause.
     let whole = reading.findings.is_empty();
@@ -323,6 +361,7 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
     if !reading.findings.is_empty() {
         return Err(reading.finish());
     }
+    reading.note(warnings::remarks(&folder));
     let rules = Rules {
         shop: folder.shop,
         catalogue: folder.items.values,
@@ -333,8 +372,10 @@ pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Authored, Vec<Finding>> {
         points: folder.points,
         recommendations: folder.recommendations.values,
         care: folder.care.values,
+        partners: folder.partners.values,
     };
-    Ok(Authored { rules, members: folder.members.values, codes: folder.codes.values })
+    let authored = Authored { rules, members: folder.members.values, codes: folder.codes.values };
+    Ok((authored, reading.finish()))
 }
 
 /// What a path of the folder holds; nothing if it is not ours to read.
@@ -493,5 +534,6 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("points", schemars::schema_for!(PointsProgramme)),
         ("recommendations", schemars::schema_for!(RecommendationsFile)),
         ("care", schemars::schema_for!(CareFile)),
+        ("partners", schemars::schema_for!(PartnersFile)),
     ]
 }

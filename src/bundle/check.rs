@@ -21,6 +21,7 @@ use crate::shopper::segment::{AttributeKind, Segments};
 use super::active::book_rules;
 use super::authoring::{Entries, Folder, Place, Remark};
 use super::located::Step;
+use super::voucher;
 
 type Path = Vec<Step>;
 
@@ -69,6 +70,7 @@ pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
     checker.campaigns();
     checker.promotions();
     checker.coupons();
+    checker.partners();
     checker.points();
     checker.suggestions();
     checker.rules();
@@ -186,6 +188,17 @@ impl<'f> Checker<'f> {
                 || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
             );
         }
+        let groups: BTreeSet<_> = folder
+            .promotions
+            .values
+            .iter()
+            .filter_map(|promotion| promotion.stacking.group.as_ref())
+            .collect();
+        for group in shop.group_resolution.keys() {
+            let place =
+                || folder.shop_place(vec![Step::Key("group_resolution"), Step::Name(group.to_string())]);
+            self.reference(groups.contains(group), place, "stacking group of any promotion", group);
+        }
         let mut seen = BTreeSet::new();
         for (index, tier) in shop.tiers.iter().enumerate() {
             if !seen.insert(&tier.id) {
@@ -239,7 +252,9 @@ impl<'f> Checker<'f> {
         let promotions = &folder.promotions;
         self.unique(promotions, &key("id"), |promotion| promotion.id.clone());
         let campaigns: BTreeSet<_> = folder.campaigns.values.iter().map(|campaign| &campaign.id).collect();
-        let by_code: BTreeSet<_> = folder.coupons.values.iter().map(|coupon| &coupon.promotion).collect();
+        let by_voucher = folder.partners.values.iter().flat_map(|partner| &partner.promotions);
+        let by_coupon = folder.coupons.values.iter().map(|coupon| &coupon.promotion);
+        let by_code: BTreeSet<_> = by_coupon.chain(by_voucher).collect();
         for (index, promotion) in promotions.values.iter().enumerate() {
             let at = |path: Path| promotions.place(index, path);
             if let Some(campaign) = &promotion.campaign {
@@ -269,7 +284,7 @@ impl<'f> Checker<'f> {
             let orphan =
                 promotion.trigger == Trigger::Code && promotion.active && !by_code.contains(&promotion.id);
             if orphan && self.whole {
-                let message = "is set off by a code, but no coupon names it";
+                let message = "is set off by a code, but no coupon or partner names it";
                 self.say(Code::AuthoringReference, at(key("trigger")), message);
             }
         }
@@ -351,27 +366,84 @@ impl<'f> Checker<'f> {
         self.reference(found, place, "tier of shop.toml", tier);
     }
 
+    /// A code may only set off a promotion that waits for one.
+    fn by_code(&mut self, id: &PromotionId, place: impl FnOnce() -> Place) {
+        match self.known.promotions.get(id) {
+            None => self.reference(false, place, "promotion", id),
+            Some(promotion) if promotion.trigger != Trigger::Code => {
+                let message = format!("promotion {id} is not set off by a code; set its trigger = \"code\"");
+                self.say(Code::AuthoringReference, place(), message);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn partners(&mut self) {
+        let partners = &self.folder.partners;
+        self.unique(partners, &key("id"), |partner| partner.id.clone());
+        let mut seen = BTreeSet::new();
+        for (index, partner) in partners.values.iter().enumerate() {
+            let at = |path: Path| partners.place(index, path);
+            self.range(!partner.keys.is_empty(), || at(key("keys")), || "a partner signs with a key".into());
+            for (nth, own) in partner.keys.iter().enumerate() {
+                let path = [Step::Key("keys"), Step::At(nth)];
+                if !seen.insert(own.public.id()) {
+                    let place = at(then(&path, key("public")));
+                    self.say(Code::AuthoringDuplicate, place, "this key stands here a second time");
+                }
+                self.days(own.from, own.to, || at(then(&path, key("to"))));
+            }
+            for (nth, promotion) in partner.promotions.iter().enumerate() {
+                self.by_code(promotion, || at(vec![Step::Key("promotions"), Step::At(nth)]));
+            }
+            self.range(
+                partner.value_max.is_none_or(|most| (1..=limits::AMOUNT_MINOR_MAX).contains(&most.0)),
+                || at(key("value_max")),
+                || format!("is not 1 to {} in minor units", limits::AMOUNT_MINOR_MAX),
+            );
+            self.range(
+                !partner.promotions.is_empty() || partner.value_max.is_some(),
+                || at(key("id")),
+                || "its vouchers may neither set off promotions nor pay; say which, or how much".into(),
+            );
+        }
+    }
+
+    /// Codes of the folder leave the form of vouchers to partners.
+    fn own_code(&mut self, code: &CouponCode, place: impl FnOnce() -> Place) {
+        self.range(
+            !voucher::is_voucher(code) && code.as_str().len() <= limits::NAME_BYTES_MAX,
+            place,
+            || {
+                let most = limits::NAME_BYTES_MAX;
+                format!("a code has at most {most} letters and does not begin with {}", voucher::PREFIX)
+            },
+        );
+    }
+
     fn coupons(&mut self) {
         let coupons = &self.folder.coupons;
         self.unique(coupons, &key("id"), |coupon| coupon.id.clone());
         let mut seen = BTreeSet::new();
         for (index, coupon) in coupons.values.iter().enumerate() {
             let at = |path: Path| coupons.place(index, path);
-            match self.known.promotions.get(&coupon.promotion) {
-                None => self.reference(false, || at(key("promotion")), "promotion", &coupon.promotion),
-                Some(promotion) if promotion.trigger != Trigger::Code => {
-                    let message = format!(
-                        "promotion {} is not set off by a code; set its trigger = \"code\"",
-                        promotion.id
-                    );
-                    self.say(Code::AuthoringReference, at(key("promotion")), message);
-                }
-                Some(_) => {}
-            }
+            self.by_code(&coupon.promotion, || at(key("promotion")));
             self.schedule(&coupon.schedule, &at, &key("schedule"));
-            if let Some(code) = coupon.code.as_ref().map(normal)
-                && !seen.insert(code.clone())
-            {
+            if let Some(referral) = &coupon.referral {
+                let at = |field| at(vec![Step::Key("referral"), Step::Key(field)]);
+                let message = "its codes are members' own; leave out code and personal".to_owned();
+                let place = || coupons.place(index, key("referral"));
+                self.range(coupon.code.is_none() && !coupon.personal, place, || message);
+                let fits = i64::from(referral.points) <= limits::POINTS_MAX;
+                self.range(fits, || at("points"), || format!("points are at most {}", limits::POINTS_MAX));
+                if let Some(issue) = &referral.coupon {
+                    let found = self.known.coupons.contains(&issue.coupon);
+                    self.reference(found, || at("coupon"), "coupon", &issue.coupon);
+                }
+            }
+            let Some(code) = coupon.code.as_ref().map(normal) else { continue };
+            self.own_code(&code, || at(key("code")));
+            if !seen.insert(code.clone()) {
                 let message = format!("code {code} stands here a second time");
                 self.say(Code::AuthoringDuplicate, at(key("code")), message);
             }
@@ -382,10 +454,19 @@ impl<'f> Checker<'f> {
         let codes = &self.folder.codes;
         let mut seen: BTreeSet<CouponCode> =
             self.folder.coupons.values.iter().filter_map(|coupon| coupon.code.as_ref()).map(normal).collect();
+        let coupons = self.folder.coupons.values.iter();
+        let referring: BTreeSet<&CouponId> =
+            coupons.filter(|coupon| coupon.referral.is_some()).map(|coupon| &coupon.id).collect();
         for (index, record) in codes.values.iter().enumerate() {
+            self.range(
+                record.member.is_some() || !referring.contains(&record.coupon),
+                || codes.place(index, key("coupon")),
+                || "a referral code is a member's own; say whose by member".into(),
+            );
             let found = self.known.coupons.contains(&record.coupon);
             self.reference(found, || codes.place(index, key("coupon")), "coupon", &record.coupon);
             let code = normal(&record.code);
+            self.own_code(&code, || codes.place(index, key("code")));
             if seen.contains(&code) {
                 let message = format!("code {code} stands here a second time");
                 self.say(Code::AuthoringDuplicate, codes.place(index, key("code")), message);

@@ -92,6 +92,7 @@ pub fn differences(before: &Rules, now: &Rules) -> Vec<Difference> {
         &as_value(&now.recommendations),
         &mut found,
     );
+    entries("partner", (&before.partners, &now.partners), |partner| partner.id.to_string(), &mut found);
     fields("care", "", &as_value(&before.care), &as_value(&now.care), &mut found);
     found
 }

@@ -18,8 +18,12 @@ use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
 use crate::domain::text::{Lang, Texts};
 use crate::limits;
-use crate::pricing::model::{Arithmetic, Audience, PointsProgramme, Promotion, ResolutionMode, Schedule};
+use crate::pricing::model::{
+    Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
+};
 use crate::shopper::segment::{AttributeKind, Schema};
+
+use super::keys::PublicKey;
 
 /// Everything but members and codes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,9 @@ pub struct Rules {
     pub recommendations: Vec<RecommendationList>,
     /// Care messages at a scan.
     pub care: Vec<CareMessage>,
+    /// Partners whose vouchers are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<Partner>,
 }
 
 /// `shop.toml`
@@ -69,6 +76,9 @@ pub struct Shop {
     /// How the set of promotions is found.
     #[serde(default)]
     pub resolution: ResolutionMode,
+    /// Stacking groups that are resolved otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub group_resolution: BTreeMap<Tag, ResolutionMode>,
     /// Seconds a quote is honoured, 10 to 3,600.
     #[serde(default = "quote_seconds")]
     #[schemars(range(min = 10, max = 3600))]
@@ -194,6 +204,62 @@ pub struct Coupon {
     /// Only for the member it was given to?
     #[serde(default)]
     pub personal: bool,
+    /// Its codes are members' own, to be handed on: only others may use them, and the owner gains too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referral: Option<Referral>,
+}
+
+/// What a referral code gives its owner. Whoever presents it gets the coupon's promotion; how often one code serves is a
+/// limit of that promotion: `{ scope = "code", measure = "uses", max = 10 }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Referral {
+    /// Points, for each sale.
+    #[serde(default)]
+    pub points: u32,
+    /// A coupon for the owner's next visit, for each sale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<IssueCoupon>,
+    /// Only for members who never bought here or elsewhere.
+    #[serde(default = "yes")]
+    pub new_only: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A mall, bank or brand whose printed vouchers are honoured: each is signed, verified on the box, and used once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// Its id.
+    pub id: Tag,
+    /// What people read.
+    #[serde(default)]
+    pub names: Texts,
+    /// The keys it signs with; a key left out is believed no more.
+    pub keys: Vec<PartnerKey>,
+    /// The promotions its vouchers may set off (whose trigger is `code`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<PromotionId>,
+    /// Money one of its vouchers may pay at most, in minor units; without it none of its vouchers pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_max: Option<Money>,
+}
+
+/// A key of a partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerKey {
+    /// Its public half; the vouchers name it by the first 8 bytes of its SHA-256.
+    pub public: PublicKey,
+    /// First day its vouchers are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Day>,
+    /// Last day its vouchers are taken, to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Day>,
 }
 
 /// A single-use code.

@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// How a public key begins.
@@ -71,6 +73,31 @@ impl FromStr for PublicKey {
         let bytes = unhex(text.trim().strip_prefix(PREFIX).ok_or(NotAKey)?).ok_or(NotAKey)?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| NotAKey)?;
         if key.is_weak() { Err(NotAKey) } else { Ok(PublicKey(key)) }
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for PublicKey {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PublicKey".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "An ed25519 public key, as `aisled bundle keygen` writes it.",
+            "type": "string",
+            "pattern": "^aisled-ed25519:[0-9a-fA-F]{64}$"
+        })
     }
 }
 

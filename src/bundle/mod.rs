@@ -1,7 +1,7 @@
 //! From bytes to a verified, validated, indexed bundle.
 //!
 //! ```text
-//! folder of TOML or JSON --authoring, check--> Authored --packed::pack, keys--> signed file
+//! folder of TOML or JSON --authoring, check, warnings--> Authored --packed::pack, keys--> signed file
 //! signed file --packed::open--> Opened: rules, and members and codes as streams --active--> Bundle
 //! ```
 //! No I/O here: folders come as (path, bytes), files as readers, seeds of keys as bytes. Nothing of a packed file is
@@ -16,5 +16,7 @@ pub mod keys;
 pub mod located;
 pub mod packed;
 pub mod terms;
+pub mod voucher;
+mod warnings;
 
 pub use active::{Bundle, CompileError, Plan, plan};

@@ -88,7 +88,9 @@ mod tests {
     fn does_a_bundle_say_what_may_be_lent() {
         let shop = include_bytes!("../../config/bundle-example/shop.toml").to_vec();
         let promotion = |id: &str| {
-            format!("[[promotion]]\nid = \"{id}\"\ntitles = {{}}\nbenefit = {{ line_fixed_price = 3290 }}\n")
+            format!(
+                "[[promotion]]\nid = \"{id}\"\ntitles = {{ en = \"Offer\" }}\nbenefit = {{ line_fixed_price = 3290 }}\n"
+            )
         };
         let promotions = format!("{}{}", promotion("a"), promotion("b")).into_bytes();
         let files = vec![("shop.toml".into(), shop), ("promotions.toml".into(), promotions)];

@@ -19,9 +19,10 @@ use serde_json::json;
 pub mod simulate;
 pub mod tables;
 mod trial;
+pub mod voucher;
 
 use super::Exit;
-use crate::bundle::authoring::{self, Authored, Finding};
+use crate::bundle::authoring::{self, Advised, Authored, Finding, Severity};
 use crate::bundle::diff;
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::{PublicKey, SecretKey};
@@ -150,6 +151,12 @@ pub enum BundleVerb {
     },
     /// Price recorded baskets under new rules and under those in force: reach, cost, margin, conflicts, changed totals
     Simulate(simulate::SimulateArgs),
+    /// Sign a partner's vouchers, or look into one
+    Voucher {
+        /// What to do
+        #[command(subcommand)]
+        verb: voucher::VoucherVerb,
+    },
     /// Print the JSON Schemas of a folder's files
     Schema {
         /// Which file, for example promotions; without it an object of all
@@ -189,6 +196,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
             Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),
         },
         BundleVerb::Simulate(args) => simulate::run(args, surroundings, verb.out),
+        BundleVerb::Voucher { verb: what } => voucher::run(what, surroundings.lang, verb.out),
         BundleVerb::Schema { name } => verb.schema(name.as_deref()),
     }
 }
@@ -204,6 +212,8 @@ struct Contents {
     rules: Rules,
     members: u64,
     codes: u64,
+    /// Of a folder: what is allowed and most likely not meant.
+    warnings: Vec<Finding>,
 }
 
 /// A folder or a signed file, all of it in memory: for verbs that try rules out.
@@ -290,7 +300,10 @@ impl Verb<'_> {
         let contents = self.contents(path, keys, None)?;
         if json {
             let object = match &contents {
-                Ok(contents) => json!({ "ok": true, "findings": [], "counts": counts(contents) }),
+                Ok(contents) => {
+                    let findings = self.located_json(&contents.warnings);
+                    json!({ "ok": true, "findings": findings, "counts": counts(contents) })
+                }
                 Err(refused) => json!({ "ok": false, "findings": self.findings_json(refused) }),
             };
             writeln!(self.out, "{object:#}")?;
@@ -300,7 +313,12 @@ impl Verb<'_> {
             Ok(contents) => {
                 let text: Vec<String> =
                     counts(&contents).iter().map(|(name, count)| format!("{count} {name}")).collect();
-                writeln!(self.out, "{}: ok, {}", path.display(), text.join(", "))?;
+                self.located(path, &contents.warnings)?;
+                let warned = match contents.warnings.len() {
+                    0 => String::new(),
+                    count => format!(", {count} warnings"),
+                };
+                writeln!(self.out, "{}: ok, {}{warned}", path.display(), text.join(", "))?;
                 Ok(Exit::Ok)
             }
             Err(refused) => self.refuse(path, &refused),
@@ -329,12 +347,12 @@ impl Verb<'_> {
     }
 
     fn sign(&mut self, dir: &Path, key: &Path, version: u64, output: &Path) -> Result<Exit> {
-        let authored = match read_folder(dir)? {
-            Ok(authored) => authored,
+        let (authored, warnings) = match read_and_advise(dir)? {
+            Ok(read) => read,
             Err(findings) => return self.refuse(dir, &Refused::Findings(findings)),
         };
-        let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
-        let secret: SecretKey = text.parse().with_context(|| format!("failed to read {}", key.display()))?;
+        self.located(dir, &warnings)?;
+        let secret = read_secret(key)?;
         let Authored { rules, members, codes } = authored;
         let packed = match packed::pack(version, SystemClock.now(), &rules, &members, &codes, &secret) {
             Ok(packed) => packed,
@@ -465,8 +483,9 @@ impl Verb<'_> {
         if !path.is_dir() {
             return Ok(self.open_file(path, keys, 0, store)?.map(|(contents, _)| contents));
         }
-        Ok(read_folder(path)?.map_err(Refused::Findings).map(|authored| Contents {
+        Ok(read_and_advise(path)?.map_err(Refused::Findings).map(|(authored, warnings)| Contents {
             reference: None,
+            warnings,
             members: authored.members.len() as u64,
             codes: authored.codes.len() as u64,
             rules: authored.rules,
@@ -498,39 +517,48 @@ impl Verb<'_> {
     fn findings_json(&self, refused: &Refused) -> serde_json::Value {
         let lang = self.surroundings.lang;
         match refused {
-            Refused::Findings(findings) => findings
-                .iter()
-                .map(|finding| {
-                    json!({
-                        "file": finding.file, "line": finding.line, "column": finding.column,
-                        "code": finding.code, "message": finding.message, "remedy": finding.code.remedy(lang),
-                    })
-                })
-                .collect(),
+            Refused::Findings(findings) => self.located_json(findings),
             Refused::Bundle(code, message) => {
                 json!([{ "code": code, "message": message, "remedy": code.remedy(lang) }])
             }
         }
     }
 
+    fn located_json(&self, findings: &[Finding]) -> serde_json::Value {
+        let lang = self.surroundings.lang;
+        let one = |finding: &Finding| {
+            json!({
+                "file": finding.file, "line": finding.line, "column": finding.column, "code": finding.code,
+                "severity": finding.severity(), "message": finding.message, "remedy": finding.code.remedy(lang),
+            })
+        };
+        findings.iter().map(one).collect()
+    }
+
+    /// Findings line by line, then the page of each code in a line.
+    fn located(&mut self, path: &Path, findings: &[Finding]) -> Result<()> {
+        let lang = self.surroundings.lang;
+        let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        codes.sort();
+        codes.dedup();
+        for finding in findings {
+            let file = path.join(&finding.file);
+            writeln!(self.out, "{}{}", file.display(), position(finding))?;
+        }
+        if !findings.is_empty() {
+            writeln!(self.out)?;
+        }
+        for code in codes {
+            writeln!(self.out, "{code} {}: {}", code.title(lang), code.remedy(lang))?;
+        }
+        Ok(())
+    }
+
     fn refuse(&mut self, path: &Path, refused: &Refused) -> Result<Exit> {
         let lang = self.surroundings.lang;
         match refused {
             Refused::Findings(findings) => {
-                let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
-                codes.sort();
-                codes.dedup();
-                for finding in findings {
-                    writeln!(
-                        self.out,
-                        "{}",
-                        path.join(&finding.file).display().to_string() + &position(finding)
-                    )?;
-                }
-                writeln!(self.out)?;
-                for code in codes {
-                    writeln!(self.out, "{code} {}: {}", code.title(lang), code.remedy(lang))?;
-                }
+                self.located(path, findings)?;
                 writeln!(self.out, "{} findings", findings.len())?;
             }
             Refused::Bundle(code, message) => {
@@ -544,7 +572,11 @@ impl Verb<'_> {
 
 fn position(finding: &Finding) -> String {
     let Finding { line, column, code, message, .. } = finding;
-    if *line == 0 { format!(": {code} {message}") } else { format!(":{line}:{column}: {code} {message}") }
+    let warning = if finding.severity() == Severity::Warning { "warning " } else { "" };
+    match line {
+        0 => format!(": {warning}{code} {message}"),
+        _ => format!(":{line}:{column}: {warning}{code} {message}"),
+    }
 }
 
 fn counts(contents: &Contents) -> Vec<(&'static str, u64)> {
@@ -574,11 +606,21 @@ fn read_through<R: Read + std::io::Seek>(opened: &mut Opened<R>) -> Result<Conte
     if let Err(error) = Bundle::compile(reference.clone(), rules.clone()) {
         return Err(Refused::Bundle(error.code(), error.to_string()));
     }
-    Ok(Contents { reference: Some(reference), rules, members, codes })
+    Ok(Contents { reference: Some(reference), rules, members, codes, warnings: Vec::new() })
+}
+
+fn read_secret(key: &Path) -> Result<SecretKey> {
+    let text = fs::read_to_string(key).with_context(|| format!("failed to read {}", key.display()))?;
+    text.parse().with_context(|| format!("failed to read {}", key.display()))
 }
 
 /// Reads and checks a folder: the files in it and in its directories, hidden ones left out.
 fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
+    Ok(read_and_advise(dir)?.map(|(authored, _)| authored))
+}
+
+/// The same, with what is allowed and most likely not meant.
+fn read_and_advise(dir: &Path) -> Result<Result<Advised, Vec<Finding>>> {
     let mut files = Vec::new();
     let mut rest = vec![(dir.to_owned(), String::new())];
     while let Some((directory, prefix)) = rest.pop() {
@@ -601,7 +643,7 @@ fn read_folder(dir: &Path) -> Result<Result<Authored, Vec<Finding>>> {
             }
         }
     }
-    Ok(authoring::read(files))
+    Ok(authoring::read_and_advise(files))
 }
 
 /// A public key as text, or the file that holds one.

@@ -4,6 +4,7 @@
 //! simulated devices that speak the contract over MQTT.
 
 pub mod ask;
+pub mod backup;
 pub mod bench;
 pub mod bundle;
 pub mod check;

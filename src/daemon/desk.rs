@@ -3,11 +3,12 @@
 //! 1. who asks (the topic) and where to answer: MQTT 5's response topic, which must be the sender's own, else `rep/v3`
 //! 2. pace: a device faster than configured gets 429
 //! 3. `wire::decode`: bytes to a checked request, or a problem document
-//! 4. room: a write is refused with 503 while the commit queue is full
-//! 5. facts: what `engine.needs` names is loaded, until nothing is missing
-//! 6. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable
+//! 4. what the disk allows: nothing scarce while it is low, no write while it takes nothing
+//! 5. room: a write is refused with 503 while the commit queue is full
+//! 6. facts: what `engine.needs` names is loaded, until nothing is missing
+//! 7. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable
 //!
-//! A panic in 5 or 6 answers 503; the same bytes panicking twice are set aside by name (AIS-9001) and never tried again.
+//! A panic in 6 or 7 answers 503; the same bytes panicking twice are set aside by name (AIS-9001) and never tried again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +31,9 @@ use crate::engine::reply::{Answer, Refusal};
 use crate::engine::{Engine, Outcome};
 use crate::limits;
 use crate::storage::error::StorageError;
-use crate::storage::store::Store;
+use crate::storage::store::{Footing, Store};
+
+use super::scarce;
 
 /// What the desk has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -91,6 +94,7 @@ pub struct Desk {
     per_second_max: u32,
     panicked: VecDeque<(Digest, u32)>,
     stopping: bool,
+    withholding: bool,
 }
 
 struct Pace {
@@ -123,6 +127,7 @@ impl Desk {
             per_second_max,
             panicked: VecDeque::new(),
             stopping: false,
+            withholding: false,
         }
     }
 
@@ -134,6 +139,16 @@ impl Desk {
     /// From now on every request gets 503.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// From now on nothing scarce is spent, or everything as always.
+    pub fn withhold(&mut self, withholding: bool) {
+        self.withholding = withholding;
+    }
+
+    /// Is nothing scarce spent now?
+    pub fn withholds(&self) -> bool {
+        self.withholding
     }
 
     /// The shop's topics.
@@ -229,7 +244,7 @@ impl Desk {
             }
         };
         let re = request.id.clone();
-        if let Some(refusal) = self.not_now(&request, too_fast) {
+        if let Some(refusal) = self.not_now(&request, too_fast)? {
             self.refuse(route, (format, Some(re)), refusal);
             return Ok(());
         }
@@ -272,24 +287,44 @@ impl Desk {
         Ok(())
     }
 
-    fn not_now(&self, request: &Request, too_fast: Option<Refusal>) -> Option<Refusal> {
+    fn not_now(
+        &mut self,
+        request: &Request,
+        too_fast: Option<Refusal>,
+    ) -> Result<Option<Refusal>, StorageError> {
         if self.stopping {
-            return Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000));
+            return Ok(Some(Refusal::later(Code::ShuttingDown, "the daemon is being stopped", 2_000)));
         }
         if self.panicked.iter().any(|(digest, times)| *digest == request.digest && *times > 1) {
-            return Some(Refusal::new(Code::Quarantined, "the same request failed inside twice"));
+            return Ok(Some(Refusal::new(Code::Quarantined, "the same request failed inside twice")));
         }
         if too_fast.is_some() {
-            return too_fast;
+            return Ok(too_fast);
+        }
+        if request.body.is_write() {
+            // What was answered before is answered again, whatever the disk says now.
+            let key = Key::Request(request.device.clone(), request.id.clone());
+            let is_hindered = self.withholding || !self.store.has_room();
+            if is_hindered && self.store.load(&key)?.is_some() {
+                return Ok(None);
+            }
+            if self.store.footing() == Footing::ReadOnly {
+                let code = self.store.hindered().unwrap_or(Code::DiskReadOnly);
+                let detail = "the data disk takes nothing, so nothing can be committed; prices are told";
+                return Ok(Some(Refusal::later(code, detail, limits::DEGRADED_RETRY_MS)));
+            }
+        }
+        if self.withholding {
+            let bundle = self.engine.bundle().map(|bundle| &**bundle);
+            if let Some(refusal) = scarce::asks_for_scarce(&request.body, bundle) {
+                return Ok(Some(refusal));
+            }
         }
         if request.body.is_write() && !self.store.has_room() {
-            return Some(Refusal::later(
-                Code::Busy,
-                "the disk has more decisions waiting than the queue holds",
-                250,
-            ));
+            let detail = "the disk has more decisions waiting than the queue holds";
+            return Ok(Some(Refusal::later(Code::Busy, detail, 250)));
         }
-        None
+        Ok(None)
     }
 
     /// A token bucket that holds one second: the refusal, if the device is too fast.
@@ -343,11 +378,16 @@ impl Desk {
     /// Loads what the engine needs and lets it decide.
     pub fn decide(&mut self, input: Input) -> Result<Outcome, StorageError> {
         let mut facts = Facts::default();
+        let withholds = self.withholding && scarce::withholds_limits(&input);
         for _ in 0..limits::FACT_ROUNDS_MAX {
             let keys = self.engine.needs(&input, &facts);
             let is_last = !keys.iter().any(Key::leads_on);
             for key in keys {
-                let record = self.store.load(&key)?;
+                let mut record = self.store.load(&key)?;
+                if withholds {
+                    let bundle = self.engine.bundle().map(|bundle| &**bundle);
+                    record = scarce::withheld(&key, record, bundle, self.clock.now());
+                }
                 facts.add(key, record);
             }
             if is_last {
@@ -395,13 +435,20 @@ impl Desk {
     }
 
     fn refuse(&mut self, route: Route, (format, re): (Format, Option<RequestId>), refusal: Refusal) {
-        let to = Addressed { re: re.as_ref(), format, replayed: false, lang: self.lang() };
+        let to = Addressed {
+            re: re.as_ref(),
+            format,
+            replayed: false,
+            degraded: self.withholding,
+            lang: self.lang(),
+        };
         let payload = wire::encode(&Err(refusal), &to);
         self.speak(route, format, payload, true);
     }
 
     fn encode(&self, answer: &Answer, re: &RequestId, format: Format, replayed: bool) -> Vec<u8> {
-        wire::encode(answer, &Addressed { re: Some(re), format, replayed, lang: self.lang() })
+        let to = Addressed { re: Some(re), format, replayed, degraded: self.withholding, lang: self.lang() };
+        wire::encode(answer, &to)
     }
 
     fn lang(&self) -> Lang {

@@ -1,25 +1,27 @@
 //! The journal as the sender to head office sees it: read behind the durable end, holes told and passed.
 //!
-//! Nothing is pruned yet: a segment may go only when it is durable at head office, covered by a verified checkpoint of
-//! the tables and past its retention, and there are no checkpoints in this version.
+//! What head office holds in its backup is passed on to the store, which prunes when its checkpoints and the calendar
+//! agree. Where a frame does not check, its segment is asked to be set aside; behind it the reading goes on.
 
 use crate::domain::ids::{Epoch, Seq};
 use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
+use crate::storage::keeper::Keeper;
 use crate::upstream::backlog::{Backlog, BacklogError, Extent};
 
 /// A reader of the journal for `upstream`.
 pub(super) struct Outbox {
     view: JournalView,
     reader: Reader,
+    keeper: Keeper,
     epoch: Epoch,
 }
 
 impl Outbox {
     /// Reads the journal of this life of the box.
-    pub(super) fn new(view: JournalView, epoch: Epoch) -> Outbox {
+    pub(super) fn new(view: JournalView, keeper: Keeper, epoch: Epoch) -> Outbox {
         let reader = view.reader(Seq(1));
-        Outbox { view, reader, epoch }
+        Outbox { view, reader, keeper, epoch }
     }
 }
 
@@ -59,14 +61,19 @@ impl Backlog for Outbox {
                 Err(error @ StorageError::Gap { .. }) => {
                     tracing::error!(%error, code = error.code(), "head office is told of a hole in the journal");
                 }
-                Err(error) => return Err(failed(error)),
+                Err(error) => {
+                    if let StorageError::Damaged { seq, .. } = error {
+                        self.keeper.damaged(seq);
+                    }
+                    return Err(failed(error));
+                }
             }
         }
         Ok(entries)
     }
 
     fn prune(&mut self, through: Seq) -> Result<(), BacklogError> {
-        tracing::debug!(through = through.0, "head office holds everything through here in its backup");
+        self.keeper.durable_at_head_office(through);
         Ok(())
     }
 }

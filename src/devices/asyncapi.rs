@@ -410,6 +410,7 @@ fn guide() -> String {
         ("@LINES@", limits::BASKET_LINES_MAX.to_string()),
         ("@LINE_UNITS@", limits::LINE_UNITS_MAX.to_string()),
         ("@BASKET_UNITS@", limits::BASKET_UNITS_MAX.to_string()),
+        ("@CODE_BYTES@", limits::CODE_BYTES_MAX.to_string()),
         ("@COUPONS@", limits::BASKET_COUPONS_MAX.to_string()),
         ("@PROBLEMS@", problems.join("\n")),
     ]

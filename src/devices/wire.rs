@@ -124,7 +124,8 @@ pub struct Refused {
 impl Refused {
     /// The problem document.
     pub fn encode(self, lang: Lang) -> Vec<u8> {
-        let to = Addressed { re: self.re.as_ref(), format: self.format, replayed: false, lang };
+        let to =
+            Addressed { re: self.re.as_ref(), format: self.format, replayed: false, degraded: false, lang };
         encode(&Err(self.refusal), &to)
     }
 }

@@ -121,7 +121,7 @@ codes! {
         cause: "the payments are less than the total to pay", "付款合计小于应付金额",
         remedy: "the detail names both sums; change (找零) may make the payments more, never less", "detail 给出两个金额；付款可多（找零）不可少";
     MemberNeeded = 2011, 422, "a known member is needed", "需要会员",
-        cause: "points were to be spent without a known member", "未识别会员而要使用积分",
+        cause: "points were to be spent, or a referral code was presented, without a known member", "未识别会员而要使用积分或推荐码",
         remedy: "scan the member first", "请先识别会员";
     ConsentNeeded = 2012, 422, "consent is needed", "需要会员同意",
         cause: "an enrolment came without consent to the programme", "入会时未同意会员计划",
@@ -141,6 +141,42 @@ codes! {
     CodeUsedMeanwhile = 2017, 409, "coupon used meanwhile", "优惠券已被使用",
         cause: "a single-use code of the quote was redeemed by another sale", "报价中的单次券已被另一笔销售使用",
         remedy: "quote again without the code", "去掉该券后重新报价";
+    CodeUnknown = 2101, 422, "code not known", "券码不存在",
+        cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
+        remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";
+    CodeUsed = 2102, 409, "code used before", "券码已使用",
+        cause: "the code is good for one sale and a sale used it, or it stands twice in this basket", "该券只能使用一次且已被使用，或在本单中重复出现",
+        remedy: "void or return that sale whole if it was a mistake; the code is good again then", "若属误用，整单作废或退货后该券恢复可用";
+    CodeNotYours = 2103, 422, "code of another member", "券码属于其他会员",
+        cause: "the code was given to one member, and the sale is another's or nobody's", "该券只限本人使用，而本单是其他会员或非会员",
+        remedy: "scan the member it was given to", "请识别券的持有会员";
+    CodeHeld = 2104, 409, "code held by another quote", "券码正被其他报价占用",
+        cause: "an open quote of another basket holds the single-use code", "另一购物篮的未完成报价正在占用该单次券",
+        remedy: "finish that sale, or wait until its quote expires", "完成那笔销售，或等待其报价过期";
+    CodeElsewhere = 2105, 422, "code of another shop", "券码须在其他门店使用",
+        cause: "the code may be redeemed without asking in its own shop only", "该券只能在其所属门店直接使用",
+        remedy: "redeem it in the shop that issued it", "请到发券门店使用";
+    CodeOutOfTime = 2106, 422, "code out of time", "券码不在有效期内",
+        cause: "the code is not good yet, not at this hour, or not any more", "该券尚未生效、不在可用时段或已过期",
+        remedy: "the coupon's reason says which of them", "原因见 reason";
+    ReferralOwn = 2107, 422, "own referral code", "本人的推荐码",
+        cause: "the referral code belongs to the shopper or to somebody of their household", "推荐码属于购物者本人或其家庭成员",
+        remedy: "hand it on: it is for others, and its owner gains when they buy", "请转给他人使用；他人购买后本人获得奖励";
+    ReferralNotNew = 2108, 422, "not a new member", "不是新会员",
+        cause: "the referral code is for a member's first purchase, or another one serves this sale already", "推荐码仅限会员首单，或本单已使用另一推荐码",
+        remedy: "leave it out; offers for members apply as ever", "去掉该推荐码；其他会员优惠照常";
+    VoucherMalformed = 2111, 422, "voucher damaged", "合作方券码残缺",
+        cause: "the code begins as a partner's voucher does and is not a whole one", "券码以合作方券的前缀开头但内容不完整",
+        remedy: "scan it again; typed by hand, a letter is wrong or missing", "请重新扫码；手工输入时有错漏字符";
+    VoucherKeyUnknown = 2112, 422, "voucher of an unknown partner", "未知的合作方",
+        cause: "no partner of the shop's rules signs with the voucher's key", "规则包的合作方均不使用该券的密钥",
+        remedy: "check whether partners.toml lists the partner's present key, and whether this box has the newest bundle", "核对 partners.toml 中的合作方公钥，以及本机规则包是否最新";
+    VoucherSignatureBad = 2113, 422, "voucher not genuine", "合作方券码签名不符",
+        cause: "the voucher was changed after its partner signed it, is another chain's, or is forged", "该券在签发后被改动、属于其他商家或为伪造",
+        remedy: "do not take it; tell the partner if there are several", "请勿接受；多次出现时通知合作方";
+    VoucherNotAllowed = 2114, 422, "voucher not agreed on", "合作方券超出约定",
+        cause: "the partner may not issue this promotion or so much money, or its key is not taken on this day", "合作方无权发放该促销或该金额，或其密钥当天不可用",
+        remedy: "compare the partner's promotions, value_max and days in partners.toml with what was agreed", "核对 partners.toml 中的 promotions、value_max 与日期";
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";
@@ -220,6 +256,21 @@ codes! {
     AuthoringRange = 3109, 422, "value out of range", "数值超出范围",
         cause: "a price, count, day or text is outside what a shop may use", "价格、数量、日期或文字超出允许范围",
         remedy: "the message names the range", "按提示的范围修改";
+    AdviceMonotone = 3201, 422, "buying more or joining can cost more", "多买或入会反而更贵",
+        cause: "a condition, audience or stacking rule takes an offer away from somebody who joins, presents a coupon or buys one thing more", "条件、适用人群或叠加方式会使入会、出示优惠券或多买一件的顾客失去优惠",
+        remedy: "cap what is given (caps, a tier) in place of the condition, weigh offers against each other (mode = \"best_of\", resolution = \"best\"), or leave it if that is meant", "改用上限（caps）或阶梯代替该条件，或让优惠择优（mode = \"best_of\"、resolution = \"best\"）；若有意如此可忽略";
+    AdviceNever = 3202, 422, "can never apply", "永远不会生效",
+        cause: "the schedule, audience, conditions, sets or thresholds of an entry cannot all be met, or it gives nothing at today's prices", "时段、人群、条件、商品范围或门槛无法同时满足，或按当前价格不产生任何优惠",
+        remedy: "mend the part named, or write active = false", "修改所示部分，或写 active = false";
+    AdviceOverlap = 3203, 422, "the same offer twice", "优惠重复",
+        cause: "two promotions give the same kind of benefit on the same goods to the same people at the same time, and both apply", "两条促销在同一时间对相同商品、相同人群给予同类优惠，且会同时生效",
+        remedy: "let one of them end before the other begins, put both into one stacking group with mode = \"best_of\", or leave it if both are meant to apply", "错开时间，或放入同一叠加组并设 mode = \"best_of\"；若确需同享可忽略";
+    AdviceBelowCost = 3204, 422, "sells below cost", "低于成本",
+        cause: "in the worst basket the promotion alone takes a unit below what the shop pays for it", "在最不利的购物篮中，仅此促销就会使单价低于成本",
+        remedy: "give the article a floor_price, write caps.floor_price, or lower the benefit; aisled bundle simulate shows what it costs on real baskets", "设置商品 floor_price 或 caps.floor_price，或降低优惠；aisled bundle simulate 可用真实购物篮估算";
+    AdviceNoCode = 3205, 422, "no code can reach a shopper", "没有可用的券码",
+        cause: "a coupon has no code, or is only issued by an offer that needs such a coupon first", "该券没有券码，或仅由需要先持有该券的优惠发放",
+        remedy: "give it a code, write codes.json, or let an offer that everybody can reach issue it", "填写 code 或 codes.json，或由人人可达的优惠发放";
 
     ConfigUnreadable = 4001, 503, "configuration cannot be read", "无法读取配置文件",
         cause: "aisled.toml does not exist, may not be read, or is larger than 1 MiB", "aisled.toml 不存在、无读取权限，或超过 1 MiB",
@@ -327,6 +378,18 @@ codes! {
     StorageEntry = 5015, 503, "decision of a newer version", "由更新版本写入的决策",
         cause: "the journal holds an intact decision that this version cannot read", "日志中有本版本无法读取的完整决策",
         remedy: "install the newer version again; a downgrade is not supported", "重新安装较新的版本；不支持降级";
+    Degraded = 5016, 503, "nothing scarce is given now", "暂停发放限量优惠",
+        cause: "the data disk is low on space, full or read-only: the shop sells by its rules but spends nothing that is limited, no single-use codes, no limited offers, no points", "数据盘空间不足、已满或只读：照常销售，但暂停单次券、限量优惠与积分抵扣",
+        remedy: "free space on the data disk or check its mount; the daemon goes back to normal by itself", "清理数据盘或检查挂载；恢复后服务自动回到正常";
+    StorageCheckpoint = 5017, 503, "checkpoint does not check", "检查点校验失败",
+        cause: "bytes of a checkpoint of the tables changed on the disk; none of them was used", "数据表检查点在磁盘上损坏，未被使用",
+        remedy: "the one before it stands in and the next is written anew; check the disk", "将使用前一个检查点并重新生成；请检查磁盘";
+    BackupBad = 5018, 422, "backup does not check", "备份校验失败",
+        cause: "a file of the backup is missing, changed or of another format", "备份中的文件缺失、被改动或格式不符",
+        remedy: "use another backup; make the next with aisled backup, which reads back what it wrote", "请使用其他备份；aisled backup 会在写入后回读校验";
+    RestoreOver = 5019, 409, "there is data already", "目标目录已有数据",
+        cause: "a backup was to be restored over a directory that holds a shop's data", "恢复的目标目录中已有门店数据",
+        remedy: "move that directory away first, or restore into another one", "请先移走该目录，或恢复到其他目录";
 
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",

@@ -127,7 +127,7 @@ ids! {
     /// A member's pseudonymous id.
     MemberId, "member id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
     /// What is printed on a coupon or typed by the shopper; compared as `CouponCode::normal` makes it.
-    CouponCode, "coupon code", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
+    CouponCode, "coupon code", name_safe, 1, limits::CODE_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,240}$";
     /// A coupon definition of the bundle.
     CouponId, "coupon id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
     /// A line of a basket, named by the device.

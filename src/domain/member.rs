@@ -110,6 +110,9 @@ pub struct Profile {
     /// Groups, for example staff or a club.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Tag>,
+    /// Who lives together, as far as head office knows: nobody refers their own household.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub household: Option<Tag>,
     /// Month and day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub birthday: Option<MonthDay>,

@@ -38,12 +38,26 @@ pub struct SaleRecord {
     /// What it took of limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub took: Vec<Took>,
+    /// Whom it rewarded for a referral code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referred: Option<Referred>,
     /// Coupons it used up that its member held in the wallet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldCoupon>,
     /// What it drew of what head office lent this box.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drawn: Vec<(Scope, i64)>,
+}
+
+/// What the owner of a referral code got for a sale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Referred {
+    /// Whose code it was.
+    pub owner: MemberId,
+    /// Points.
+    pub points: i64,
+    /// A coupon for the next visit.
+    pub coupon: Option<CouponCode>,
 }
 
 /// What a sale took of one promotion's limits.
@@ -61,6 +75,9 @@ pub struct Took {
     pub member: bool,
     /// For this code, where it was.
     pub code: Option<CouponCode>,
+    /// It stays counted though the whole sale comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl SaleRecord {

@@ -126,19 +126,19 @@ pub enum Key {
     Request(DeviceId, RequestId),
     /// A whole decision, from the journal: read to return goods or to answer again, never changed.
     Decision(Seq),
-    /// The slices head office lent this box of one limited thing.
-    Lease(Scope),
-    /// How far this box has listened to head office's words about leases.
-    Heard,
+    /// The slices head office lent one life of the box of one limited thing: another life's are not its own (I10).
+    Lease(Epoch, Scope),
+    /// How far a life of the box has listened to head office's words about leases.
+    Heard(Epoch),
 }
 
 impl Key {
     /// May what stands under it name further records that a decision reads?
     pub fn leads_on(&self) -> bool {
         match self {
-            Key::Token(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
-            Key::Member(_) | Key::Ledger(_) | Key::Code(_) | Key::Redeemed(_) => false,
-            Key::Quote(_) | Key::Usage(..) | Key::Lease(_) | Key::Heard => false,
+            Key::Token(_) | Key::Code(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
+            Key::Member(_) | Key::Ledger(_) | Key::Redeemed(_) => false,
+            Key::Quote(_) | Key::Usage(..) | Key::Lease(..) | Key::Heard(_) => false,
         }
     }
 }
@@ -398,17 +398,17 @@ impl Facts {
         }
     }
 
-    /// The slices this box holds of something.
-    pub fn slices(&self, scope: &Scope) -> Slices {
-        match self.get(&Key::Lease(scope.clone())) {
+    /// The slices a life of the box holds of something.
+    pub fn slices(&self, epoch: Epoch, scope: &Scope) -> Slices {
+        match self.get(&Key::Lease(epoch, scope.clone())) {
             Some(Record::Slices(slices)) => slices.clone(),
             _ => Slices::default(),
         }
     }
 
-    /// How far this box has listened.
-    pub fn heard(&self) -> Heard {
-        match self.get(&Key::Heard) {
+    /// How far a life of the box has listened.
+    pub fn heard(&self, epoch: Epoch) -> Heard {
+        match self.get(&Key::Heard(epoch)) {
             Some(Record::Heard(heard)) => *heard,
             _ => Heard::default(),
         }

@@ -1,4 +1,5 @@
-//! What this box would like to hold of what head office lends: what it spends in an outage at the pace it has seen.
+//! What this box would like to hold of what head office lends: what it spends in an outage at the pace it has seen,
+//! and of a member who is here, all their points.
 //!
 //! Soft state, gathered from the slices that decisions read and change; losing it costs a smaller slice for a while. The pace
 //! of a scope is what was spent of it over the time it is watched; both are halved each `LEASE_PACE_MS`, so that an old
@@ -33,9 +34,13 @@ impl Demand {
     /// Slices were looked at.
     pub(super) fn looked(&mut self, bundle: &Bundle, facts: &Facts, now: UnixMs) {
         for key in facts.keys() {
-            if let Key::Lease(scope) = key {
-                let left = facts.slices(scope).left(now);
-                self.pace(scope, || least(bundle, scope), now).left = left;
+            if let Key::Lease(epoch, scope) = key {
+                let left = facts.slices(*epoch, scope).left(now);
+                let pace = self.pace(scope, || least(bundle, scope), now);
+                pace.left = left;
+                if let Scope::Pocket(member) = scope {
+                    pace.least = facts.member(member).map_or(0, |member| member.ledger.points.spendable());
+                }
             }
         }
     }
@@ -43,7 +48,7 @@ impl Demand {
     /// A decision left slices behind.
     pub(super) fn changed(&mut self, changes: &[Change], now: UnixMs) {
         for change in changes {
-            if let (Key::Lease(scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
+            if let (Key::Lease(_, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
                 && let Some(pace) = self.by_scope.get_mut(scope)
             {
                 pace.change(slices, now);
@@ -67,12 +72,15 @@ impl Demand {
     }
 
     /// What is wanted: everything of which less than half of the need is left.
-    pub(super) fn wants(&self, now: UnixMs) -> Vec<Want> {
+    pub(super) fn wants(&self, outage_hours: u32, now: UnixMs) -> Vec<Want> {
         let recent =
             self.by_scope.iter().filter(|(_, pace)| now.ms_since(pace.asked).abs() < limits::LEASE_WANT_MS);
-        let wants =
-            recent.map(|(scope, pace)| Want { scope: scope.clone(), left: pace.left, need: pace.need(now) });
-        wants.filter(|want| want.left < want.need.div_euclid(2).max(1)).collect()
+        let wants = recent.map(|(scope, pace)| Want {
+            scope: scope.clone(),
+            left: pace.left,
+            need: pace.need(outage_hours, now),
+        });
+        wants.filter(|want| want.left < want.need.div_euclid(2).max(want.need.min(1))).collect()
     }
 }
 
@@ -88,9 +96,9 @@ impl Pace {
         }
     }
 
-    fn need(&self, now: UnixMs) -> i64 {
+    fn need(&self, outage_hours: u32, now: UnixMs) -> i64 {
         let watched = now.ms_since(self.since).max(limits::LEASE_PACE_MS / 24);
-        let outage = i128::from(limits::LEASE_OUTAGE_MS);
+        let outage = i128::from(outage_hours) * 3_600_000;
         let expected = i128::from(self.spent) * outage / i128::from(watched);
         i64::try_from(expected).unwrap_or(i64::MAX).max(self.least)
     }
@@ -110,13 +118,15 @@ fn least(bundle: &Bundle, scope: &Scope) -> i64 {
         Scope::Units(id) => of_limit(id, LimitMeasure::Units),
         Scope::Money(id) => of_limit(id, LimitMeasure::Money),
         Scope::Points(id) => of_limit(id, LimitMeasure::Points),
-        Scope::Pocket(_) | Scope::Overdraft | Scope::Risk => limits::LEASE_FIRST_NEED,
+        Scope::Pocket(_) => 0,
+        Scope::Overdraft | Scope::Risk => limits::LEASE_FIRST_NEED,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::Epoch;
     use crate::domain::lease::{LeaseId, Slice};
 
     fn slices(left: i64) -> Slices {
@@ -129,16 +139,16 @@ mod tests {
         let hour = 3_600_000;
         let mut demand = Demand::default();
         demand.pace(&Scope::Risk, || 10, UnixMs(0)).left = 1_000;
-        assert!(demand.wants(UnixMs(0)).is_empty(), "enough is there");
+        assert!(demand.wants(72, UnixMs(0)).is_empty(), "enough is there");
         let spend = |demand: &mut Demand, left: i64, at: i64| {
-            let change = Change::put(Key::Lease(Scope::Risk), Record::Slices(slices(left)));
+            let change = Change::put(Key::Lease(Epoch(1), Scope::Risk), Record::Slices(slices(left)));
             demand.changed(&[change], UnixMs(at));
         };
         spend(&mut demand, 300, hour);
-        let slow = demand.wants(UnixMs(10 * hour))[0].need;
+        let slow = demand.wants(72, UnixMs(10 * hour))[0].need;
         spend(&mut demand, 100, 2 * hour);
-        let fast = demand.wants(UnixMs(10 * hour))[0].need;
+        let fast = demand.wants(72, UnixMs(10 * hour))[0].need;
         assert_eq!((slow, fast), (700 * 72 / 10, 900 * 72 / 10));
-        assert!(demand.wants(UnixMs(limits::LEASE_WANT_MS)).is_empty(), "nobody asked for it any more");
+        assert!(demand.wants(72, UnixMs(limits::LEASE_WANT_MS)).is_empty(), "nobody asked for it any more");
     }
 }

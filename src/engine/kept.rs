@@ -303,7 +303,8 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         });
     let coupons = figures.coupons.len() == priced.coupons.len()
         && figures.coupons.iter().zip(&priced.coupons).all(|(shown, coupon)| {
-            shown.code == coupon.code && shown.outcome == coupon.outcome && shown.reason == coupon.reason
+            (&shown.code, shown.outcome, shown.reason, shown.problem)
+                == (&coupon.code, coupon.outcome, coupon.reason, coupon.problem())
         });
     let sums = (figures.subtotal, figures.discount_total, figures.total, figures.resolution)
         == (priced.subtotal, priced.discount_total, priced.total, priced.resolution)
@@ -314,6 +315,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         && sums
         && figures.gifts == priced.gifts
         && figures.gift_cards == priced.gift_cards
+        && figures.shelf == priced.shelf
         && figures.bundle == quote.bundle
         && receipt.points_ledger == priced.points.lines
         && figures.not_applied.is_empty()

@@ -5,14 +5,17 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `charged` what a till charged alone) · `refund`
-//! (void, return) · `membership` (enroll, head office's members) · `leases` (slices of limited things; `demand` how much is wanted). `quotes` holds what open quotes hold; `kept` writes
+//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `codes` what is presented, `referral` what the
+//! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
+//! office's members) · `leases` (slices of limited things; `demand` how much is
+//! wanted). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 mod charged;
+mod codes;
 pub mod decision;
 mod demand;
 pub mod input;
@@ -20,6 +23,7 @@ mod kept;
 mod leases;
 mod membership;
 pub mod quotes;
+mod referral;
 mod refund;
 pub mod replay;
 pub mod reply;
@@ -36,6 +40,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
 use crate::domain::lease::Want;
 use crate::domain::text::Lang;
+use crate::limits;
 
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
@@ -189,7 +194,9 @@ impl Engine {
 
     /// What this box would like to hold of what head office lends.
     pub fn wants(&self, now: UnixMs) -> Vec<Want> {
-        self.demand.wants(now)
+        let hours =
+            self.bundle().map_or(limits::LEASE_OUTAGE_HOURS, |bundle| bundle.shop.leases.outage_hours);
+        self.demand.wants(hours, now)
     }
 
     /// Open quotes, for status.
@@ -270,9 +277,14 @@ impl Engine {
             }
         }
         let Some(active) = &self.bundle else { return keys };
+        if let Some(owner) = request.body.token().and_then(|token| facts.owner(token))
+            && self.head_office != HeadOffice::Absent
+        {
+            keys.extend(leases::needs_of_member(&active.bundle, owner, self.identity.epoch));
+        }
         match &request.body {
             Body::Quote(quote) => {
-                keys.extend(sale::needs(&active.bundle, quote, &request.device));
+                keys.extend(sale::needs(&active.bundle, quote, &request.device, facts));
                 keys.extend(self.lent_to(&active.bundle, quote));
             }
             Body::Commit(commit) => {
@@ -287,10 +299,10 @@ impl Engine {
                     keys.extend(self.lent_to(&active.bundle, asked));
                 }
             }
-            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts)),
+            Body::Void(transaction) => keys.extend(refund::needs(transaction, facts, self.identity.epoch)),
             Body::Return(back) => {
                 keys.push(Key::Sale(back.transaction.clone()));
-                keys.extend(refund::needs(&back.original, facts));
+                keys.extend(refund::needs(&back.original, facts, self.identity.epoch));
             }
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
         }
@@ -300,7 +312,9 @@ impl Engine {
     fn lent_to(&self, bundle: &Bundle, asked: &QuoteBody) -> Vec<Key> {
         match self.head_office {
             HeadOffice::Absent => Vec::new(),
-            HeadOffice::Near | HeadOffice::DownSince(_) => leases::needs_of_sale(bundle, asked),
+            HeadOffice::Near | HeadOffice::DownSince(_) => {
+                leases::needs_of_sale(bundle, asked, self.identity.epoch)
+            }
         }
     }
 

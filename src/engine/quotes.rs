@@ -23,11 +23,13 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
+use crate::bundle::voucher::used_as;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{CouponCode, DeviceId, MemberId, PromotionId, QuoteId, RequestId};
 use crate::domain::member::{TokenHash, Usage, Used};
 use crate::limits;
 
+use super::codes;
 use super::decision::{Key, Quote};
 use super::input::{Digest, QuoteBody};
 use super::kept::Kept;
@@ -67,8 +69,9 @@ impl OpenQuote {
 struct Scarce {
     day: i64,
     uses: Vec<(PromotionId, Used)>,
+    /// Under the names by which they are used up.
     codes: Vec<CouponCode>,
-    /// Those of its codes that only one sale can use.
+    /// Those of its codes that only one sale can use, as presented.
     single_use: Vec<CouponCode>,
     member: Option<MemberId>,
     points: i64,
@@ -87,12 +90,15 @@ impl Scarce {
             promotion.is_some_and(|rule| !rule.limits.is_empty() || rule.offline.exposure_max.is_some())
         };
         let uses = uses(quote).filter(|(promotion, _)| is_limited(promotion));
-        let codes = quote.priced.applied.iter().filter_map(|applied| applied.coupon.as_ref());
+        let codes = codes::effective(quote);
         let scarce = Scarce {
             day: quote.day.number(),
             uses: uses.map(|(promotion, used)| (promotion.clone(), used)).collect(),
-            codes: codes.clone().cloned().collect(),
-            single_use: codes.filter(|code| bundle.generic(code).is_none()).cloned().collect(),
+            codes: codes.map(used_as).collect(),
+            single_use: codes::effective(quote)
+                .filter(|code| bundle.generic(code).is_none())
+                .cloned()
+                .collect(),
             member: quote.member.as_ref().map(|member| member.id.clone()),
             points: quote.priced.points.spend,
             token: quote.asked.member,
@@ -282,7 +288,7 @@ impl OpenQuotes {
         }
     }
 
-    /// How many open quotes hold this code.
+    /// How many open quotes hold this code, under the name by which it is used up.
     pub fn holding_code(&self, code: &CouponCode) -> u32 {
         self.held.codes.get(code).copied().unwrap_or_default()
     }

@@ -6,7 +6,7 @@
 //! names (`past_rules` says which the shell must have at hand); where those are gone, units come back at their frozen
 //! shares. A coupon for the next visit is withdrawn once the rest does not earn it, unless its promotion says keep.
 //! When the whole sale has come back, so do its codes that are still good, into the wallet they came
-//! from, and what it took of limits: as its record says, not as today's rules do.
+//! from, and what it took of limits, but those that count cancelled sales: as its record says, not as today's rules do.
 //!
 //! Order of checks: sale known (404) · not voided (409) · [void] nothing of it back yet (409) · [return] its own number
 //! free (409) · lines known (404) · units left (422) · promotions that allow only a whole return (422).
@@ -14,9 +14,10 @@
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
+use crate::bundle::voucher::used_as;
 use crate::domain::basket::TransactionKey;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, LineId, PromotionId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, Epoch, LineId, PromotionId, Seq};
 use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::domain::receipt::SaleRecord;
@@ -24,23 +25,26 @@ use crate::pricing::model::ReturnPolicy;
 use crate::pricing::outcome::Priced;
 use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, SoldSale, gift_line};
 
+use super::codes::is_in_time;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
+use super::referral;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
 use super::sale::{counted, keep_newest, price_again, view};
 use super::{Turn, leases};
 
 /// What taking back a sale reads.
-pub(super) fn needs(original: &TransactionKey, facts: &Facts) -> Vec<Key> {
+pub(super) fn needs(original: &TransactionKey, facts: &Facts, epoch: Epoch) -> Vec<Key> {
     let mut keys = vec![Key::Sale(original.clone())];
     let Some(sale) = facts.sale(original) else { return keys };
     keys.push(Key::Decision(sale.decision));
     if let Some(member) = &sale.member {
         keys.extend([Key::Member(member.clone()), Key::Ledger(member.clone())]);
     }
+    keys.extend(sale.referred.iter().flat_map(referral::needs_of_return));
     let took = counted(&sale.took, &original.device);
     keys.extend(took.map(|(of, took)| Key::Usage(of, took.promotion.clone())));
-    keys.extend(sale.drawn.iter().map(|(scope, _)| Key::Lease(scope.clone())));
+    keys.extend(sale.drawn.iter().map(|(scope, _)| Key::Lease(epoch, scope.clone())));
     if let Some((_, receipt)) = facts.decision(sale.decision).and_then(sold) {
         keys.extend(receipt.coupons_burned.iter().map(|code| Key::Code(code.clone())));
         keys.extend(receipt.coupons_issued.iter().map(|coupon| Key::Code(coupon.code.clone())));
@@ -58,7 +62,8 @@ fn sold(entry: &Entry) -> Option<(&Quote, &Receipt)> {
 pub(super) fn past_rules<'a>(original: &TransactionKey, facts: &'a Facts) -> Option<&'a BundleRef> {
     let sale = facts.sale(original).filter(|sale| !sale.is_return && !sale.voided)?;
     let (quote, _) = facts.decision(sale.decision).and_then(sold)?;
-    let asks = |policy: &ReturnPolicy| matches!(policy, ReturnPolicy::ReEvaluate | ReturnPolicy::ClawBack);
+    // Those that keep are not among them.
+    let asks = |policy: &ReturnPolicy| !matches!(policy, ReturnPolicy::Keep);
     quote.return_policies.values().any(asks).then_some(&quote.bundle)
 }
 
@@ -151,6 +156,7 @@ pub(super) fn give_back(
         returned: Vec::new(),
         took: Vec::new(),
         held: Vec::new(),
+        referred: None,
         drawn: Vec::new(),
         ..sale.record.clone()
     };
@@ -283,9 +289,7 @@ fn take_back(
     }
     let (returned, withdrawn): (Vec<CouponCode>, Vec<CouponCode>) = if undoes {
         let issued = receipt.coupons_issued.iter().map(|coupon| coupon.code.clone());
-        let stands = |code: &&CouponCode| {
-            turn.facts.code(code).is_some_and(|code| code.expires.is_none_or(|expires| expires >= turn.now))
-        };
+        let stands = |code: &&CouponCode| is_in_time(turn, code);
         (receipt.coupons_burned.iter().filter(stands).cloned().collect(), issued.collect())
     } else {
         let stands = |code: &&CouponCode| counts && turn.facts.code(code).is_some();
@@ -302,7 +306,7 @@ fn take_back(
         if back.whole {
             ledger.visits = ledger.visits.saturating_sub(1);
             ledger.voided += 1;
-            for took in record.took.iter().filter(|took| took.member) {
+            for took in record.took.iter().filter(|took| took.member && !took.kept) {
                 if let Some(usage) = ledger.usage.get_mut(&took.promotion) {
                     usage.take_back(quote.day.number(), took.used);
                 }
@@ -315,14 +319,15 @@ fn take_back(
     }
     changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
     if undoes {
+        changes.extend(record.referred.iter().flat_map(|it| referral::take_back(turn.facts, turn.seq, it)));
         let burned = receipt.coupons_burned.iter();
-        changes.extend(burned.map(|code| Change { key: Key::Redeemed(code.clone()), record: None }));
-        for (of, took) in counted(&record.took, &original.device) {
+        changes.extend(burned.map(|code| Change { key: Key::Redeemed(used_as(code)), record: None }));
+        for (of, took) in counted(&record.took, &original.device).filter(|(_, took)| !took.kept) {
             let mut usage = turn.facts.usage(of.clone(), &took.promotion);
             usage.take_back(quote.day.number(), took.used);
             changes.push(Change::put(Key::Usage(of, took.promotion.clone()), Record::Usage(usage)));
         }
-        changes.extend(leases::give_back(turn.facts, &record.drawn));
+        changes.extend(leases::give_back(turn, &record.drawn));
     }
     let shown = back.lines.iter().map(|line| RefundLine {
         line: line.line.clone(),

@@ -56,6 +56,13 @@ pub fn taken_back(entry: &Entry) -> Option<(&Refund, Seq)> {
     Some((refund, entry.facts.sale(original(entry)?)?.decision))
 }
 
+/// The sale that an entry voided.
+pub fn voided(entry: &Entry) -> Option<Seq> {
+    let Input::Request(request) = &entry.input else { return None };
+    let is_void = matches!(request.body, Body::Void(_));
+    taken_back(entry).filter(|_| is_void).map(|(_, sale)| sale)
+}
+
 fn original(entry: &Entry) -> Option<&TransactionKey> {
     let Input::Request(request) = &entry.input else { return None };
     match &request.body {

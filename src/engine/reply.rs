@@ -13,7 +13,7 @@ use crate::domain::ids::{BundleRef, CouponCode, LineId, MemberId, PromotionId, Q
 use crate::domain::money::Money;
 use crate::domain::points::PointsLine;
 use crate::pricing::outcome::{
-    Addition, CouponOutcome, GiftCardUse, GivenGift, LineDiscount, Reason, Resolution, UnitShare,
+    Addition, CouponOutcome, GiftCardUse, GivenGift, LineDiscount, Reason, Resolution, ShelfChange, UnitShare,
 };
 
 /// An answer: a document, or a refusal.
@@ -196,6 +196,10 @@ pub struct CouponView {
     /// Why, unless it applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The stable code of a refused one's page: what, why and how to mend it, by `aisled explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = "^AIS-[0-9]{4}$"))]
+    pub problem: Option<Code>,
 }
 
 /// A promotion that did not apply, as the contract shows it.
@@ -259,6 +263,9 @@ pub struct Figures {
     pub not_applied: Vec<NotAppliedView>,
     /// What would pay.
     pub near: Vec<NearView>,
+    /// What promotions on the shelf took off shelf prices before anything else: `subtotal` and the lines begin below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shelf: Vec<ShelfChange>,
     /// Points.
     pub points: PointsFigures,
     /// What gift cards pay.
@@ -279,9 +286,23 @@ pub struct QuoteReply {
     pub quote: QuoteId,
     /// Until when a commit of it is honoured, RFC 3339.
     pub expires: String,
+    /// What the shopper may choose gifts from; ask again with `gift_choices`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gift_choices: Vec<GiftChoice>,
     /// The figures.
     #[serde(flatten)]
     pub figures: Figures,
+}
+
+/// Gifts to choose from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GiftChoice {
+    /// Whose gifts: it applied.
+    pub promotion: PromotionId,
+    /// Different articles that are given; those given now stand in `gifts`.
+    pub choose: u32,
+    /// The articles, without those you said are gone.
+    pub skus: Vec<Sku>,
 }
 
 /// To `commit`.

@@ -17,44 +17,41 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::Bundle;
+use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq};
+use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::domain::receipt::{SaleRecord, Took};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
-use crate::pricing::outcome::{Issue, Priced, Reason};
-use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
+use crate::pricing::outcome::{Applied, Issue, Priced};
+use crate::pricing::{PriceFault, Sale, Shopper};
 
 use super::charged::{as_charged, name_prices};
+use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
 use super::quotes::{OpenQuotes, uses};
+use super::referral;
 use super::reply::{
-    Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, IssuedCoupon, LineUnits, LineView,
-    NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
+    Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
 };
 use super::{Turn, leases};
 
 /// What pricing a basket reads, beside its member.
-pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId) -> Vec<Key> {
-    let single_use = asked.basket.coupons.iter().filter(|code| bundle.generic(code).is_none());
-    let mut keys: Vec<Key> =
-        single_use.flat_map(|code| [Key::Code(code.clone()), Key::Redeemed(code.clone())]).collect();
+pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, device: &DeviceId, facts: &Facts) -> Vec<Key> {
+    let mut keys = codes::needs(bundle, asked, facts);
     for promotion in bundle.book.limited(&asked.basket) {
         if has_limit(bundle.book.promotion(&promotion), &[LimitScope::Device]) {
             keys.push(Key::Usage(UsageOf::Device(device.clone()), promotion.clone()));
         }
         keys.push(Key::Usage(UsageOf::Shop, promotion));
     }
-    let generic = asked.basket.coupons.iter().filter_map(|code| Some((code, bundle.generic(code)?)));
-    keys.extend(
-        generic.map(|(code, coupon)| Key::Usage(UsageOf::Code(code.clone()), coupon.promotion.clone())),
-    );
     keys
 }
 
@@ -71,7 +68,7 @@ pub(super) fn needs_of_commit(
         return vec![Key::Decision(decision)];
     }
     match &commit.sold {
-        Sold::Basket(asked) => keys.extend(needs(bundle, asked, device)),
+        Sold::Basket(asked) => keys.extend(needs(bundle, asked, device, facts)),
         Sold::Quote(id) => {
             // Read again when it is settled: a superseded quote is priced again, for the same member.
             keys.extend(quotes.get(id).into_iter().flat_map(|open| open.reads.iter().cloned()));
@@ -110,8 +107,21 @@ fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> Reply {
     Reply::Quote(Box::new(QuoteReply {
         quote: quote.id.clone(),
         expires: turn.stamp(quote.expires),
+        gift_choices: gift_choices(turn.bundle, quote),
         figures,
     }))
+}
+
+/// Where a shopper may choose among gifts of what applied.
+fn gift_choices(bundle: &Bundle, quote: &Quote) -> Vec<GiftChoice> {
+    let gone = quote.asked.basket.gone();
+    let choice = |applied: &Applied| {
+        let gift = bundle.book.promotion(&applied.promotion)?.benefit.gift()?;
+        let skus: Vec<_> = gift.choices.iter().filter(|sku| !gone.contains(sku)).cloned().collect();
+        let is_one = skus.len() > gift.choose as usize;
+        is_one.then(|| GiftChoice { promotion: applied.promotion.clone(), choose: gift.choose, skus })
+    };
+    quote.priced.applied.iter().filter_map(choice).collect()
 }
 
 /// Prices a basket as of `at`. The quote's own figures come without the reasons of what did not apply; those follow.
@@ -125,17 +135,9 @@ fn price(
 ) -> Result<(Quote, Reasons), Refusal> {
     let member = asked.member.and_then(|token| turn.facts.shopper(token));
     let member = member.map(|member| with_holds(member, quotes));
-    let mut codes: Vec<PresentedCode> = asked
-        .basket
-        .coupons
-        .iter()
-        .map(|code| {
-            let right = right_of(turn, bundle, quotes, code, member.as_ref(), at);
-            let used = right.as_ref().ok().map(|promotion| used_with(turn, quotes, code, promotion));
-            PresentedCode { code: code.clone(), right, used: used.unwrap_or_default() }
-        })
-        .collect();
-    let lent = leases::lent(turn, quotes, &mut codes);
+    let mut codes =
+        LookUp { turn, bundle, quotes, member: member.as_ref(), at }.presented(&asked.basket.coupons);
+    let lent = leases::lent(turn, quotes, member.as_ref(), &mut codes);
     let (mut usage, mut device_usage) = (BTreeMap::new(), BTreeMap::new());
     let limited = turn.facts.keys().filter_map(|key| match key {
         Key::Usage(UsageOf::Shop, promotion) => Some(promotion),
@@ -260,48 +262,6 @@ fn add_usage(usage: &mut Usage, held: &Usage) {
     usage.count(held.day - 1, before_today);
 }
 
-/// What a code gives a right to, or why not.
-fn right_of(
-    turn: &Turn<'_>,
-    bundle: &Bundle,
-    quotes: &OpenQuotes,
-    code: &CouponCode,
-    member: Option<&Member>,
-    at: UnixMs,
-) -> Result<PromotionId, Reason> {
-    let is_theirs = |owner: Option<&crate::domain::ids::MemberId>| match owner {
-        Some(owner) => member.is_some_and(|member| member.id == *owner),
-        None => true,
-    };
-    let (coupon, expires) = match bundle.generic(code) {
-        Some(coupon) => (coupon, None),
-        None => {
-            let issued = turn.facts.code(code).ok_or(Reason::CodeUnknown)?;
-            let coupon = bundle.coupon(&issued.coupon).ok_or(Reason::CodeUnknown)?;
-            if turn.facts.redeemed(code).is_some() {
-                return Err(Reason::CodeUsed);
-            }
-            if !is_theirs(issued.member.as_ref()) {
-                return Err(Reason::CodeNotYours);
-            }
-            if leases::is_away(turn, issued) && !turn.is_lent {
-                return Err(Reason::CodeElsewhere);
-            }
-            if quotes.holding_code(code) > 0 {
-                return Err(Reason::CodeHeld);
-            }
-            (coupon, issued.expires)
-        }
-    };
-    if expires.is_some_and(|expires| at > expires) {
-        return Err(Reason::Expired);
-    }
-    match coupon.schedule.closed(&bundle.shop.time_zone, at) {
-        Some(reason) => Err(reason),
-        None => Ok(coupon.promotion.clone()),
-    }
-}
-
 type Committed = (Reply, Vec<Change>, Option<Box<Quote>>);
 
 /// Answers `commit`: the receipt, what changes, and the quote it settles. A refused one leaves all holds as they were.
@@ -340,11 +300,11 @@ fn settle(
     };
     if charged.is_none() {
         check_still_there(turn, &quote)?;
+        referral::check_still_new(turn, &bundle, &quote)?;
         check_tenders(&quote.priced, &commit.tenders)?;
     }
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
-    let burned: Vec<CouponCode> =
-        burned_codes(&quote).filter(|code| turn.facts.code(code).is_some()).cloned().collect();
+    let burned: Vec<CouponCode> = codes::burned(turn, &bundle, &quote).cloned().collect();
     let issued = if commit.training || quote.member.is_none() {
         Vec::new()
     } else {
@@ -357,7 +317,9 @@ fn settle(
     } else {
         leases::draw(turn, &bundle, &quote, charged.is_some())?
     };
-    let mut changes = Vec::new();
+    let rewarded = (!commit.training).then(|| referral::reward(turn, &bundle, &quote)).flatten();
+    let (referred, rewards) = rewarded.unzip();
+    let mut changes: Vec<Change> = rewards.unwrap_or_default();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
     if !commit.training {
         if let Some(member) = &member {
@@ -366,7 +328,7 @@ fn settle(
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }
         changes.extend(burned.iter().map(|code| {
-            Change::put(Key::Redeemed(code.clone()), Record::Redeemed(commit.transaction.clone()))
+            Change::put(Key::Redeemed(used_as(code)), Record::Redeemed(commit.transaction.clone()))
         }));
         changes.extend(issued.iter().map(|(coupon, issued)| {
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
@@ -389,6 +351,7 @@ fn settle(
             taken_back: None,
             held: member.iter().flat_map(|member| burned_of(member, &quote)).cloned().collect(),
             took,
+            referred,
             drawn,
         }),
     ));
@@ -458,11 +421,12 @@ fn settled_quote(
             quotes.supersede(device, &quote.asked);
             let at = if is_of_its_moment { quote.made_at } else { turn.now };
             let (again, _) = price(turn, &bundle, quotes, device, &quote.asked, at)?;
-            let scarce = |priced: &Priced| {
-                let used = priced.applied.iter().map(|one| (one.promotion.clone(), one.coupon.clone()));
-                (used.collect::<Vec<_>>(), priced.points.spend)
+            let scarce = |quote: &Quote| {
+                let used = quote.priced.applied.iter().map(|one| one.promotion.clone());
+                let codes = codes::effective(quote).cloned();
+                (used.collect::<Vec<_>>(), codes.collect::<Vec<_>>(), quote.priced.points.spend)
             };
-            let same_use = scarce(&again.priced) == scarce(&quote.priced);
+            let same_use = scarce(&again) == scarce(&quote);
             if !same_use || again.priced.total != quote.priced.total {
                 let detail = if is_of_its_moment {
                     format!("quote {id} was superseded and what it needed has been used since")
@@ -495,14 +459,7 @@ fn settled_quote(
 }
 
 fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
-    for code in burned_codes(quote) {
-        if turn.facts.redeemed(code).is_some() {
-            return Err(Refusal::new(
-                Code::CodeUsedMeanwhile,
-                format!("{code} was redeemed by another sale"),
-            ));
-        }
-    }
+    codes::check_still_free(turn, quote)?;
     let spend = quote.priced.points.spend;
     if spend > 0 {
         let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
@@ -539,17 +496,13 @@ fn check_tenders(priced: &Priced, tenders: &[Tender]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn burned_codes(quote: &Quote) -> impl Iterator<Item = &CouponCode> {
-    quote.priced.applied.iter().filter_map(|applied| applied.coupon.as_ref())
-}
-
 fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(IssuedCoupon, IssuedCode)> {
     let mut issued = Vec::new();
     for (nth, Issue { coupon, valid_days, .. }) in quote.priced.issues.iter().enumerate() {
         let Some(definition) = bundle.coupon(coupon) else { continue };
-        let last_day = quote.day.plus_days(i64::from(*valid_days) + 1);
-        let expires = bundle.shop.time_zone.start_of(last_day).plus_ms(-1);
-        let code = turn.secret_code(nth);
+        let to = quote.member.as_ref().map(|member| &member.id);
+        let (code, kept) = issued_code(turn, bundle, quote.day, (coupon, *valid_days, to), nth);
+        let expires = kept.expires.unwrap_or(turn.now);
         let title = title(bundle, &definition.promotion, lang);
         let shown = IssuedCoupon {
             code,
@@ -557,16 +510,28 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
             title,
             expires: turn.stamp(expires),
         };
-        let kept = IssuedCode {
-            coupon: coupon.clone(),
-            member: quote.member.as_ref().map(|member| member.id.clone()),
-            home: Some(turn.identity.store.clone()),
-            expires: Some(expires),
-            listed: None,
-        };
         issued.push((shown, kept));
     }
     issued
+}
+
+/// The n-th coupon that this decision issues: which one, good for how many days, to whom.
+pub(super) fn issued_code(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    day: Day,
+    (coupon, valid_days, to): (&CouponId, u16, Option<&MemberId>),
+    nth: usize,
+) -> (CouponCode, IssuedCode) {
+    let last_day = day.plus_days(i64::from(valid_days) + 1);
+    let kept = IssuedCode {
+        coupon: coupon.clone(),
+        member: to.cloned(),
+        home: Some(turn.identity.store.clone()),
+        expires: Some(bundle.shop.time_zone.start_of(last_day).plus_ms(-1)),
+        listed: None,
+    };
+    (turn.secret_code(nth), kept)
 }
 
 fn ledger_after(
@@ -590,7 +555,7 @@ fn ledger_after(
     }
     ledger
         .coupons
-        .retain(|held| held.expires >= turn.now && !burned_codes(quote).any(|code| *code == held.code));
+        .retain(|held| held.expires >= turn.now && !codes::effective(quote).any(|code| *code == held.code));
     for (shown, kept) in issued {
         let expires = kept.expires.unwrap_or(turn.now);
         ledger.coupons.push(HeldCoupon {
@@ -605,7 +570,7 @@ fn ledger_after(
 
 /// Coupons of the member's wallet that a sale uses up.
 fn burned_of<'a>(member: &'a Member, quote: &'a Quote) -> impl Iterator<Item = &'a HeldCoupon> {
-    member.ledger.coupons.iter().filter(|held| burned_codes(quote).any(|code| *code == held.code))
+    member.ledger.coupons.iter().filter(|held| codes::effective(quote).any(|code| *code == held.code))
 }
 
 /// A wallet holds so many coupons; the oldest leave.
@@ -629,21 +594,29 @@ fn usage_after(turn: &Turn<'_>, quote: &Quote, took: &[Took]) -> Vec<Change> {
         .collect()
 }
 
-/// What a sale takes of limits, by the rules it is sold under.
+/// What a sale takes of limits, by the rules it is sold under: what comes back with it, and what is counted for good.
 fn taken(bundle: &Bundle, quote: &Quote) -> Vec<Took> {
-    let taken = quote.priced.applied.iter().zip(uses(quote)).map(|(applied, (promotion, used))| {
+    let taken = quote.priced.applied.iter().zip(uses(quote)).flat_map(|(applied, (promotion, used))| {
         let rules = bundle.book.promotion(promotion);
-        let limited = |scopes: &[LimitScope]| has_limit(rules, scopes);
         let exposed = rules.is_some_and(|rules| rules.offline.exposure_max.is_some());
-        let is_of_member = quote.member.is_some() && limited(&[LimitScope::Member, LimitScope::MemberDay]);
-        Took {
+        let is_kept = |scope: LimitScope| -> Option<bool> {
+            let limits = rules.into_iter().flat_map(|rules| &rules.limits);
+            let kept =
+                limits.filter(|limit| limit.scope.shares_count(scope)).map(|limit| limit.count_cancelled);
+            kept.reduce(|one, other| one || other)
+        };
+        let shop = is_kept(LimitScope::Store).or(exposed.then_some(false));
+        let member = is_kept(LimitScope::Member).filter(|_| quote.member.is_some());
+        let (device, code) = (is_kept(LimitScope::Device), is_kept(LimitScope::Code));
+        [false, true].map(|kept| Took {
             promotion: promotion.clone(),
             used,
-            shop: exposed || limited(&[LimitScope::Store, LimitScope::StoreDay, LimitScope::Chain]),
-            device: limited(&[LimitScope::Device]),
-            member: is_of_member,
-            code: applied.coupon.clone().filter(|_| limited(&[LimitScope::Code])),
-        }
+            shop: shop == Some(kept),
+            device: device == Some(kept),
+            member: member == Some(kept),
+            code: applied.coupon.clone().filter(|_| code == Some(kept)),
+            kept,
+        })
     });
     taken.filter(|took| took.shop || took.device || took.member || took.code.is_some()).collect()
 }
@@ -659,13 +632,6 @@ pub(super) fn counted<'a>(
         let of_code = took.code.clone().map(UsageOf::Code);
         [of_shop, of_device, of_code].into_iter().flatten().map(move |of| (of, took))
     })
-}
-
-/// How a code was used so far, open quotes counted.
-fn used_with(turn: &Turn<'_>, quotes: &OpenQuotes, code: &CouponCode, promotion: &PromotionId) -> Usage {
-    let mut usage = turn.facts.usage(UsageOf::Code(code.clone()), promotion);
-    usage.uses += quotes.holding_code(code);
-    usage
 }
 
 /// A sale's key on the wire.
@@ -713,6 +679,7 @@ impl Figures {
             code: coupon.code.clone(),
             outcome: coupon.outcome,
             reason: coupon.reason,
+            problem: coupon.problem(),
         });
         Figures {
             subtotal: settled.subtotal,
@@ -729,6 +696,7 @@ impl Figures {
                 spend: settled.points.spend,
                 balance_after: settled.points.balance_after,
             },
+            shelf: settled.shelf.clone(),
             gift_cards: settled.gift_cards.clone(),
             resolution: settled.resolution,
             bundle: quote.bundle.clone(),

@@ -7,13 +7,13 @@ use crate::domain::ids::SegmentId;
 use crate::domain::member::{Member, TokenHash};
 use crate::domain::text::Lang;
 use crate::limits;
-use crate::pricing::Shopper;
+use crate::pricing::{OpenOffer, Shopper};
 
-use super::Turn;
 use super::input::Scan;
 use super::reply::{
     Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
 };
+use super::{Turn, leases};
 
 /// Days before its end within which a coupon is said to run out soon.
 const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
@@ -28,7 +28,10 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
     let shopper =
         Shopper { member: member.as_ref(), segments: &segments, now: turn.now, zone: scan.zone.as_ref() };
     let book = &turn.bundle.book;
-    let offers = book.offers(&shopper, limits::SCAN_OFFERS_MAX).into_iter().map(|open| {
+    // A referral code is held to be handed on.
+    let for_others = |open: &OpenOffer| open.coupon.is_some() && turn.bundle.refers(&open.promotion);
+    let open = book.offers(&shopper, limits::SCAN_OFFERS_MAX).into_iter().filter(|open| !for_others(open));
+    let offers = open.map(|open| {
         let promotion = book.promotion(&open.promotion);
         let words = |texts: Option<&crate::domain::text::Texts>| {
             texts.map(|t| t.get(lang).to_owned()).unwrap_or_default()
@@ -85,7 +88,8 @@ fn view(turn: &Turn<'_>, member: &Member) -> MemberView {
         tier: member.profile.tier.clone(),
         points: PointsView {
             balance: points.balance(),
-            spendable: points.spendable(),
+            spendable: leases::pocket(turn, &member.id)
+                .map_or(points.spendable(), |lent| points.spendable().min(lent)),
             as_of: turn.stamp(as_of),
         },
     }

@@ -97,6 +97,7 @@ impl Fold {
                     totals.sales_total_minor =
                         totals.sales_total_minor.saturating_add(receipt.figures.total.0);
                     self.moved(store, seq, &entry, (sale, &receipt.points_ledger));
+                    self.referred(store, seq, &entry, (sale, 1));
                 }
                 (Body::Void(_) | Body::Return(_), Reply::Refund(refund))
                     if sale.is_some_and(|sale| !sale.training) =>
@@ -104,6 +105,7 @@ impl Fold {
                     totals.refunds += 1;
                     totals.refunds_total_minor = totals.refunds_total_minor.saturating_add(refund.refund.0);
                     self.moved(store, seq, &entry, (sale, &refund.points_ledger));
+                    self.referred(store, seq, &entry, (sale, if refund.whole { -1 } else { 0 }));
                 }
                 (Body::Enroll(_), Reply::Enroll(enrolled)) => {
                     totals.enrolled += 1;
@@ -133,6 +135,24 @@ impl Fold {
         (sale, lines): (Option<&SaleRecord>, &[PointsLine]),
     ) {
         let Some(member) = sale.and_then(|sale| sale.member.as_ref()) else { return };
+        let moved = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.points));
+        self.book(store, seq, entry, (member, moved));
+    }
+
+    /// Books what a sale gave the owner of a referral code, or takes it back.
+    fn referred(
+        &mut self,
+        store: &StoreId,
+        seq: Seq,
+        entry: &Entry,
+        (sale, sign): (Option<&SaleRecord>, i64),
+    ) {
+        if let Some(referred) = sale.and_then(|sale| sale.referred.as_ref()) {
+            self.book(store, seq, entry, (&referred.owner, sign * referred.points));
+        }
+    }
+
+    fn book(&mut self, store: &StoreId, seq: Seq, entry: &Entry, (member, moved): (&MemberId, i64)) {
         let points = self.members.entry(member.clone()).or_default();
         if let Some(read) = entry.facts.member(member).map(|member| member.ledger.points) {
             // Head office's word before any of this shop's decisions: what the bundle brought.
@@ -140,7 +160,6 @@ impl Fold {
                 points.base.get_or_insert(read.settled);
             }
         }
-        let moved = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.points));
         if moved != 0 {
             points.moved = points.moved.saturating_add(moved);
             let touched = self.touched.entry(store.clone()).or_default();

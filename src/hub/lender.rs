@@ -379,12 +379,12 @@ impl Lender {
     /// Reads an entry of a journal: once, at the place where the ledger took it.
     pub fn entry(&mut self, store: &StoreId, epoch: Epoch, seq: Seq, entry: &Entry) {
         let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
-            (Key::Heard, Some(Kept::Heard(heard))) => Some(*heard),
+            (Key::Heard(_), Some(Kept::Heard(heard))) => Some(*heard),
             _ => None,
         });
         let held = entry.changes.iter().filter_map(|change| match (&change.key, &change.record) {
-            (Key::Lease(scope), Some(Kept::Slices(slices))) => Some((scope, Some(slices))),
-            (Key::Lease(scope), _) => Some((scope, None)),
+            (Key::Lease(_, scope), Some(Kept::Slices(slices))) => Some((scope, Some(slices))),
+            (Key::Lease(_, scope), _) => Some((scope, None)),
             _ => None,
         });
         let held: Vec<(&Scope, Option<&Slices>)> = held.collect();
@@ -420,7 +420,7 @@ impl Lender {
 
     /// Did a box hear words that this head office does not know of? Then it lost data: `renewed`, blind, is due.
     pub fn is_outdone(&self) -> bool {
-        self.outdone
+        self.outdone || self.incarnation < self.blind_below
     }
 
     /// An entry was kept and not understood.
@@ -432,11 +432,10 @@ impl Lender {
 
     /// How far a journal was read. `whole`: nothing of it is withheld, lost, or kept without being understood.
     pub fn line(&mut self, store: &StoreId, epoch: Epoch, applied: Seq, whole: bool) {
-        let own = self.incarnation;
         let Some(lane) = self.lane_mut(store, epoch) else { return };
         (lane.applied, lane.whole) = (lane.applied.max(applied), whole);
         let scopes = lane.scopes();
-        self.change((store, epoch), scopes.iter(), |lane| lane.forget(own));
+        self.change((store, epoch), scopes.iter(), Lane::forget);
         let Some(lane) = self.lane(store, epoch) else { return };
         if whole && lane.heard.incarnation >= self.blind_below {
             self.unknown.remove(&(store.clone(), epoch));

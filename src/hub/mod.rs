@@ -1,6 +1,6 @@
 //! Head office's end of the wire: the reference implementation that a chain's own can be checked against.
 //!
-//! `ledger` who has sent what, exactly once and in order, pure · `fold` what the entries say, pure · `files` the logs on disk ·
+//! `ledger` who has sent what, exactly once and in order, pure · `lender` who was lent what, pure · `fold` what the entries say, pure · `files` the logs on disk ·
 //! `office` one frame in, answers out, around one sync · `doorman` who may say what at its broker · `server` broker,
 //! line and writer thread.
 //!

@@ -280,8 +280,7 @@ impl Office {
         };
         if renewed {
             let incarnation = self.ledger.incarnation();
-            self.files.renewed(incarnation)?;
-            self.lender.renewed(incarnation, true);
+            self.renew(incarnation)?;
             tracing::warn!(%store, incarnation, "this shop knows more than head office: restored, shops send again");
         }
         self.lender.hello(&store, hello.epoch, now);
@@ -315,14 +314,23 @@ impl Office {
     fn renew_if_outdone(&mut self) -> Result<(), FilesError> {
         if self.lender.is_outdone() {
             let incarnation = self.ledger.renew();
-            self.files.renewed(incarnation)?;
-            self.lender.renewed(incarnation, true);
+            self.renew(incarnation)?;
             tracing::warn!(
                 incarnation,
                 "a shop holds what head office does not know of having lent: shops send again"
             );
         }
         Ok(())
+    }
+
+    /// Another incarnation, of which nobody knows what it lacks. That it is blind is written first: the other way round, a
+    /// crash in between would leave a head office that lends what it may have lent.
+    fn renew(&mut self, incarnation: u64) -> Result<(), FilesError> {
+        self.lender.renewed(incarnation, true);
+        let records = self.lender.take_records();
+        self.files.lend(&records);
+        self.files.commit()?;
+        self.files.renewed(incarnation)
     }
 
     fn batch(&mut self, store: StoreId, batch: &Batch) -> Result<(), FilesError> {

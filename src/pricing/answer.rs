@@ -11,6 +11,7 @@ use crate::limits;
 use super::best::best;
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
+use super::mixed;
 use super::model::{Benefit, PointsReward, ResolutionMode};
 use super::near::near;
 use super::outcome::{
@@ -19,7 +20,7 @@ use super::outcome::{
 };
 use super::resolution::{Done, Resolved, Sitting, sequence};
 use super::units::{Off, PROGRAMME, Run};
-use super::{PriceFault, Sale};
+use super::{PriceFault, Right, Sale};
 
 /// Prices a sale.
 pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> {
@@ -33,6 +34,7 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
     let net: Money = lines.iter().map(|line| line.net).sum();
     assert_eq!(net, subtotal - discount_total - resolved.programme.amount, "parts sum to the whole");
     let total = net + tokens;
+    let cards = gift_cards(sale, total);
     let promotion = |done: &Done<'_>| &sitting.candidates[done.candidate].rule.promotion;
     let applied = resolved.applied.iter().map(|done| Applied {
         promotion: promotion(done).id.clone(),
@@ -58,11 +60,11 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         total,
         gifts,
         applied: applied.collect(),
-        coupons: coupons(&sitting, &resolved),
+        coupons: coupons(&sitting, &resolved, &cards),
         not_applied: not_applied(&sitting, &resolved),
         near: near(&sitting, &resolved),
         points: points(&sitting, &resolved),
-        gift_cards: gift_cards(sale, total),
+        gift_cards: cards,
         shelf: sitting.shelf.changes.clone(),
         issues: issues.collect(),
         resolution,
@@ -70,9 +72,22 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
     })
 }
 
-/// Resolves a sale as its bundle says, in `best` within so many steps.
+/// Resolves a sale as its bundle and its groups say, in `best` within so many steps.
 pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Resolution) {
-    match sitting.book.resolution {
+    let mode = match (
+        mixed::wants(sitting, ResolutionMode::Best),
+        mixed::wants(sitting, ResolutionMode::Sequence),
+    ) {
+        (true, true) => {
+            let (resolved, proof) = mixed::mixed(sitting, last, steps);
+            let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
+            return (resolved, resolution);
+        }
+        (true, false) => ResolutionMode::Best,
+        (false, true) => ResolutionMode::Sequence,
+        (false, false) => sitting.book.resolution,
+    };
+    match mode {
         ResolutionMode::Sequence => {
             let resolution = Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO };
             (sequence(sitting, last), resolution)
@@ -200,10 +215,18 @@ fn not_applied(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<NotApplied
     missed.into_iter().map(|(id, why)| explain::not_applied(sitting, id, why)).collect()
 }
 
-fn coupons(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<CouponResult> {
-    let outcome = |index: usize, right: &Result<PromotionId, Reason>| {
+fn coupons(sitting: &Sitting<'_>, resolved: &Resolved<'_>, cards: &[GiftCardUse]) -> Vec<CouponResult> {
+    let outcome = |index: usize, right: &Result<Right, Reason>| {
         let promotion = match right {
-            Ok(promotion) => promotion,
+            Ok(Right::Promotion(promotion)) => promotion,
+            Ok(Right::Value(_)) => {
+                let code = &sitting.sale.codes[index].code;
+                let pays = cards.iter().any(|card| card.code == *code && card.used.is_positive());
+                return match pays {
+                    true => (CouponOutcome::Applied, None),
+                    false => (CouponOutcome::NotApplied, Some(Reason::NothingOff)),
+                };
+            }
             Err(reason) => return (CouponOutcome::Refused, Some(*reason)),
         };
         let position = sitting.candidates.iter().position(|c| c.rule.promotion.id == *promotion);
@@ -253,13 +276,18 @@ fn points(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> PointsResult {
     }
 }
 
-/// Gift cards pay what is left, in order of presentation.
+/// Vouchers of partners, then gift cards pay what is left, each in order of presentation.
 fn gift_cards(sale: &Sale<'_>, total: Money) -> Vec<GiftCardUse> {
     let mut left = total;
-    let uses = sale.basket.gift_cards.iter().map(|card| {
-        let used = card.balance.min(left).max(Money::ZERO);
+    let vouchers = sale.codes.iter().filter_map(|presented| match presented.right {
+        Ok(Right::Value(value)) => Some((&presented.code, value)),
+        _ => None,
+    });
+    let cards = sale.basket.gift_cards.iter().map(|card| (&card.code, card.balance));
+    let uses = vouchers.chain(cards).map(|(code, value)| {
+        let used = value.min(left).max(Money::ZERO);
         left -= used;
-        GiftCardUse { code: card.code.clone(), used, balance: card.balance - used }
+        GiftCardUse { code: code.clone(), used, balance: value - used }
     });
     uses.collect()
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::domain::basket::Basket;
 use crate::domain::calendar::StoreZone;
 use crate::domain::catalog::Item;
-use crate::domain::ids::{CouponId, PromotionId, Sku};
+use crate::domain::ids::{CouponId, PromotionId, Sku, Tag};
 use crate::domain::money::Currency;
 
 use super::check;
@@ -97,6 +97,8 @@ pub(super) struct Rule {
     pub(super) number: u32,
     pub(super) promotion: Promotion,
     pub(super) phase: Phase,
+    /// How it is resolved: as its stacking group, else as the bundle.
+    pub(super) resolution: ResolutionMode,
     /// The qualifier's items.
     pub(super) set: Set,
     /// The units that receive, where the benefit names them.
@@ -173,7 +175,7 @@ impl Book {
         let index = Index::new(&compiled, &names);
         let on_shelf = |number: &u32| compiled[*number as usize].phase == Phase::Shelf;
         let shelf = (0..compiled.len() as u32).filter(on_shelf).collect();
-        Ok(Book {
+        let book = Book {
             currency: rules.currency,
             zone: rules.zone,
             arithmetic: rules.arithmetic,
@@ -186,7 +188,17 @@ impl Book {
             showing,
             items,
             by_id,
-        })
+        };
+        Ok(book.resolving(&BTreeMap::new()))
+    }
+
+    /// Some stacking groups are resolved otherwise than the bundle.
+    pub fn resolving(mut self, groups: &BTreeMap<Tag, ResolutionMode>) -> Book {
+        for rule in &mut self.rules {
+            let group = rule.promotion.stacking.group.as_ref();
+            rule.resolution = group.and_then(|group| groups.get(group)).copied().unwrap_or(self.resolution);
+        }
+        self
     }
 
     /// An article of the catalogue.
@@ -257,6 +269,7 @@ fn compile_rule(number: u32, promotion: Promotion, names: &mut Names) -> Rule {
         number,
         parts,
         phase: phase(&promotion),
+        resolution: ResolutionMode::default(),
         set: Set::compile(&promotion.qualifier.items, names),
         get,
         condition: Cond::compile(&promotion.conditions, names),

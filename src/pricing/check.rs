@@ -12,8 +12,8 @@ use crate::limits;
 
 use super::book::{BookRules, RuleFault};
 use super::model::{
-    Audience, Caps, Condition, ItemSet, LimitScope, PointsRate, PointsRedeem, Promotion, Reward, Schedule,
-    StackingMode, Trigger,
+    Audience, Caps, Condition, ItemSet, Limit, LimitScope, PointsRate, PointsRedeem, Promotion, Reward,
+    Schedule, StackingMode, Trigger,
 };
 
 mod benefits;
@@ -127,6 +127,16 @@ impl<'a> Check<'a> {
                     &format!("{path}.max"),
                     &format!("{} lets nothing through", limit.max),
                     "write a number from 1 up, or `active = false` to switch the promotion off",
+                );
+            }
+            let differs = |other: &Limit| {
+                other.scope.shares_count(limit.scope) && other.count_cancelled != limit.count_cancelled
+            };
+            if promotion.limits[..index].iter().any(differs) {
+                self.fault(
+                    &format!("{path}.count_cancelled"),
+                    "differs from that of an earlier limit over the same count",
+                    "write the same for all limits of this shop and chain, and for all of the member",
                 );
             }
             if limit.scope == LimitScope::Code && promotion.trigger != Trigger::Code {

@@ -4,7 +4,7 @@
 //! BookRules --check--> faults | compile (sets, conditions, index) --> Book
 //! Sale --units--> goods, runs --shelf--> shelf prices --index--> candidates --eligibility--> open | why not
 //!      --resolution--> for each, in order: conditions, usage, benefits/points -> Proposal -> State (allocation)
-//!      --best--> the same for the best combination of them, with the proof
+//!      --best--> the same for the best combination of them, with the proof; mixed: where groups differ
 //!      --near--> the same again with one addition --answer, explain--> Priced
 //! ```
 //!
@@ -26,6 +26,7 @@ mod conditions;
 mod eligibility;
 mod explain;
 mod index;
+mod mixed;
 mod near;
 mod offers;
 mod points;
@@ -114,10 +115,43 @@ pub struct Shopper<'a> {
 pub struct PresentedCode {
     /// As presented.
     pub code: CouponCode,
-    /// The promotion it sets off, or why it is no good.
-    pub right: Result<PromotionId, Reason>,
+    /// What it gives a right to, or why it is no good.
+    pub right: Result<Right, Reason>,
     /// How it was used before, for limits of scope `code`.
     pub used: Usage,
+}
+
+/// What a code gives a right to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Right {
+    /// It sets off this promotion.
+    Promotion(PromotionId),
+    /// It pays so much, after everything, before gift cards: a partner's voucher. What is not used is lost.
+    Value(Money),
+}
+
+impl Right {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        match self {
+            Right::Promotion(promotion) => Some(promotion),
+            Right::Value(_) => None,
+        }
+    }
+}
+
+impl From<PromotionId> for Right {
+    fn from(promotion: PromotionId) -> Right {
+        Right::Promotion(promotion)
+    }
+}
+
+impl PresentedCode {
+    /// The promotion it sets off.
+    pub fn promotion(&self) -> Option<&PromotionId> {
+        self.right.as_ref().ok().and_then(Right::promotion)
+    }
 }
 
 /// Why a basket cannot be priced.

@@ -401,6 +401,10 @@ pub struct Limit {
     pub measure: LimitMeasure,
     /// How much at most.
     pub max: i64,
+    /// What a sale used stays used though all of it is voided or comes back. Limits over the same count (of this shop, of
+    /// the member) must agree.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub count_cancelled: bool,
 }
 
 /// Over what a limit counts.
@@ -421,6 +425,19 @@ pub enum LimitScope {
     Code,
     /// One device, each civil day.
     Device,
+}
+
+impl LimitScope {
+    /// Is there one count for both?
+    pub fn shares_count(self, other: LimitScope) -> bool {
+        let count = |scope| match scope {
+            LimitScope::Store | LimitScope::StoreDay | LimitScope::Chain => 0,
+            LimitScope::Member | LimitScope::MemberDay => 1,
+            LimitScope::Code => 2,
+            LimitScope::Device => 3,
+        };
+        count(self) == count(other)
+    }
 }
 
 /// What a limit counts.
@@ -498,7 +515,7 @@ pub enum ReturnPolicy {
     ReEvaluate,
     /// What the promotion gave on the rest is taken from the refund.
     ClawBack,
-    /// Only all of it may come back.
+    /// Only all units it reached may come back; what made it hold not without them.
     BlockPartial,
 }
 

@@ -8,6 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, CouponId, LineId, PromotionId, Sku};
 use crate::domain::money::Money;
 use crate::domain::points::PointsLine;
@@ -176,6 +177,13 @@ pub struct CouponResult {
     pub reason: Option<Reason>,
 }
 
+impl CouponResult {
+    /// The page of a refused code; nothing for one that is good.
+    pub fn problem(&self) -> Option<Code> {
+        self.reason.filter(|_| self.outcome == CouponOutcome::Refused).and_then(Reason::of_a_code)
+    }
+}
+
 /// What became of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -248,6 +256,40 @@ pub enum Reason {
     CodeHeld,
     /// The code may be redeemed in another shop only.
     CodeElsewhere,
+    /// The referral code is the shopper's own, or of their household.
+    ReferralOwn,
+    /// The referral code is for new members, and one serves a sale.
+    ReferralNotNew,
+    /// The voucher's text is damaged or cut short.
+    VoucherMalformed,
+    /// No partner of these rules signs with the voucher's key.
+    VoucherKeyUnknown,
+    /// The voucher's partner did not sign this.
+    VoucherSignatureBad,
+    /// The voucher's partner may not issue this, or not on this day.
+    VoucherNotAllowed,
+}
+
+impl Reason {
+    /// Its page, where it is why a code was refused.
+    fn of_a_code(self) -> Option<Code> {
+        Some(match self {
+            Reason::CodeUnknown => Code::CodeUnknown,
+            Reason::CodeUsed => Code::CodeUsed,
+            Reason::CodeNotYours => Code::CodeNotYours,
+            Reason::CodeHeld => Code::CodeHeld,
+            Reason::CodeElsewhere => Code::CodeElsewhere,
+            Reason::NotStarted | Reason::Expired | Reason::OutsideSchedule => Code::CodeOutOfTime,
+            Reason::NoMember => Code::MemberNeeded,
+            Reason::ReferralOwn => Code::ReferralOwn,
+            Reason::ReferralNotNew => Code::ReferralNotNew,
+            Reason::VoucherMalformed => Code::VoucherMalformed,
+            Reason::VoucherKeyUnknown => Code::VoucherKeyUnknown,
+            Reason::VoucherSignatureBad => Code::VoucherSignatureBad,
+            Reason::VoucherNotAllowed => Code::VoucherNotAllowed,
+            _ => return None,
+        })
+    }
 }
 
 /// A promotion that did not apply, with the value seen.
@@ -323,7 +365,7 @@ pub struct PointsResult {
     pub short: Option<Reason>,
 }
 
-/// What a gift card pays.
+/// What a gift card or a partner's voucher of value pays. What stays on a voucher is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GiftCardUse {
     /// Which card.

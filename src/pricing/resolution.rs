@@ -124,8 +124,7 @@ fn candidates<'a>(
 ) -> Vec<Candidate<'a>> {
     let mut numbers = book.index.touching(goods);
     let mut asked: Vec<u32> = Vec::new();
-    asked
-        .extend(sale.codes.iter().filter_map(|code| code.right.as_ref().ok()).filter_map(|p| book.number(p)));
+    asked.extend(sale.codes.iter().filter_map(|code| code.promotion()).filter_map(|p| book.number(p)));
     asked.extend(sale.basket.claims.iter().filter_map(|claim| book.number(&claim.promotion)));
     numbers.retain(|number| book.rules[*number as usize].promotion.active || asked.contains(number));
     numbers.extend(asked);
@@ -147,7 +146,7 @@ pub(super) fn candidate<'a>(
     let rule = &book.rules[number as usize];
     let promotion = &rule.promotion;
     let code = match promotion.trigger {
-        Trigger::Code => sale.codes.iter().position(|code| code.right.as_ref() == Ok(&promotion.id)),
+        Trigger::Code => sale.codes.iter().position(|code| code.promotion() == Some(&promotion.id)),
         Trigger::Auto | Trigger::Claim => None,
     };
     let claim = match promotion.trigger {
@@ -177,7 +176,12 @@ pub(super) fn candidate<'a>(
 
 /// Resolves in declared order, through phase `last`.
 pub(super) fn sequence<'a>(sitting: &Sitting<'a>, last: Phase) -> Resolved<'a> {
-    let mut barred = Vec::new();
+    sequence_without(sitting, &[], last)
+}
+
+/// The same, without the candidates at some positions.
+pub(super) fn sequence_without<'a>(sitting: &Sitting<'a>, out: &[usize], last: Phase) -> Resolved<'a> {
+    let mut barred: Vec<(usize, Why<'a>)> = out.iter().map(|position| (*position, Why::NothingOff)).collect();
     loop {
         let mut course = Course::new(sitting, &barred, last);
         course.run();
@@ -319,7 +323,9 @@ impl<'s, 'a> Course<'s, 'a> {
             c.closed.is_none() && c.rule.promotion.stacking.mode == StackingMode::Exclusive
         };
         let candidates = self.sitting.candidates.iter().enumerate();
-        let mut inclined: Vec<(usize, &Candidate<'a>)> = candidates.filter(|(_, c)| exclusive(c)).collect();
+        let stays = |position: usize| !self.barred.iter().any(|(barred, _)| *barred == position);
+        let mut inclined: Vec<(usize, &Candidate<'a>)> =
+            candidates.filter(|(position, c)| exclusive(c) && stays(*position)).collect();
         inclined.sort_by_key(|(_, candidate)| candidate.number);
         for (position, candidate) in inclined {
             match self.propose(candidate) {

@@ -3,14 +3,16 @@
 //! Within a line the cheapest units come back first, so that the unit a promotion gave away goes back before the one
 //! that was paid for. By the policy the promotion had at the sale:
 //! - keep: the frozen share of each unit is refunded;
-//! - block partial: once a unit it reached comes back, all of them must, in the same return or before;
+//! - block partial: once a unit it reached comes back, all of them must, in the same return or before; and what made it hold
+//!   stays as long as what it gave does: the rules of the sale must still give as much on the rest alone;
 //! - claw back: once a unit it reached comes back, what it gave on the units that stay is taken from the refund, and
 //!   those are refunded in full if they come back later;
 //! - re-evaluate: what it gave on the units that stay is taken from the refund, less what the rules of the sale give on
 //!   them alone: what the rest would have cost then is paid, no more and no less. What other policies settle stays out
 //!   of it, and the refund is never above the frozen shares.
 //!
-//! A gift that is not returned costs its shelf value once the rest does not earn it, unless its promotion says keep.
+//! A gift that is not returned costs its shelf value once the rest does not earn it, unless its promotion says keep; if
+//! that blocks, the goods do not come back without it.
 //! Its line is named by `gift_line`, and it comes back like any other.
 //!
 //! Returns add up: refunds of a sale in any number of steps never exceed what was paid, and all of it back gives all
@@ -233,6 +235,7 @@ enum Back {
 /// What is taken from the refund for what promotions gave on units and gifts that stay.
 fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Result<Money, ReturnFault> {
     let (mut claws, mut in_doubt) = (Money::ZERO, Money::ZERO);
+    let mut held_to: Vec<(&PromotionId, Money)> = Vec::new();
     let some_back = after.iter().any(|back| *back > 0);
     for (promotion, reach) in &is.reach {
         let is_split = reach.back_units > 0 && reach.stays_units > 0;
@@ -240,21 +243,22 @@ fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Res
             ReturnPolicy::BlockPartial if is_split => {
                 return Err(ReturnFault::PartialBlocked(promotion.clone()));
             }
+            ReturnPolicy::BlockPartial if some_back && reach.stays_amount.is_positive() => {
+                held_to.push((promotion, reach.stays_amount));
+            }
             ReturnPolicy::ClawBack if is_split => claws += reach.stays_amount,
             // What comes back may be what made it hold, though it gave nothing on that.
             ReturnPolicy::ReEvaluate if some_back => in_doubt += reach.stays_amount,
             _ => {}
         }
     }
-    let may_cost = |gift: &SoldGift<'_>| {
-        some_back
-            && matches!((sale.policy)(gift.promotion), ReturnPolicy::ClawBack | ReturnPolicy::ReEvaluate)
-    };
+    let may_cost =
+        |gift: &SoldGift<'_>| some_back && !matches!((sale.policy)(gift.promotion), ReturnPolicy::Keep);
     let kept: Vec<(&SoldGift<'_>, u32)> = (sale.gifts.iter().zip(gifts))
         .filter(|(gift, back)| may_cost(gift) && gift.qty > **back)
         .map(|(gift, back)| (gift, gift.qty - back))
         .collect();
-    if !in_doubt.is_positive() && kept.is_empty() {
+    if !in_doubt.is_positive() && kept.is_empty() && held_to.is_empty() {
         return Ok(claws);
     }
     let stays: Vec<(LineId, u32)> = (sale.lines.iter().zip(after))
@@ -263,6 +267,12 @@ fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Res
         .collect();
     let again = if stays.is_empty() { Some(Priced::nothing()) } else { (sale.again)(&stays) };
     let Some(again) = again else { return Ok(claws) };
+    let gives = |promotion: &PromotionId| -> Money {
+        again.applied.iter().filter(|one| one.promotion == *promotion).map(|one| one.amount).sum()
+    };
+    if let Some((promotion, _)) = held_to.iter().find(|(promotion, stays)| gives(promotion) < *stays) {
+        return Err(ReturnFault::PartialBlocked((*promotion).clone()));
+    }
     // The other policies have settled theirs.
     let is_settled = |promotion: &PromotionId| {
         is.reach.contains_key(promotion) && (sale.policy)(promotion) != ReturnPolicy::ReEvaluate
@@ -278,6 +288,9 @@ fn claws(sale: &SoldSale<'_>, is: &Due, (after, gifts): (&[u32], &[u32])) -> Res
         let earned = earned.entry(gift.promotion).or_default();
         let still = kept.min(*earned);
         *earned -= still;
+        if still < kept && (sale.policy)(gift.promotion) == ReturnPolicy::BlockPartial {
+            return Err(ReturnFault::PartialBlocked(gift.promotion.clone()));
+        }
         claws += (gift.value - gift.paid).max(Money::ZERO).times(kept - still);
     }
     Ok(claws)

@@ -325,6 +325,10 @@ impl Predicate {
         &self.source
     }
 
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+
     /// Names the leaves because of which `node` is not `wanted`.
     fn blame(&self, node: &Node, wanted: bool, of: (&Member, Day), into: &mut Vec<FailedLeaf>) {
         if holds(node, of.0, of.1) == wanted {

@@ -44,10 +44,11 @@ impl Lived {
         }
     }
 
-    /// Requests of decisions before this one may be forgotten; `last` is the newest decision.
-    pub fn forgets_before(&self, last: Seq, days: usize) -> Seq {
+    /// Requests of decisions before this one may be forgotten; `last` is the newest decision, of which the newest `kept`
+    /// always stay (`REQUESTS_KEPT_MIN`).
+    pub fn forgets_before(&self, last: Seq, days: usize, kept: u64) -> Seq {
         let marked = self.marks.front().filter(|_| self.marks.len() > days).copied().unwrap_or_default();
-        marked.min(Seq(last.0.saturating_sub(limits::REQUESTS_KEPT_MIN)))
+        marked.min(Seq(last.0.saturating_sub(kept)))
     }
 }
 
@@ -70,7 +71,7 @@ mod tests {
             lived.pass(Seq(1 + hour * EACH_HOUR), at, days);
             lived.pass(Seq((1 + hour) * EACH_HOUR), at, days);
         }
-        lived.forgets_before(Seq(hours * EACH_HOUR), days).0
+        lived.forgets_before(Seq(hours * EACH_HOUR), days, limits::REQUESTS_KEPT_MIN).0
     }
 
     fn right(hour: u64) -> i64 {
@@ -104,7 +105,11 @@ mod tests {
         for day in 0..100 {
             lived.pass(Seq(day as u64 + 1), UnixMs(START + day * DAY_MS), 35);
         }
-        assert_eq!(lived.forgets_before(Seq(100), 35), Seq(0), "a quiet shop keeps them all");
+        assert_eq!(
+            lived.forgets_before(Seq(100), 35, limits::REQUESTS_KEPT_MIN),
+            Seq(0),
+            "a quiet shop keeps them all"
+        );
         let flapping = |hour: u64| right(hour) + if hour.is_multiple_of(2) { 400 * DAY_MS } else { 0 };
         let kept = 100 * EACH_HOUR - forgotten(100, 35, flapping);
         assert!(kept >= limits::REQUESTS_KEPT_MIN, "whatever clocks say: {kept}");

@@ -42,6 +42,8 @@ pub enum DiskOp {
     SyncData,
     /// Cut or extend a file.
     SetLen,
+    /// Reserve room for a file.
+    Allocate,
     /// Ask a file's length.
     Length,
     /// Move a file.
@@ -72,6 +74,7 @@ impl fmt::Display for DiskOp {
             Self::Write => "write",
             Self::SyncData => "sync",
             Self::SetLen => "set length of",
+            Self::Allocate => "reserve room for",
             Self::Length => "read length of",
             Self::Rename => "rename",
             Self::Remove => "remove",
@@ -113,6 +116,8 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn sync_data(&self) -> Result<()>;
     /// Cuts the file to `len`, or extends it with zeros.
     fn set_len(&self, len: u64) -> Result<()>;
+    /// Extends the file with zeros to `len`, with room on the disk for all of it.
+    fn allocate(&self, len: u64) -> Result<()>;
     /// The file's length.
     fn len(&self) -> Result<u64>;
     /// Whether the file holds nothing.
@@ -223,6 +228,23 @@ impl DiskFile for OsFile {
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.file.set_len(len).map_err(|e| self.error(DiskOp::SetLen, e))
+    }
+
+    fn allocate(&self, len: u64) -> Result<()> {
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                let zeros = vec![0; crate::limits::SCAN_WINDOW_BYTES];
+                let mut at = 0;
+                while at < len {
+                    let count = (len - at).min(zeros.len() as u64);
+                    self.write_at(at, &zeros[..count as usize])?;
+                    at += count;
+                }
+                Ok(())
+            }
+            Err(errno) => Err(self.error(DiskOp::Allocate, errno.into())),
+        }
     }
 
     fn len(&self) -> Result<u64> {

@@ -106,6 +106,25 @@ pub enum StorageError {
         /// What sled or the record said.
         why: String,
     },
+    /// A checkpoint of the tables does not check. Nothing of it was used: the one before it, or the journal, stands in.
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of a backup is not as it was written. Use another backup.
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A backup was to be taken or put where something is already. Move that away first.
+    RestoreOver {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A decision of the journal is intact but cannot be read: a newer version wrote it. Install that version again.
     Entry {
         /// Its place.
@@ -141,7 +160,15 @@ impl StorageError {
             Self::Identity { .. } => "AIS-5013",
             Self::Tables { .. } => "AIS-5014",
             Self::Entry { .. } => "AIS-5015",
+            Self::Checkpoint { .. } => "AIS-5017",
+            Self::Backup { .. } => "AIS-5018",
+            Self::RestoreOver { .. } => "AIS-5019",
         }
+    }
+
+    /// Whether what was to be opened or listed is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether the disk said that it is full.
@@ -189,6 +216,11 @@ impl fmt::Display for StorageError {
             }
             Self::Identity { path, why } => write!(f, "read {}: {why}", path.display()),
             Self::Tables { why } => f.write_str(why),
+            Self::Backup { path, why } => write!(f, "believe {}: {why}", path.display()),
+            Self::RestoreOver { dir } => {
+                write!(f, "use {}: it is not empty, and nothing is ever written over", dir.display())
+            }
+            Self::Checkpoint { path, why } => write!(f, "read {}: {why}", path.display()),
             Self::Entry { seq, why } => write!(f, "apply decision {}: {why}", seq.0),
         }
     }
@@ -228,8 +260,12 @@ mod tests {
             StorageError::Identity { path: PathBuf::from("/data/identity.json"), why: String::new() },
             StorageError::Tables { why: "use the tables".to_owned() },
             StorageError::Entry { seq: Seq(1), why: String::new() },
+            StorageError::Checkpoint { path: PathBuf::from("/data/checkpoints"), why: String::new() },
+            StorageError::Backup { path: PathBuf::from("/backup"), why: String::new() },
+            StorageError::RestoreOver { dir: PathBuf::from("/data") },
         ]);
-        for (number, error) in (5001..).zip(&errors) {
+        let numbers = (5001..=5015).chain(5017..=5019);
+        for (number, error) in numbers.zip(&errors) {
             assert_eq!(Code::parse(error.code()).map(Code::number), Some(number), "{error}");
             assert!(error.to_string().starts_with(|first: char| first.is_lowercase()), "{error}");
         }

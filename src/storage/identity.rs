@@ -60,7 +60,20 @@ fn create(path: &Path, dir: &Path, store: &StoreId) -> Result<BoxIdentity> {
         .and_then(|mut random| random.read_exact(&mut secret))
         .map_err(failed(DiskOp::Read))?;
     let identity = BoxIdentity { store: store.clone(), epoch: Epoch(1), secret };
-    let bytes = serde_json::to_vec_pretty(&identity).expect("plain data can always be written");
+    identity.write(dir)?;
+    Ok(identity)
+}
+
+impl BoxIdentity {
+    /// Makes this the identity of a data directory: whole or not at all.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        write(self, &dir.join(IDENTITY_FILE), dir)
+    }
+}
+
+fn write(identity: &BoxIdentity, path: &Path, dir: &Path) -> Result<()> {
+    let failed = |op| move |error| StorageError::disk(op, path, error);
+    let bytes = serde_json::to_vec_pretty(identity).expect("plain data can always be written");
     let draft = dir.join("identity.draft");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -70,7 +83,7 @@ fn create(path: &Path, dir: &Path, store: &StoreId) -> Result<BoxIdentity> {
     file.sync_all().map_err(failed(DiskOp::SyncData))?;
     fs::rename(&draft, path).map_err(failed(DiskOp::Rename))?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed(DiskOp::SyncDir))?;
-    Ok(identity)
+    Ok(())
 }
 
 #[cfg(test)]

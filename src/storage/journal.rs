@@ -148,6 +148,9 @@ pub struct Quarantined {
     pub moved_to: PathBuf,
     /// The damaged ranges in it, in bytes, the end excluded.
     pub damaged: Vec<(u64, u64)>,
+    /// The decisions that stood there and are gone, where a running journal was repaired; at open `OpenReport::gaps` has
+    /// them, for only the segments around it say how far they reach.
+    pub missing: Vec<Gap>,
 }
 
 /// Sequence numbers without a decision, both ends included.
@@ -265,6 +268,15 @@ impl JournalView {
         let durable = AtomicU64::new(durable);
         let segments = Mutex::new(segments);
         Ok(JournalView { shared: Arc::new(Shared { disk, dir: dir.to_owned(), durable, segments }) })
+    }
+}
+
+/// Refuses a journal that this build must not touch, `VersionUnknown` or `EpochOlder`, before anything is changed, here or in
+/// what belongs to it. Fine if there is none.
+pub fn check_versions(disk: &dyn Disk, dir: &Path, epoch: Epoch) -> Result<()> {
+    match opening::check_headers(disk, dir, epoch) {
+        Err(error) if error.is_absent() => Ok(()),
+        checked => checked,
     }
 }
 
@@ -487,7 +499,15 @@ impl Journal {
             return Ok(None);
         }
         scan.hold_place(scan.header.previous);
-        let report = quarantine::set_aside(&*self.shared.disk, &self.shared.dir, &*file, &scan)?;
+        let mut report = quarantine::set_aside(&*self.shared.disk, &self.shared.dir, &*file, &scan)?;
+        let mut due = first;
+        let behind = segments.get(index + 1).map_or(self.active.next, |segment| segment.first);
+        for (begin, after) in scan.runs.iter().map(|run| (run.first, run.next)).chain([(behind, behind)]) {
+            if due < begin {
+                report.missing.push(Gap { from: due, to: Seq(begin.0 - 1) });
+            }
+            due = due.max(after);
+        }
         segments.splice(index..=index, scan.runs.iter().map(Segment::salvaged));
         Ok(Some(report))
     }

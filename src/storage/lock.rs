@@ -24,6 +24,14 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// The same for a directory that may never have had a lock: nothing is made there. `None` if nobody could hold it.
+    pub fn take_existing(dir: &Path) -> Result<Option<Self>> {
+        match dir.join(LOCK_FILE).exists() {
+            true => Self::take(dir).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Takes the lock of `dir`, which must exist. Never waits: [`StorageError::Locked`] names who holds it.
     pub fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK_FILE);
@@ -31,13 +39,15 @@ impl DirLock {
             let path = path.clone();
             move |source: io::Error| StorageError::disk(op, &path, source)
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed(DiskOp::Create))?;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let (mut file, is_written) = match opened {
+            Ok(file) => (file, true),
+            // The kernel locks what can only be read as well; who holds it is not told then.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                (File::open(&path).map_err(|_| failed(DiskOp::Create)(error))?, false)
+            }
+            Err(error) => return Err(failed(DiskOp::Create)(error)),
+        };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -53,7 +63,13 @@ impl DirLock {
             file.seek(SeekFrom::Start(0))?;
             writeln!(file, "{}", std::process::id())
         };
-        write(&mut file).map_err(failed(DiskOp::Write))?;
+        match is_written.then(|| write(&mut file)) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::StorageFull => {
+                return Err(failed(DiskOp::Write)(error));
+            }
+            // On a full disk the number is a courtesy too.
+            _ => {}
+        }
         Ok(Self { _file: file })
     }
 }

@@ -12,11 +12,18 @@
 //! - One writer to a directory: [`lock::DirLock`].
 
 pub mod age;
+pub mod backup;
 mod cache;
+pub mod checkpoint;
 pub mod disk;
 pub mod error;
+mod follow;
+pub mod format;
 pub mod identity;
 pub mod journal;
+pub mod keeper;
 pub mod lock;
+mod place;
+pub mod space;
 pub mod store;
 pub mod tables;

@@ -19,28 +19,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Seq, StoreId};
-use crate::engine::decision::{Change, Encoder, Entry, Key, Known, Record};
+use crate::engine::decision::{Change, Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
 use crate::limits;
 
 use super::cache::ReadCache;
-use super::disk::OsDisk;
+use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
+use super::follow::{Covered, Follower, catch_up};
 use super::identity::{BoxIdentity, load_or_create};
-use super::journal::{Journal, JournalOptions, JournalView, OpenReport, Reader, prefix_that_fits};
+use super::journal::{
+    Journal, JournalOptions, JournalView, OpenReport, Reader, check_versions, prefix_that_fits,
+};
+use super::keeper::Keeper;
 use super::lock::DirLock;
-use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
-
-/// Beside the tables: they are to be set aside and rebuilt at the next start.
-const SUSPECT: &str = "tables.suspect";
-/// Beside the tables: such as were set aside, numbered. The newest `DAMAGED_TABLES_KEPT` stay.
-const DAMAGED: &str = "tables.damaged-";
+use super::place::{Opened, Place, suspect, tables_error};
+use super::space::Space;
+use super::tables::{ActiveBundle, Tables};
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
@@ -64,6 +66,30 @@ pub enum Progress {
     Failed(String),
 }
 
+/// How large things get before something is done about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Decisions between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Bytes of a segment of the journal.
+    pub segment_bytes: u64,
+    /// Newest decisions that are kept with their requests, whatever clocks say.
+    pub requests_kept: u64,
+    /// Bytes of the ballast; 0 is none.
+    pub ballast_bytes: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes {
+            checkpoint_every: limits::CHECKPOINT_EVERY_DECISIONS,
+            segment_bytes: limits::SEGMENT_BYTES_MAX,
+            requests_kept: limits::REQUESTS_KEPT_MIN,
+            ballast_bytes: limits::BALLAST_BYTES,
+        }
+    }
+}
+
 /// How to open a store.
 pub struct StoreOptions {
     /// The data directory.
@@ -72,12 +98,26 @@ pub struct StoreOptions {
     pub store: StoreId,
     /// Bytes of sled's cache.
     pub cache_bytes: u64,
-    /// Days for which request ids are remembered.
+    /// Days for which request ids are remembered and decisions stay in the journal.
     pub request_days: i64,
+    /// How large things get; a test takes less.
+    pub sizes: Sizes,
     /// Brings in members and codes.
     pub roll: Box<dyn Roll>,
     /// Hears progress.
     pub tell: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// What the disk allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Footing {
+    /// Nothing is written: the disk is read-only, or so full that not even the journal has room.
+    ReadOnly,
+    /// The journal goes on; the tables are in memory.
+    JournalOnly,
+    /// All is well.
+    #[default]
+    Whole,
 }
 
 /// What opening found.
@@ -85,15 +125,22 @@ pub struct StoreOptions {
 pub struct Recovered {
     /// The journal's own report.
     pub journal: OpenReport,
-    /// The tables did not open or check and were set aside here; they were rebuilt from the journal.
+    /// The tables did not open or check and were set aside here; they were built anew.
     pub tables_set_aside: Option<PathBuf>,
+    /// They were built anew from the checkpoint of this decision, 0 from nothing, and the journal behind it.
+    pub built_from: Option<Seq>,
     /// Decisions applied to the tables at open.
     pub applied: u64,
+    /// Why the store does not stand on the whole disk, where it does not.
+    pub hindered: Option<StorageError>,
 }
 
 /// The open store.
 pub struct Store {
     dir: PathBuf,
+    footing: Footing,
+    hindered: Option<Code>,
+    space: Space,
     identity: BoxIdentity,
     tables: Tables,
     view: JournalView,
@@ -106,25 +153,61 @@ pub struct Store {
     followed: Arc<AtomicU64>,
     to_commit: Option<SyncSender<Written>>,
     encoder: Encoder,
+    keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
+    /// Kept where no thread has it: who hears it is to hear that it is there.
+    _tell: Option<Tell>,
     _lock: DirLock,
 }
+
+type Tell = Box<dyn Fn(Progress) + Send + Sync>;
 
 impl Store {
     /// Opens a data directory: takes its lock, opens the journal, brings the tables up to it.
     pub fn open(options: StoreOptions) -> Result<(Store, Recovered)> {
         let dir = &options.dir;
         let request_days = usize::try_from(options.request_days).unwrap_or_default();
-        prepare(dir)?;
+        OsDisk.create_dir_all(dir)?;
         let lock = DirLock::take(dir)?;
+        let format = super::format::of(dir)?;
+        let space = Space::new(Arc::new(OsDisk), dir, options.sizes.ballast_bytes);
+        let mut hindered = footing(dir, &space)?;
         let identity = load_or_create(dir, &options.store)?;
-        let (tables, set_aside) = open_tables(dir, options.cache_bytes)?;
+        check_versions(&OsDisk, &dir.join("journal"), identity.epoch)?;
+        if hindered.is_none() && format.is_none() {
+            super::format::mark(dir)?;
+        }
+        let place = Place::new(dir, options.cache_bytes);
+        let opened = match hindered {
+            Some(_) => place.in_memory()?,
+            None => match place.open() {
+                Err(error) if error.is_full() => {
+                    space.drop_ballast()?;
+                    hindered = Some((Footing::JournalOnly, error));
+                    place.in_memory()?
+                }
+                opened => opened?,
+            },
+        };
+        let Opened { tables, set_aside, built_from } = opened;
         let applied = tables.applied().map_err(tables_error)?;
+        if let Some((Footing::ReadOnly, why)) = hindered {
+            return Store::open_to_read(options, (identity, lock, space), (tables, built_from), why);
+        }
+        let footing = hindered.as_ref().map_or(Footing::Whole, |(footing, _)| *footing);
         let seed = u64::from_be_bytes(identity.secret[..8].try_into().expect("8 of 32 bytes"));
         let mut journal_options = JournalOptions::new(identity.epoch, seed);
         journal_options.known = applied;
+        journal_options.segment_bytes = options.sizes.segment_bytes;
         let (journal, report) = Journal::open(Arc::new(OsDisk), &dir.join("journal"), journal_options)?;
         let view = journal.view();
+        if view.durable().0 + 1 < journal.next_seq().0 {
+            // The disk turned read-only over the last group: tables without it must not go on. The next start only reads.
+            let error = std::io::ErrorKind::ReadOnlyFilesystem.into();
+            return Err(StorageError::disk(DiskOp::SyncData, &dir.join("journal"), error));
+        }
+        let keeper = Keeper::default();
+        keeper.lost(&report.gaps);
         let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, request_days))?;
         let active = tables.active().map_err(tables_error)?;
         let next = journal.next_seq();
@@ -142,10 +225,16 @@ impl Store {
             hurry,
             sent: 0,
             durable: durable.clone(),
+            keeper: keeper.clone(),
+            pruned: Seq(0),
             tell: tell.clone(),
         };
         let follower = Follower {
-            dir: dir.clone(),
+            covered: Covered::of(&place)?,
+            sizes: options.sizes,
+            place,
+            epoch: identity.epoch,
+            keeper: keeper.clone(),
             tables: tables.clone(),
             queue: following,
             hurry: hurried,
@@ -157,10 +246,19 @@ impl Store {
         };
         let threads =
             vec![spawn("commit", move || committer.run())?, spawn("tables", move || follower.run())?];
-        let recovered = Recovered { journal: report, tables_set_aside: set_aside, applied: caught_up };
+        let recovered = Recovered {
+            journal: report,
+            tables_set_aside: set_aside,
+            built_from,
+            applied: caught_up,
+            hindered: hindered.map(|(_, why)| why),
+        };
         let reader = view.reader(Seq(1));
         let store = Store {
             dir: dir.clone(),
+            footing,
+            hindered: recovered.hindered.as_ref().and_then(|why| Code::parse(why.code())),
+            space,
             identity,
             tables,
             view,
@@ -173,10 +271,72 @@ impl Store {
             followed,
             to_commit: Some(to_commit),
             encoder: Encoder::default(),
+            keeper,
             threads,
+            _tell: None,
             _lock: lock,
         };
         Ok((store, recovered))
+    }
+
+    /// Opens what can only be read: the journal as far as it checks, the tables in memory.
+    fn open_to_read(
+        options: StoreOptions,
+        (identity, lock, space): (BoxIdentity, DirLock, Space),
+        (tables, built_from): (Tables, Option<Seq>),
+        why: StorageError,
+    ) -> Result<(Store, Recovered)> {
+        let dir = options.dir;
+        let request_days = usize::try_from(options.request_days).unwrap_or_default();
+        let view = JournalView::look(Arc::new(OsDisk), &dir.join("journal"))?;
+        let applied = tables.applied().map_err(tables_error)?;
+        let caught_up = catch_up(&dir, (&tables, applied), &view, (&*options.roll, request_days))?;
+        let active = tables.active().map_err(tables_error)?;
+        let last = view.durable().max(applied);
+        let recovered =
+            Recovered { built_from, applied: caught_up, hindered: Some(why), ..Recovered::default() };
+        let reader = view.reader(Seq(1));
+        let store = Store {
+            dir,
+            footing: Footing::ReadOnly,
+            hindered: recovered.hindered.as_ref().and_then(|why| Code::parse(why.code())),
+            space,
+            identity,
+            tables,
+            view,
+            reader,
+            overlay: Overlay::default(),
+            cache: ReadCache::default(),
+            active,
+            next: Seq(last.0 + 1),
+            durable: Arc::new(AtomicU64::new(last.0)),
+            followed: Arc::new(AtomicU64::new(last.0)),
+            to_commit: None,
+            encoder: Encoder::default(),
+            keeper: Keeper::default(),
+            threads: Vec::new(),
+            _tell: Some(options.tell),
+            _lock: lock,
+        };
+        Ok((store, recovered))
+    }
+
+    /// What the disk allows: less than the whole once the tables had to leave it.
+    pub fn footing(&self) -> Footing {
+        match self.footing {
+            Footing::Whole if self.tables.is_memory() => Footing::JournalOnly,
+            footing => footing,
+        }
+    }
+
+    /// Why it does not stand on the whole disk, where it does not since it was opened.
+    pub fn hindered(&self) -> Option<Code> {
+        self.hindered
+    }
+
+    /// The room on its disk.
+    pub fn space(&self) -> Space {
+        self.space.clone()
     }
 
     /// Who this box is.
@@ -199,6 +359,11 @@ impl Store {
         self.view.clone()
     }
 
+    /// The journal's upkeep, for those who read it from other threads.
+    pub fn keeper(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
     /// The last durable decision.
     pub fn durable(&self) -> Seq {
         Seq(self.durable.load(Ordering::Acquire))
@@ -211,6 +376,9 @@ impl Store {
 
     /// May one more decision be made? If not, answer 503.
     pub fn has_room(&self) -> bool {
+        if self.footing == Footing::ReadOnly {
+            return false;
+        }
         let last = self.next.0 - 1;
         last - self.durable().0 < limits::COMMIT_QUEUE_MAX as u64
             && last - self.followed().0 < limits::TABLES_BEHIND_DECISIONS_MAX as u64
@@ -235,7 +403,7 @@ impl Store {
     pub fn decision(&mut self, seq: Seq) -> Result<Option<Entry>> {
         match self.overlay.decision(seq) {
             Some(bytes) => Ok(read_bytes(seq, bytes)),
-            None => read_decision(&mut self.reader, seq),
+            None => read_decision(&mut self.reader, seq, &self.keeper),
         }
     }
 
@@ -272,14 +440,17 @@ impl Store {
 }
 
 /// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
-fn read_decision(reader: &mut Reader, seq: Seq) -> Result<Option<Entry>> {
+fn read_decision(reader: &mut Reader, seq: Seq, keeper: &Keeper) -> Result<Option<Entry>> {
     if reader.position() != seq {
         reader.seek(seq);
     }
     match reader.next() {
         Ok(Some(raw)) if raw.seq == seq => Ok(read_bytes(seq, raw.payload)),
         Ok(_) => Ok(None),
-        Err(StorageError::Pruned { .. } | StorageError::Gap { .. } | StorageError::Damaged { .. }) => {
+        Err(StorageError::Pruned { .. } | StorageError::Gap { .. }) => Ok(None),
+        Err(error @ StorageError::Damaged { .. }) => {
+            tracing::error!(%error, code = error.code(), "a decision is not served; its segment is set aside");
+            keeper.damaged(seq);
             Ok(None)
         }
         Err(error) => Err(error),
@@ -298,16 +469,16 @@ fn read_bytes(seq: Seq, bytes: &[u8]) -> Option<Entry> {
 
 /// What the tables take of a decision.
 #[derive(Clone)]
-struct Applying {
-    seq: Seq,
-    at: UnixMs,
+pub(super) struct Applying {
+    pub(super) seq: Seq,
+    pub(super) at: UnixMs,
     /// The bundle that became active with it.
-    activation: Option<BundleRef>,
-    changes: Arc<[Change]>,
+    pub(super) activation: Option<BundleRef>,
+    pub(super) changes: Arc<[Change]>,
 }
 
 impl Applying {
-    fn of(entry: &Entry) -> Applying {
+    pub(super) fn of(entry: &Entry) -> Applying {
         let activation = match &entry.input {
             Input::Activate(reference) => Some(reference.clone()),
             _ => None,
@@ -377,6 +548,8 @@ struct Committer {
     hurry: SyncSender<()>,
     sent: usize,
     durable: Arc<AtomicU64>,
+    keeper: Keeper,
+    pruned: Seq,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -385,16 +558,20 @@ impl Committer {
         let mut waiting: Vec<Written> = Vec::with_capacity(limits::GROUP_DECISIONS_MAX);
         loop {
             if waiting.is_empty() {
-                let Ok(first) = self.queue.recv() else { return };
-                waiting.push(first);
+                match self.queue.recv_timeout(Duration::from_millis(limits::UPKEEP_EVERY_MS)) {
+                    Ok(first) => waiting.push(first),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => match self.upkeep() {
+                        Ok(()) => continue,
+                        Err(error) => return self.failed(&error),
+                    },
+                }
             }
             let room = limits::GROUP_DECISIONS_MAX - waiting.len();
             waiting.extend(self.queue.try_iter().take(room));
             let group = prefix_that_fits(&waiting).max(1);
             if let Err(error) = self.commit(&waiting[..group]) {
-                tracing::error!(%error, code = error.code(), "the disk failed; nothing more is acknowledged");
-                (self.tell)(Progress::Failed(format!("{error} ({})", error.code())));
-                return;
+                return self.failed(&error);
             }
             self.sent += group;
             let mut is_urgent = self.sent >= limits::TABLES_BATCH_DECISIONS;
@@ -409,7 +586,34 @@ impl Committer {
                 // Full means that the tables were told already.
                 self.hurry.try_send(()).ok();
             }
+            if let Err(error) = self.upkeep() {
+                return self.failed(&error);
+            }
         }
+    }
+
+    fn failed(&self, error: &StorageError) {
+        tracing::error!(%error, code = error.code(), "the disk failed; nothing more is acknowledged");
+        (self.tell)(Progress::Failed(format!("{error} ({})", error.code())));
+    }
+
+    /// Between two groups: what does not check is set aside, what nobody needs goes.
+    fn upkeep(&mut self) -> Result<()> {
+        if let Some(seq) = self.keeper.take_damaged()
+            && let Some(repaired) = self.journal.repair(seq)?
+        {
+            tracing::error!(?repaired, code = "AIS-5011", "a damaged part of the journal is set aside");
+            self.keeper.lost(&repaired.missing);
+        }
+        let prunable = self.keeper.prunable();
+        if prunable > self.pruned {
+            self.pruned = prunable;
+            let pruned = self.journal.prune(prunable)?;
+            if pruned.segments > 0 {
+                tracing::info!(segments = pruned.segments, first = pruned.first.0, "the journal is pruned");
+            }
+        }
+        Ok(())
     }
 
     /// One frame, one sync.
@@ -422,180 +626,32 @@ impl Committer {
     }
 }
 
-struct Follower {
-    dir: PathBuf,
-    tables: Tables,
-    queue: Receiver<Applying>,
-    hurry: Receiver<()>,
-    followed: Arc<AtomicU64>,
-    roll: Box<dyn Roll>,
-    tell: Arc<dyn Fn(Progress) + Send + Sync>,
-    request_days: usize,
-    cursor: Vec<u8>,
-}
-
-impl Follower {
-    fn run(mut self) {
-        while let Ok(first) = self.queue.recv() {
-            // However it ends: told to hurry, waited long enough, or the commit thread is gone.
-            self.hurry.recv_timeout(Duration::from_millis(limits::TABLES_FOLLOW_MS)).ok();
-            let mut pending = vec![first];
-            pending.extend(self.queue.try_iter().take(limits::TABLES_BEHIND_DECISIONS_MAX));
-            if let Err(fault) = self.follow(&pending) {
-                let error = suspect(&self.dir, fault);
-                let code = error.code();
-                tracing::error!(%error, code, "the tables failed; the next start rebuilds them from the journal");
-                (self.tell)(Progress::Failed(format!("{error} ({code})")));
-                return;
-            }
-        }
+/// What keeps the store from standing on the whole disk; nothing if nothing does. An error is a disk that fails otherwise.
+fn footing(dir: &Path, space: &Space) -> Result<Option<(Footing, StorageError)>> {
+    let full = || StorageError::disk(DiskOp::Write, dir, std::io::ErrorKind::StorageFull.into());
+    match probe(dir, limits::START_ROOM_BYTES) {
+        Ok(()) if space.has_ballast()? || space.take_ballast()? => return Ok(None),
+        // Without the ballast there is room for the journal, not for the tables beside it.
+        Ok(()) => return Ok(Some((Footing::JournalOnly, full()))),
+        Err(error) if error.is_read_only() => return Ok(Some((Footing::ReadOnly, error))),
+        Err(error) if !error.is_full() => return Err(error),
+        Err(_) => {}
     }
-
-    fn follow(&mut self, pending: &[Applying]) -> std::result::Result<(), TablesFault> {
-        let Some(last) = pending.last() else { return Ok(()) };
-        apply(&self.tables, pending, &*self.roll, self.request_days)?;
-        self.followed.store(last.seq.0, Ordering::Release);
-        (self.tell)(Progress::Followed(last.seq));
-        if pending.len() >= limits::TABLES_BATCH_DECISIONS {
-            // In a burst there is something more urgent to do; a quieter batch follows.
-            return Ok(());
-        }
-        let before = self.tables.lived()?.forgets_before(last.seq, self.request_days);
-        self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
-        Ok(())
+    if space.drop_ballast()? {
+        tracing::warn!(code = "AIS-5002", "the disk is full: the ballast is dropped for the journal");
+    }
+    match probe(dir, limits::JOURNAL_ROOM_BYTES) {
+        Ok(()) => Ok(Some((Footing::JournalOnly, full()))),
+        Err(error) if error.is_full() || error.is_read_only() => Ok(Some((Footing::ReadOnly, error))),
+        Err(error) => Err(error),
     }
 }
 
-/// Applies decisions in order. Members and codes of a bundle come in at the place where it became active.
-fn apply(
-    tables: &Tables,
-    decisions: &[Applying],
-    roll: &dyn Roll,
-    request_days: usize,
-) -> std::result::Result<(), TablesFault> {
-    let mut batch = Batch::default();
-    let mut lived = tables.lived()?;
-    for Applying { seq, at, activation, changes } in decisions {
-        if let Some(reference) = activation {
-            // What was decided before stands before what the bundle brings.
-            batch.lived(lived.clone());
-            tables.apply(&std::mem::take(&mut batch))?;
-            import(tables, reference, *at, roll)?;
-            batch.activate(ActiveBundle { reference: reference.clone(), since: *at });
-            tables.apply(&std::mem::take(&mut batch))?;
-        }
-        batch.add(*seq, changes);
-        lived.pass(*seq, *at, request_days);
-        if batch.decisions() == limits::TABLES_TRANSACTION_DECISIONS {
-            batch.lived(lived.clone());
-            tables.apply(&std::mem::take(&mut batch))?;
-        }
-    }
-    batch.lived(lived);
-    tables.apply(&batch)?;
-    tables.sync()
-}
-
-fn import(
-    tables: &Tables,
-    reference: &BundleRef,
-    at: UnixMs,
-    roll: &dyn Roll,
-) -> std::result::Result<(), TablesFault> {
-    let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
-    let (mut failed, mut listed_at) = (Ok(()), None);
-    let outcome = roll.records(reference, at, &mut |key, record| {
-        if let Record::Member(known) = &record {
-            listed_at = Some(known.as_of);
-        }
-        records.push((key, record));
-        if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
-            failed = tables.import(std::mem::take(&mut records), listed_again);
-        }
-    });
-    failed?;
-    tables.import(records, listed_again)?;
-    match outcome {
-        Ok(()) => tables.revise(|record| left_out(record, reference.version, listed_at))?,
-        Err(why) => {
-            tracing::error!(
-                version = reference.version,
-                why,
-                "members of the bundle could not be read; those read stay"
-            );
-        }
-    }
-    tables.sync()
-}
-
-/// A record that a bundle lists and that is there already: the fresher half of a member stays.
-fn listed_again(known: Record, new: Record) -> Record {
-    match (known, new) {
-        (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
-            Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
-        }
-        (_, new) => new,
-    }
-}
-
-/// What becomes of a record that the bundle `version` leaves out though an earlier one listed it: a code is gone, a member
-/// is withdrawn, unless head office spoke of them after the bundle was signed. A bundle without members speaks of none.
-fn left_out(record: &Record, version: u64, listed_at: Option<UnixMs>) -> Option<Option<Record>> {
-    let is_left_out = |listed: Option<u64>| listed.is_some_and(|listed| listed < version);
-    match record {
-        Record::Code(code) if is_left_out(code.listed) => Some(None),
-        Record::Member(known) if is_left_out(known.listed) && !known.withdrawn => {
-            let known = listed_at.filter(|listed_at| known.as_of <= *listed_at).map(|_| known.clone())?;
-            Some(Some(Record::Member(Box::new(Known { withdrawn: true, ..*known }))))
-        }
-        _ => None,
-    }
-}
-
-/// Brings the tables up to the journal. Returns how many decisions they lacked.
-fn catch_up(
-    dir: &Path,
-    (tables, applied): (&Tables, Seq),
-    view: &JournalView,
-    (roll, request_days): (&dyn Roll, usize),
-) -> Result<u64> {
-    let mut reader = view.reader(Seq(applied.0 + 1));
-    let mut pending: Vec<Applying> = Vec::new();
-    let mut count = 0;
-    loop {
-        match reader.next() {
-            Ok(Some(raw)) => match Entry::decode(raw.payload) {
-                Ok(entry) => pending.push(Applying::of(&entry)),
-                Err(fault) => return Err(StorageError::Entry { seq: raw.seq, why: fault.to_string() }),
-            },
-            Ok(None) => break,
-            Err(error @ (StorageError::Gap { .. } | StorageError::Pruned { .. })) => {
-                tracing::error!(%error, code = error.code(), "decisions are missing; the tables go on behind them");
-                if let StorageError::Pruned { first, .. } = error {
-                    reader.seek(first);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        if pending.len() == limits::TABLES_BATCH_DECISIONS {
-            count += pending.len() as u64;
-            apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
-            pending.clear();
-        }
-    }
-    if !pending.is_empty() {
-        count += pending.len() as u64;
-        apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
-    }
-    Ok(count)
-}
-
-fn prepare(dir: &Path) -> Result<()> {
-    use super::disk::{Disk, DiskOp};
-    OsDisk.create_dir_all(dir)?;
+/// Can so many bytes be written? What it took is given back.
+fn probe(dir: &Path, bytes: usize) -> Result<()> {
     let probe = dir.join("writable");
-    if let Err(error) = fs::write(&probe, vec![b'?'; limits::START_ROOM_BYTES]) {
-        // What it took before it failed is given back; the failure itself is what is told.
+    if let Err(error) = fs::write(&probe, vec![b'?'; bytes]) {
+        // The failure itself is what is told.
         drop(fs::remove_file(&probe));
         return Err(StorageError::disk(DiskOp::Write, &probe, error));
     }
@@ -607,153 +663,7 @@ fn prepare(dir: &Path) -> Result<()> {
     }
 }
 
-/// Opens the tables; what does not open or check is set aside by name and made anew. A full disk is no damage.
-fn open_tables(dir: &Path, cache_bytes: u64) -> Result<(Tables, Option<PathBuf>)> {
-    use super::disk::DiskOp;
-    let path = dir.join("tables");
-    let suspected = dir.join(SUSPECT);
-    let opened = Tables::open(&path, cache_bytes).and_then(|tables| {
-        if suspected.exists() {
-            return Err(TablesFault::Record("a record did not check in an earlier run".to_owned()));
-        }
-        tables.applied()?;
-        tables.active()?;
-        Ok(tables)
-    });
-    match opened {
-        Ok(tables) => Ok((tables, None)),
-        Err(TablesFault::Disk(error)) => Err(StorageError::disk(DiskOp::Open, &path, error)),
-        Err(fault) => {
-            let damaged = damaged_tables(dir)?;
-            let number = damaged.last().map_or(1, |(number, _)| number + 1);
-            let aside = dir.join(format!("{DAMAGED}{number}"));
-            tracing::error!(%fault, aside = %aside.display(), "the tables are set aside and rebuilt from the journal");
-            fs::rename(&path, &aside).map_err(|e| StorageError::disk(DiskOp::Rename, &path, e))?;
-            let too_many = (damaged.len() + 1).saturating_sub(limits::DAMAGED_TABLES_KEPT);
-            for (_, old) in damaged.iter().take(too_many) {
-                if let Err(error) = fs::remove_dir_all(old) {
-                    tracing::warn!(%error, old = %old.display(), "tables set aside long ago cannot be removed");
-                }
-            }
-            let tables = Tables::open(&path, cache_bytes).map_err(tables_error)?;
-            if suspected.exists() {
-                fs::remove_file(&suspected).map_err(|e| StorageError::disk(DiskOp::Remove, &suspected, e))?;
-            }
-            Ok((tables, Some(aside)))
-        }
-    }
-}
-
-/// Tables set aside in earlier starts, oldest first.
-fn damaged_tables(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    use super::disk::DiskOp;
-    let entries = fs::read_dir(dir).map_err(|e| StorageError::disk(DiskOp::List, dir, e))?;
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(DAMAGED)?.parse::<u64>().ok();
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut damaged: Vec<(u64, PathBuf)> = paths.filter_map(|path| Some((number(&path)?, path))).collect();
-    damaged.sort();
-    Ok(damaged)
-}
-
-/// Names a file that makes the next start rebuild the tables, so that a damaged record never becomes a crash loop.
-fn suspect(dir: &Path, fault: TablesFault) -> StorageError {
-    let is_theirs = !matches!(fault, TablesFault::Disk(_));
-    if is_theirs && let Err(error) = fs::write(dir.join(SUSPECT), fault.to_string()) {
-        tracing::error!(%error, "the tables cannot be marked for rebuilding; remove the folder `tables` by hand");
-    }
-    tables_error(fault)
-}
-
-fn tables_error(fault: TablesFault) -> StorageError {
-    use super::disk::DiskOp;
-    match fault {
-        TablesFault::Disk(error) => StorageError::disk(DiskOp::Write, Path::new("tables"), error),
-        fault => StorageError::Tables { why: fault.to_string() },
-    }
-}
-
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    use super::disk::DiskOp;
     let failed = |error| StorageError::disk(DiskOp::Create, Path::new(name), error);
     Builder::new().name(name.to_owned()).spawn(body).map_err(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::ids::MemberId;
-    use crate::domain::member::Profile;
-
-    /// A bundle's members: who, and when it was signed.
-    struct Listed(&'static [&'static str], i64);
-
-    fn id(name: &str) -> MemberId {
-        MemberId::new(name).expect("an id")
-    }
-
-    fn known(as_of: i64, listed: Option<u64>) -> Record {
-        let profile = Profile { orders_elsewhere: 7, ..Profile::default() };
-        Record::Member(Box::new(Known { profile, points: 9, as_of: UnixMs(as_of), listed, withdrawn: false }))
-    }
-
-    impl Roll for Listed {
-        fn records(
-            &self,
-            bundle: &BundleRef,
-            _: UnixMs,
-            take: &mut dyn FnMut(Key, Record),
-        ) -> std::result::Result<(), String> {
-            let Listed(members, signed_at) = self;
-            let one = |name: &&str| take(Key::Member(id(name)), known(*signed_at, Some(bundle.version)));
-            members.iter().for_each(one);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn whose_word_of_a_member_is_the_newest() {
-        let dir = tempfile::tempdir().expect("a directory for the test");
-        let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
-        let arrive = |version, roll: Listed| {
-            let reference = BundleRef { version, hash: Arc::from("0") };
-            import(&tables, &reference, UnixMs(9_999), &roll).expect("it is read");
-        };
-        let tell = |name: &str, as_of, listed| {
-            let change = [crate::engine::decision::Change::put(Key::Member(id(name)), known(as_of, listed))];
-            let mut batch = Batch::default();
-            batch.add(Seq(1), &change);
-            tables.apply(&batch).expect("applies");
-        };
-        let state = |name: &str| match tables.get(&Key::Member(id(name))).expect("reads") {
-            Some(Record::Member(known)) => (known.as_of.0, known.listed, known.withdrawn),
-            other => panic!("{other:?}"),
-        };
-        arrive(1, Listed(&["kept", "told", "told-late", "left"], 100));
-        tell("told", 150, Some(1));
-        tell("told-late", 350, Some(1));
-        tell("told-only", 150, None);
-        tell("enrolled", 0, None);
-        arrive(2, Listed(&["kept", "told"], 120));
-        assert_eq!(state("kept"), (120, Some(2), false));
-        assert_eq!(
-            state("told"),
-            (150, Some(2), false),
-            "head office's later word stays; the list names them"
-        );
-        assert_eq!(state("left"), (100, Some(1), true));
-        assert_eq!(
-            state("told-late"),
-            (350, Some(1), false),
-            "head office spoke of them after it was signed"
-        );
-        arrive(3, Listed(&["left"], 300));
-        assert_eq!(state("left"), (300, Some(3), false), "listed again");
-        assert_eq!(state("told"), (150, Some(2), true), "the list is newer than the word");
-        assert_eq!(state("told-late"), (350, Some(1), false));
-        for (name, as_of) in [("told-only", 150), ("enrolled", 0)] {
-            assert_eq!(state(name), (as_of, None, false), "{name}: no bundle brought them, none takes them");
-        }
-        arrive(4, Listed(&[], 400));
-        assert_eq!(state("left"), (300, Some(3), false), "a bundle without members speaks of none");
-    }
 }

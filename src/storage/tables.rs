@@ -7,17 +7,17 @@
 //! sled 0.34's `flush` does not call fsync on Linux, so batches are multi-tree transactions, followed by one `flush` and
 //! one `sync_data` of our own on `db` (measured in design 4-durability: 30 of 30 power cuts survived, 9 of 30 without).
 //! A batch is applied with its keys coalesced: what a later decision of the batch overwrites is not written at all.
+//! On a disk that sled cannot open the same records stand in memory (backend.rs).
 //! A panic inside sled counts as "the tables do not open" and is answered by rebuilding them.
+
+mod backend;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
-use sled::Transactional;
-use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Seq};
@@ -26,6 +26,7 @@ use crate::engine::decision::{Change, Key, Record, UsageOf};
 use crate::limits;
 
 use super::age::Lived;
+use backend::{Backend, Write};
 
 const RECORD_VERSION: u8 = 1;
 
@@ -86,12 +87,10 @@ pub struct ActiveBundle {
     pub since: UnixMs,
 }
 
-/// The open tables. Cloning shares them.
+/// The open tables. Clones share them, and move with them when they are switched to a copy.
 #[derive(Clone)]
 pub struct Tables {
-    trees: Vec<sled::Tree>,
-    db: sled::Db,
-    file: std::sync::Arc<File>,
+    open: Arc<RwLock<Arc<Backend>>>,
 }
 
 /// What a batch of decisions changes: the last record of each key, and what became active. Records are written down only
@@ -136,19 +135,73 @@ impl<'a> Batch<'a> {
 impl Tables {
     /// Opens or makes the tables in `dir`. A panic of sled is an error like any other.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Tables, TablesFault> {
-        guarded(|| {
-            let db = sled::Config::new().path(dir).cache_capacity(cache_bytes).open()?;
-            let trees = TREES.iter().map(|name| open_tree(&db, name)).collect::<Result<Vec<_>, _>>()?;
-            let file = File::options().write(true).open(dir.join("db"));
-            let file =
-                file.map_err(|e| TablesFault::Sled(format!("open {}: {e}", dir.join("db").display())))?;
-            Ok(Tables { trees, db, file: std::sync::Arc::new(file) })
-        })
+        Ok(Tables::over(Backend::sled(dir, cache_bytes)?))
+    }
+
+    /// Empty tables in memory, for a disk that sled cannot open.
+    pub fn memory() -> Tables {
+        Tables::over(Backend::memory())
+    }
+
+    fn over(backend: Backend) -> Tables {
+        Tables { open: Arc::new(RwLock::new(Arc::new(backend))) }
+    }
+
+    /// Are they gone with the process?
+    pub fn is_memory(&self) -> bool {
+        self.now().is_memory()
+    }
+
+    fn now(&self) -> Arc<Backend> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with `copy`, here and in every clone. True if nobody reads the former tables any more: they are closed.
+    pub(super) fn switch(&self, copy: &Tables) -> bool {
+        let copy = copy.now();
+        let former = std::mem::replace(&mut *self.open.write().unwrap_or_else(PoisonError::into_inner), copy);
+        Arc::into_inner(former).is_some()
+    }
+
+    /// Bytes the tables take on the disk.
+    pub(super) fn disk_bytes(&self) -> Result<u64, TablesFault> {
+        self.now().bytes()
+    }
+
+    /// Hands over every record as it stands, checked: tree, key, value. What is known of the whole comes last. Only the
+    /// one thread that writes the tables gets one moment's content.
+    pub fn each<E: From<TablesFault>>(
+        &self,
+        mut take: impl FnMut(u8, &[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for tree in (0..TREES.len()).rev() {
+            let number = u8::try_from(tree).expect("trees are few");
+            self.walk(tree, |key, value| {
+                if tree != META || key != APPLIED {
+                    body_of(value)?;
+                }
+                take(number, key, value)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts records in as they stand; for tables that nobody uses yet.
+    pub fn put(&self, records: Vec<(u8, Vec<u8>, Vec<u8>)>) -> Result<(), TablesFault> {
+        let mut writes = Vec::with_capacity(records.len());
+        for (tree, key, value) in records {
+            let tree = usize::from(tree);
+            if tree >= TREES.len() {
+                return Err(TablesFault::Record(format!("tree {tree} is not known to this build")));
+            }
+            writes.push((tree, sled::IVec::from(key), Some(sled::IVec::from(value))));
+        }
+        self.now().put(writes)
     }
 
     /// The last decision the tables include.
     pub fn applied(&self) -> Result<Seq, TablesFault> {
-        let Some(bytes) = self.trees[META].get(APPLIED)? else { return Ok(Seq(0)) };
+        let Some(bytes) = self.now().get(META, APPLIED)? else { return Ok(Seq(0)) };
         let bytes: [u8; 8] = bytes
             .as_ref()
             .try_into()
@@ -158,50 +211,39 @@ impl Tables {
 
     /// The bundle last made active.
     pub fn active(&self) -> Result<Option<ActiveBundle>, TablesFault> {
-        self.trees[META].get(ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
+        self.now().get(META, ACTIVE)?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// How long the shop has lived through the decisions the tables include.
     pub fn lived(&self) -> Result<Lived, TablesFault> {
-        Ok(self.trees[META].get(LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+        Ok(self.now().get(META, LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
     }
 
     /// What stands under a key. `Key::Quote` and `Key::Decision` are not in the tables.
     pub fn get(&self, key: &Key) -> Result<Option<Record>, TablesFault> {
         let Some((tree, key)) = place(key) else { return Ok(None) };
-        self.trees[tree].get(key)?.map(|bytes| decode(&bytes)).transpose()
+        self.now().get(tree, &key)?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// Applies a batch in one transaction. It is durable after `sync`; what a crash leaves is whole transactions.
     pub fn apply(&self, batch: &Batch<'_>) -> Result<(), TablesFault> {
-        guarded(|| {
-            let active = batch.active.as_ref().map(encode_named);
-            let lived = batch.lived.as_ref().map(encode_named);
-            // Written down before the transaction: readers wait while it lasts.
-            let written = batch.changes.iter().map(|((tree, key), record)| {
-                let record = record.map(|record| sled::IVec::from(encode(record)));
-                (*tree, sled::IVec::from(key.as_slice()), record)
-            });
-            let written: Vec<(usize, sled::IVec, Option<sled::IVec>)> = written.collect();
-            self.transact(|trees| {
-                for (tree, key, record) in &written {
-                    match record {
-                        Some(record) => trees[*tree].insert(key, record)?,
-                        None => trees[*tree].remove(key)?,
-                    };
-                }
-                if let Some(active) = &active {
-                    trees[META].insert(ACTIVE, active.as_slice())?;
-                }
-                if let Some(lived) = &lived {
-                    trees[META].insert(LIVED, lived.as_slice())?;
-                }
-                if batch.through > Seq(0) {
-                    trees[META].insert(APPLIED, &batch.through.0.to_be_bytes())?;
-                }
-                Ok(())
-            })
-        })
+        // Written down before the transaction: readers wait while it lasts.
+        let written = batch.changes.iter().map(|((tree, key), record)| {
+            let record = record.map(|record| sled::IVec::from(encode(record)));
+            (*tree, sled::IVec::from(key.as_slice()), record)
+        });
+        let mut written: Vec<Write> = written.collect();
+        let mut whole = |key: &[u8], value: Vec<u8>| written.push((META, key.into(), Some(value.into())));
+        if let Some(active) = &batch.active {
+            whole(ACTIVE, encode_named(active));
+        }
+        if let Some(lived) = &batch.lived {
+            whole(LIVED, encode_named(lived));
+        }
+        if batch.through > Seq(0) {
+            whole(APPLIED, batch.through.0.to_be_bytes().to_vec());
+        }
+        self.now().transact(&written)
     }
 
     /// Brings in records of a bundle (its members and codes), which no decision holds. `meet` says what becomes of one
@@ -211,86 +253,69 @@ impl Tables {
         records: Vec<(Key, Record)>,
         meet: impl Fn(Record, Record) -> Record,
     ) -> Result<(), TablesFault> {
-        guarded(|| {
-            let mut batches = vec![sled::Batch::default(); TREES.len()];
-            for (key, record) in records {
-                let Some((tree, bytes)) = place(&key) else { continue };
-                let record = match self.get(&key)? {
-                    Some(known) => meet(known, record),
-                    None => record,
-                };
-                batches[tree].insert(bytes, encode(&record));
-            }
-            for (tree, batch) in self.trees.iter().zip(batches) {
-                tree.apply_batch(batch)?;
-            }
-            Ok(())
-        })
+        let mut writes = Vec::with_capacity(records.len());
+        for (key, record) in records {
+            let Some((tree, bytes)) = place(&key) else { continue };
+            let record = match self.get(&key)? {
+                Some(known) => meet(known, record),
+                None => record,
+            };
+            writes.push((tree, sled::IVec::from(bytes), Some(sled::IVec::from(encode(&record)))));
+        }
+        self.now().put(writes)
     }
 
     /// Goes through all members and single-use codes. `change` says what becomes of each: nothing, gone, or another.
     pub fn revise(&self, change: impl Fn(&Record) -> Option<Option<Record>>) -> Result<(), TablesFault> {
-        guarded(|| {
-            for tree in [&self.trees[MEMBERS], &self.trees[CODES]] {
-                for entry in tree.iter() {
-                    let (key, value) = entry?;
-                    match change(&decode(&value)?) {
-                        None => {}
-                        Some(None) => drop(tree.remove(key)?),
-                        Some(Some(record)) => drop(tree.insert(key, encode(&record))?),
-                    }
-                }
-            }
-            Ok(())
-        })
+        for tree in [MEMBERS, CODES] {
+            self.walk(tree, |key, value| {
+                let Some(record) = change(&decode(value)?) else { return Ok(()) };
+                let value = record.map(|record| sled::IVec::from(encode(&record)));
+                self.now().put(vec![(tree, sled::IVec::from(key), value)])
+            })?;
+        }
+        Ok(())
     }
 
     /// Makes everything so far durable.
     pub fn sync(&self) -> Result<(), TablesFault> {
-        self.db.flush()?;
-        self.file.sync_data().map_err(|e| TablesFault::Sled(format!("sync db: {e}")))
+        self.now().sync()
     }
 
     /// Forgets request records of decisions before `before`, a few at a time, beginning behind `cursor`. Returns where to
     /// go on.
     pub fn sweep_requests(&self, cursor: &[u8], before: Seq) -> Result<Vec<u8>, TablesFault> {
-        let mut last = Vec::new();
-        for entry in self.trees[REQUESTS].range(cursor.to_vec()..).take(limits::SWEEP_RECORDS) {
-            let (key, value) = entry?;
-            if let Ok(Record::Request(record)) = decode::<Record>(&value)
-                && record.decision < before
-            {
-                self.trees[REQUESTS].remove(&key)?;
-            }
-            last = key.to_vec();
-            last.push(0);
-        }
+        let page = self.now().page(REQUESTS, cursor, limits::SWEEP_RECORDS)?;
+        let last = page.last().map(|(key, _)| behind(key)).unwrap_or_default();
+        let is_old = |value: &[u8]| matches!(decode::<Record>(value), Ok(Record::Request(record)) if record.decision < before);
+        let old = page.into_iter().filter(|(_, value)| is_old(value));
+        self.now().put(old.map(|(key, _)| (REQUESTS, key, None)).collect())?;
         Ok(last)
     }
 
-    fn transact(
+    /// Every record of a tree, a page at a time.
+    fn walk<E: From<TablesFault>>(
         &self,
-        body: impl Fn(&[sled::transaction::TransactionalTree]) -> Result<(), ConflictableTransactionError<()>>,
-    ) -> Result<(), TablesFault> {
-        let outcome = self
-            .trees
-            .as_slice()
-            .transaction(|trees: &Vec<sled::transaction::TransactionalTree>| body(trees));
-        outcome.map_err(|error| match error {
-            TransactionError::Abort(()) => TablesFault::Sled("a transaction was aborted".to_owned()),
-            TransactionError::Storage(error) => error.into(),
-        })
+        tree: usize,
+        mut take: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut from = Vec::new();
+        loop {
+            let page = self.now().page(tree, &from, limits::SWEEP_RECORDS)?;
+            for (key, value) in &page {
+                take(key, value)?;
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == limits::SWEEP_RECORDS => from = behind(last),
+                _ => return Ok(()),
+            }
+        }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where trees are opened, by number")]
-fn open_tree(db: &sled::Db, name: &str) -> Result<sled::Tree, TablesFault> {
-    Ok(db.open_tree(name)?)
-}
-
-fn guarded<T>(body: impl FnOnce() -> Result<T, TablesFault>) -> Result<T, TablesFault> {
-    catch_unwind(AssertUnwindSafe(body))
-        .unwrap_or_else(|_| Err(TablesFault::Sled("sled panicked".to_owned())))
+/// The first key after this one.
+fn behind(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
 }
 
 /// Tree number and key bytes.
@@ -324,7 +349,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
             bytes.extend(id.as_str().as_bytes());
             (REQUESTS, bytes)
         }
-        Key::Lease(scope) => {
+        Key::Lease(epoch, scope) => {
             let (kind, of) = match scope {
                 Scope::Uses(promotion) => (0, promotion.as_str()),
                 Scope::Units(promotion) => (1, promotion.as_str()),
@@ -334,9 +359,9 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
                 Scope::Overdraft => (5, ""),
                 Scope::Risk => (6, ""),
             };
-            (LEASES, [&[kind], of.as_bytes()].concat())
+            (LEASES, [&epoch.0.to_be_bytes()[..], &[kind], of.as_bytes()].concat())
         }
-        Key::Heard => (LEASES, vec![255]),
+        Key::Heard(epoch) => (LEASES, [&epoch.0.to_be_bytes()[..], &[255]].concat()),
         Key::Quote(_) | Key::Decision(_) => return None,
     })
 }
@@ -361,15 +386,18 @@ fn sealed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, TablesFault> {
+    rmp_serde::from_slice(body_of(bytes)?).map_err(|e| TablesFault::Record(e.to_string()))
+}
+
+/// What stands between version and checksum, if both are right.
+fn body_of(bytes: &[u8]) -> Result<&[u8], TablesFault> {
     let fault = |why: &str| TablesFault::Record(why.to_owned());
     let (rest, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| fault("it is too short"))?;
     if crc32c::crc32c(rest) != u32::from_be_bytes(*sum) {
         return Err(fault("its checksum does not match"));
     }
     match rest.split_first() {
-        Some((&RECORD_VERSION, body)) => {
-            rmp_serde::from_slice(body).map_err(|e| TablesFault::Record(e.to_string()))
-        }
+        Some((&RECORD_VERSION, body)) => Ok(body),
         Some((version, _)) => {
             Err(TablesFault::Record(format!("its version {version} is not known to this build")))
         }

@@ -307,6 +307,79 @@ async fn where_a_device_may_not_be_answered() {
     siege.end().await;
 }
 
+/// More of a good thing than a basket may hold: the refusal names the field, and what just fits is priced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_much_of_and_what_just_fits() {
+    let mut siege = Siege::begin(Format::Json).await;
+    let lines = |count: usize, qty: i64| -> Value {
+        (0..count)
+            .map(|n| json!({ "line": n.to_string(), "sku": "x", "qty": qty, "unit_price": 1 }))
+            .collect()
+    };
+    let quote = |lines: Value| json!({ "basket": { "lines": lines } });
+    let codes = |count: usize| {
+        let mut asked = good();
+        asked["coupons"] = (0..count).map(|n| format!("{n:04}")).collect();
+        asked
+    };
+    for (what, asked, code, named) in [
+        ("8,000 codes", codes(8_000), is(400, "AIS-1005"), "coupons"),
+        ("a code too many", codes(257), is(400, "AIS-1005"), "coupons"),
+        ("1,000 lines", quote(lines(1_000, 1)), is(400, "AIS-1005"), "lines"),
+        ("a million units", quote(lines(1, 1_000_000)), is(400, "AIS-1005"), "lines[0].qty"),
+        ("6,000 units", quote(lines(3, 2_000)), is(400, "AIS-1005"), "lines"),
+    ] {
+        let reply = siege.hostile.ask("quote", asked).await;
+        let (status, refused) = reply.refusal();
+        assert_eq!((status, refused.to_owned()), code, "{what}");
+        let detail = reply.0["detail"].as_str().expect("a text");
+        assert!(detail.contains(named), "{what}: {detail}");
+    }
+    // So many that nobody reads on to find out who asks.
+    let payload = siege.hostile.envelope("till-bad.codes", &codes(10_000));
+    assert_eq!(siege.refusal("10,000 codes", "quote", payload).await, is(413, "AIS-1008"));
+    let most = siege.hostile.ask("quote", codes(256)).await.data().clone();
+    assert_eq!(most["total"], 2_300);
+    let answered = most["coupons"].as_array().expect("a list");
+    assert!(answered.iter().all(|one| one["reason"] == "code_unknown"), "{answered:?}");
+    assert_eq!(answered.len(), 256);
+    let free = json!([{ "line": "1", "sku": MILK, "qty": 2_000, "unit_price": 0 }]);
+    let nothing = siege.hostile.ask("quote", quote(free)).await.data().clone();
+    assert_eq!((&nothing["subtotal"], &nothing["total"]), (&json!(0), &json!(0)));
+    siege.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn which_unknown_names_are_refused_and_which_are_answered() {
+    let mut siege = Siege::begin(Format::Json).await;
+    let mut claims = good();
+    claims["claims"] = json!([{ "promotion": "no-such-offer", "times": 1 }]);
+    let claimed = siege.hostile.ask("quote", claims).await.data().clone();
+    assert_eq!(claimed["total"], 2_300, "a claim of nothing changes nothing: {claimed}");
+    for (op, asked, code) in [
+        (
+            "commit",
+            json!({ "transaction": sale(9), "quote": "q9-9", "tenders": cash(1) }),
+            is(410, "AIS-2004"),
+        ),
+        ("void", json!({ "transaction": sale(9) }), is(404, "AIS-2002")),
+        (
+            "return",
+            json!({ "original": sale(9), "transaction": sale(10), "lines": [{ "line": "1", "qty": 1 }] }),
+            is(404, "AIS-2002"),
+        ),
+    ] {
+        assert_eq!(siege.refused(op, asked).await, code, "{op}");
+    }
+    let original = json!({ "device": "till-good", "business_day": "2026-11-18", "seq": 1 });
+    let back = |line: &str, qty: i64| json!({ "original": original, "transaction": sale(11), "lines": [{ "line": line, "qty": qty }] });
+    assert_eq!(siege.refused("return", back("7", 1)).await, is(404, "AIS-2008"));
+    assert_eq!(siege.refused("return", back("1", 2)).await, is(422, "AIS-2007"));
+    let wallet = siege.hostile.ask("wallet", json!({ "member": card("nobody") })).await;
+    assert_eq!(wallet.data()["member"], Value::Null);
+    siege.end().await;
+}
+
 /// A name of 64 bytes that no compression shortens.
 fn name(seed: u64) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -51,13 +51,6 @@ impl Mount {
         }
     }
 
-    /// Gives so many bytes back.
-    fn leave(&self, bytes: u64) {
-        let file = std::fs::File::options().write(true).open(self.0.join("filler")).expect("it is there");
-        let length = file.metadata().expect("it has a length").len();
-        file.set_len(length - bytes).expect("it gets shorter");
-    }
-
     fn free(&self) {
         std::fs::remove_file(self.0.join("filler")).expect("it is there");
     }
@@ -78,12 +71,13 @@ fn commit(seq: u64) -> serde_json::Value {
     })
 }
 
-async fn till(daemon: &Daemon, run: &str) -> Till {
+/// `None` if the daemon ended meanwhile.
+async fn till(daemon: &Daemon, run: &str) -> Option<Till> {
     let till = Till::connect(daemon.addr, "till-1", Dialect::Five, Format::Json, run).await;
     let mut presence = till.presence.clone();
     let told = presence.wait_for(|document| document["bundle"]["version"] == 1);
-    drop(soon("the bundle in force", told).await.expect("it is told"));
-    till
+    let is_told = soon("the bundle in force", told).await.is_ok();
+    is_told.then_some(till)
 }
 
 fn set_aside(data: &Path) -> usize {
@@ -91,69 +85,161 @@ fn set_aside(data: &Path) -> usize {
     entries.filter(|entry| entry.file_name().to_string_lossy().contains("damaged")).count()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn is_anything_lost_when_the_disk_is_full() {
-    let dir = tempfile::tempdir().expect("a directory for the test");
-    let Some(disk) = Mount::new(dir.path(), 48) else { return };
-    let data = disk.0.join("data");
-    let config = prepare(dir.path(), &data);
-    let daemon = Daemon::start(&config).expect("it starts");
-    let mut first = till(&daemon, "first").await;
-    first.ask_as("commit", "sale-number-0", &commit(0)).await.data();
-    disk.fill();
-    let mut acknowledged = 1;
-    loop {
-        let payload = first.envelope(&format!("sale-number-{acknowledged}"), &commit(acknowledged));
-        match first.try_send("commit", &format!("sale-number-{acknowledged}"), &payload).await {
-            Some(reply) => assert_eq!(reply.status(), 200, "{}", reply.0),
-            None => break,
-        }
-        acknowledged += 1;
-        assert!(acknowledged < 20_000, "the disk is not full");
-    }
-    let ended = tokio::task::spawn_blocking(move || daemon.ended()).await.expect("no panic");
-    assert_eq!(ended.code, Some(1), "the supervisor is to start it again: {}", ended.said);
-    assert!(ended.said.contains("AIS-5002"), "{}", ended.said);
+/// A shop whose supervisor starts its daemon again whenever it ends.
+struct Premises {
+    config: PathBuf,
+    daemon: Option<Daemon>,
+    till: Till,
+    starts: u32,
+    acknowledged: Vec<u64>,
+}
 
-    for more in [0, 4 * 1024, 60 * 1024, 300 * 1024] {
-        disk.leave(more);
-        let refused = Daemon::start(&config).err().expect("there is no room to start");
-        assert_eq!(refused.code, Some(2), "{}", refused.said);
-        assert!(refused.said.contains("AIS-5002"), "{}", refused.said);
+impl Premises {
+    async fn open(config: PathBuf) -> Premises {
+        let daemon = Daemon::start(&config).expect("it starts");
+        let till = till(&daemon, "run-0").await.expect("it goes on");
+        Premises { config, daemon: Some(daemon), till, starts: 1, acknowledged: Vec::new() }
     }
+
+    /// Waits for the daemon's end by itself, and starts it again.
+    async fn start_again(&mut self) -> String {
+        let daemon = self.daemon.take().expect("it ran");
+        let ended = tokio::task::spawn_blocking(move || daemon.ended()).await.expect("no panic");
+        assert_eq!(ended.code, Some(1), "the supervisor is to start it again: {}", ended.said);
+        let daemon = Daemon::start(&self.config).unwrap_or_else(|ended| panic!("{ended:?}"));
+        self.starts += 1;
+        match till(&daemon, &format!("run-{}", self.starts)).await {
+            Some(till) => self.till = till,
+            None => panic!("{:?} after {}", daemon.ended(), ended.said),
+        }
+        self.daemon = Some(daemon);
+        ended.said
+    }
+
+    /// Sends a sale until it has an answer, whatever becomes of the daemon meanwhile. Returns the answer's status and code.
+    async fn sell(&mut self, number: u64) -> (u64, serde_json::Value) {
+        loop {
+            let id = format!("sale-number-{number}");
+            let payload = self.till.envelope(&id, &commit(number));
+            match self.till.try_send("commit", &id, &payload).await {
+                Some(reply) => {
+                    if reply.status() == 200 {
+                        self.acknowledged.push(number);
+                    }
+                    return (reply.status(), reply.0);
+                }
+                None => {
+                    let said = self.start_again().await;
+                    assert!(said.contains("AIS-5002"), "{said}");
+                }
+            }
+        }
+    }
+
+    async fn wait_for_state(&mut self, state: &str) {
+        loop {
+            let mut presence = self.till.presence.clone();
+            if soon(state, presence.wait_for(|document| document["state"] == state)).await.is_ok() {
+                return;
+            }
+            self.start_again().await;
+        }
+    }
+
+    async fn are_all_there(&mut self) {
+        for number in self.acknowledged.clone() {
+            let again = self.till.ask_as("commit", &format!("sale-number-{number}"), &commit(number)).await;
+            assert!(again.replayed(), "sale {number}: {}", again.0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_the_shop_sell_on_a_disk_that_fills_up() {
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let Some(disk) = Mount::new(dir.path(), 160) else { return };
+    let data = disk.0.join("data");
+    let mut shop = Premises::open(prepare(dir.path(), &data)).await;
+    assert_eq!(shop.sell(0).await.0, 200);
+    assert!(data.join("ballast").exists());
+    shop.wait_for_state("ready").await;
+
+    disk.fill();
+    for number in 1..=40 {
+        let (status, reply) = shop.sell(number).await;
+        assert_eq!(status, 200, "{reply}");
+    }
+    shop.wait_for_state("degraded").await;
+    assert!(!data.join("ballast").exists(), "the ballast is the journal's now");
+    let (status, reply) = shop.sell(41).await;
+    assert_eq!((status, &reply["degraded"]), (200, &json!(true)), "{reply}");
+    let scarce = json!({
+        "basket": { "lines": [line("1", CIGARETTES, 1)] }, "member": card("2001"), "coupons": ["ONCE-01"],
+    });
+    assert_eq!(shop.till.ask("quote", scarce.clone()).await.refusal(), (503, "AIS-5016"));
+    let points = json!({
+        "basket": { "lines": [line("1", CIGARETTES, 1)] }, "member": card("2001"), "points": { "spend": "max" },
+    });
+    assert_eq!(shop.till.ask("quote", points).await.refusal(), (503, "AIS-5016"));
+
+    // What the ballast gave is taken by somebody else: now nothing can be written, and prices are still told.
+    std::fs::rename(disk.0.join("filler"), disk.0.join("filler-1")).expect("it is there");
+    disk.fill();
+    let mut number = 42;
+    let refused = loop {
+        let (status, reply) = shop.sell(number).await;
+        match status {
+            200 => number += 1,
+            _ => break reply,
+        }
+        assert!(number < 20_000, "the disk is not full");
+    };
+    assert_eq!((&refused["status"], &refused["code"]), (&json!(503), &json!("AIS-5002")), "{refused}");
+    let asked = json!({ "basket": { "lines": [line("1", CIGARETTES, 1)] } });
+    assert_eq!(shop.till.ask("quote", asked).await.data()["total"], 2_300);
+    shop.are_all_there().await;
+
     disk.free();
-    let daemon = Daemon::start(&config).expect("there is room again");
-    let mut second = till(&daemon, "second").await;
-    for number in 0..acknowledged {
-        let again = second.ask_as("commit", &format!("sale-number-{number}"), &commit(number)).await;
-        assert!(again.replayed(), "sale {number} of {acknowledged}: {}", again.0);
-    }
-    let open = second.ask_as("commit", &format!("sale-number-{acknowledged}"), &commit(acknowledged)).await;
-    assert_eq!(open.status(), 200, "the one without an answer can be made now: {}", open.0);
-    // sled may have been cut off in the middle of a write: then its tables are made anew, but once and not at each start.
-    assert!(set_aside(&data) <= 1);
-    daemon.kill();
+    std::fs::remove_file(disk.0.join("filler-1")).expect("it is there");
+    let said = shop.start_again().await;
+    assert!(said.contains("has room again"), "{said}");
+    shop.wait_for_state("ready").await;
+    assert!(data.join("ballast").exists());
+    shop.are_all_there().await;
+    assert_eq!(shop.sell(number).await.0, 200, "the one that was refused can be made now");
+    assert_eq!(shop.till.ask("quote", scarce).await.data()["coupons"][0]["outcome"], "applied");
+    assert!(set_aside(&data) <= 1, "the tables are made anew once at most");
+    shop.daemon.take().expect("it runs").kill();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn is_anything_lost_when_the_disk_is_read_only() {
     let dir = tempfile::tempdir().expect("a directory for the test");
-    let Some(disk) = Mount::new(dir.path(), 48) else { return };
+    let Some(disk) = Mount::new(dir.path(), 160) else { return };
     let data = disk.0.join("data");
-    let config = prepare(dir.path(), &data);
-    let daemon = Daemon::start(&config).expect("it starts");
-    let mut first = till(&daemon, "first").await;
-    first.ask_as("commit", "sale-number-0", &commit(0)).await.data();
-    daemon.kill();
+    let mut shop = Premises::open(prepare(dir.path(), &data)).await;
+    assert_eq!(shop.sell(0).await.0, 200);
+    shop.daemon.take().expect("it runs").kill();
     disk.remount("ro");
-    let refused = Daemon::start(&config).err().expect("nothing can be written");
-    assert_eq!(refused.code, Some(2), "{}", refused.said);
-    assert!(refused.said.contains("AIS-5003"), "{}", refused.said);
+    let daemon = Daemon::start(&shop.config).unwrap_or_else(|ended| panic!("{ended:?}"));
+    shop.till = till(&daemon, "read-only").await.expect("it goes on");
+    shop.daemon = Some(daemon);
+    shop.wait_for_state("degraded").await;
+    let asked = json!({ "basket": { "lines": [line("1", CIGARETTES, 1)] }, "member": card("2001") });
+    let priced = shop.till.ask("quote", asked).await;
+    assert_eq!((&priced.data()["total"], &priced.0["degraded"]), (&json!(2_300), &json!(true)));
+    assert_eq!(shop.till.ask("commit", commit(1)).await.refusal(), (503, "AIS-5003"));
+    let second =
+        Daemon::start(&shop.config).err().expect("the directory is taken, though it can only be read");
+    assert!(second.said.contains("AIS-5006"), "{}", second.said);
     disk.remount("rw");
-    let daemon = Daemon::start(&config).expect("it can be written again");
-    let mut second = till(&daemon, "second").await;
-    assert!(second.ask_as("commit", "sale-number-0", &commit(0)).await.replayed());
+    let said = shop.start_again().await;
+    assert!(said.contains("has room again"), "{said}");
+    shop.wait_for_state("ready").await;
+    shop.are_all_there().await;
+    assert_eq!(shop.sell(1).await.0, 200);
     assert_eq!(set_aside(&data), 0);
+    let daemon = shop.daemon.take().expect("it runs");
     let stopped = tokio::task::spawn_blocking(move || daemon.stop()).await.expect("no panic");
     assert_eq!(stopped.code, Some(0), "{}", stopped.said);
 }

@@ -142,9 +142,10 @@ async fn does_a_day_evaluate_to_the_same_bytes_and_a_changed_rule_to_others() {
     let bytes = simulated();
     assert_eq!(bytes, simulated(), "the same sales, the same bytes");
     let report: Value = serde_json::from_slice(&bytes).expect("one JSON object");
-    assert_eq!((&report["baskets"]["priced"], &report["baskets"]["members"]), (&json!(8), &json!(8)));
+    // Eight were sold, and one of them was voided.
+    assert_eq!((&report["baskets"]["priced"], &report["baskets"]["members"]), (&json!(7), &json!(7)));
     assert_eq!(report["promotions"]["every-100-minus-15"]["before"]["baskets"], 0, "gone since version 3");
     assert!(report["promotions"]["every-100-minus-15"]["after"]["baskets"].as_u64() >= Some(2), "{report:#}");
-    assert!(report["changes"]["cheaper"].as_u64() >= Some(7), "{report:#}");
+    assert!(report["changes"]["cheaper"].as_u64() >= Some(6), "{report:#}");
     shop.stop().await;
 }

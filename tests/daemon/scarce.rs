@@ -42,7 +42,7 @@ async fn is_a_single_use_code_used_once_and_given_back_by_a_void() {
     let second = quote(&mut till, with_code(CIGARETTES, "ONCE-01")).await;
     assert_eq!(
         second["coupons"][0],
-        json!({ "code": "ONCE-01", "outcome": "refused", "reason": "code_used" })
+        json!({ "code": "ONCE-01", "outcome": "refused", "reason": "code_used", "problem": "AIS-2102" })
     );
     assert_eq!(second["total"], 2_300);
     let voided = till.ask("void", json!({ "transaction": sale(1) })).await.data().clone();
@@ -58,16 +58,16 @@ async fn is_a_single_use_code_used_once_and_given_back_by_a_void() {
 async fn what_is_said_of_codes_that_are_no_right() {
     let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
-    for (code, reason) in [
-        ("OLD10", "expired"),
-        ("NO-SUCH", "code_unknown"),
-        ("CB-7Q2M-0002", "code_not_yours"),
-        ("CB-7Q2M-0001", "code_not_yours"),
+    for (code, reason, problem) in [
+        ("OLD10", "expired", "AIS-2106"),
+        ("NO-SUCH", "code_unknown", "AIS-2101"),
+        ("CB-7Q2M-0002", "code_not_yours", "AIS-2103"),
+        ("CB-7Q2M-0001", "code_not_yours", "AIS-2103"),
     ] {
         let asked = quote(&mut till, with_code(OIL, code)).await;
         assert_eq!(
             asked["coupons"],
-            json!([{ "code": code, "outcome": "refused", "reason": reason }]),
+            json!([{ "code": code, "outcome": "refused", "reason": reason, "problem": problem }]),
             "{code}"
         );
     }
@@ -109,7 +109,8 @@ async fn is_a_code_held_by_an_open_quote_and_free_when_it_ends() {
     let shop = Shop::open().await;
     let (mut a, mut b) = (shop.till("till-a").await, shop.till("till-b").await);
     assert!(applied(&quote(&mut a, with_code(CIGARETTES, "ONCE-02")).await, "once-five"));
-    let refused = json!([{ "code": "ONCE-02", "outcome": "refused", "reason": "code_held" }]);
+    let refused =
+        json!([{ "code": "ONCE-02", "outcome": "refused", "reason": "code_held", "problem": "AIS-2104" }]);
     assert_eq!(quote(&mut b, with_code(CIGARETTES, "ONCE-02")).await["coupons"], refused);
     let direct = json!({
         "transaction": sale(1),
@@ -289,4 +290,29 @@ async fn is_a_coupon_for_the_next_visit_the_members_own_and_withdrawn_with_its_s
     assert_eq!(voided["coupons_withdrawn"], json!([code]));
     let wallet = till.ask("wallet", json!({ "member": card("2007") })).await.data().clone();
     assert_eq!(wallet["coupons"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_a_cancelled_sale_count_where_its_limit_says_so() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let asked = json!({
+        "basket": { "lines": [line("1", CIGARETTES, 1)] },
+        "member": card("2003"),
+        "claims": [{ "promotion": "claim-for-good", "times": 1 }, { "promotion": "claim-once", "times": 1 }],
+    });
+    let first = quote(&mut till, asked.clone()).await;
+    assert!(applied(&first, "claim-for-good") && applied(&first, "claim-once"), "{first}");
+    till.ask("commit", paying(1, &first)).await.data();
+    let between = quote(&mut till, asked.clone()).await;
+    assert!(!applied(&between, "claim-for-good") && !applied(&between, "claim-once"), "{between}");
+    till.ask("void", json!({ "transaction": sale(1) })).await.data();
+    let after = quote(&mut till, asked).await;
+    assert!(!applied(&after, "claim-for-good") && applied(&after, "claim-once"), "{after}");
+    let why = after["not_applied"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["promotion"] == "claim-for-good");
+    assert_eq!(why.expect("it was asked for")["reason"], "limit_member");
 }

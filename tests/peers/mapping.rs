@@ -229,6 +229,52 @@ fn set_off<'c>(case: &Value, promotions: &'c [Value], code: &str) -> Vec<&'c Val
 
 /// Prices a case with our book.
 pub(crate) fn price(case: &Value) -> Result<Outcome, String> {
+    let outcome = price_once(case)?;
+    match stands_alone_for_nothing(case, &outcome)? {
+        Some(alone) => price_once(&alone),
+        None => Ok(outcome),
+    }
+}
+
+/// With others an exclusive promotion stands alone as soon as its conditions hold; with us only if it gives something,
+/// because a shopper should not lose a discount to nothing. So one whose conditions hold and that gives nothing has the
+/// others switched off here. Whether they hold is asked of our book, with one minor unit off in its place.
+fn stands_alone_for_nothing(case: &Value, outcome: &Outcome) -> Result<Option<Value>, String> {
+    let promotions = list(&case["promotions"]);
+    let is_exclusive = |p: &&Value| p["exclusive"] == true && p["layer"] != "catalog";
+    let applied = |outcome: &Outcome, id: &Value| {
+        let mut ids = outcome.priced.applied.iter().map(|applied| applied.promotion.as_str());
+        ids.any(|ours| outcome.names.text(ours) == text(id))
+    };
+    let mut exclusive: Vec<&Value> = promotions.iter().filter(is_exclusive).collect();
+    if exclusive.iter().any(|p| applied(outcome, &p["id"])) {
+        return Ok(None);
+    }
+    exclusive.sort_by_key(|p| std::cmp::Reverse(p["priority"].as_i64().unwrap_or(0)));
+    for promotion in exclusive {
+        let mut asked = case.clone();
+        for other in asked["promotions"].as_array_mut().into_iter().flatten() {
+            if other["id"] == promotion["id"] {
+                (other["kind"], other["value"]) = (json!("order_amount"), json!({ "amount": 1 }));
+                (other["target"], other["params"]) = (Value::Null, Value::Null);
+            }
+        }
+        if !applied(&price_once(&asked)?, &promotion["id"]) {
+            continue;
+        }
+        let mut alone = case.clone();
+        for other in alone["promotions"].as_array_mut().into_iter().flatten() {
+            let sibling = !promotion["parent"].is_null() && other["parent"] == promotion["parent"];
+            if other["id"] != promotion["id"] && !sibling && other["layer"] != "catalog" {
+                other["active"] = json!(false);
+            }
+        }
+        return Ok(Some(alone));
+    }
+    Ok(None)
+}
+
+fn price_once(case: &Value) -> Result<Outcome, String> {
     let mut names = Names::default();
     let promotions = list(&case["promotions"]);
     let zone = StoreZone::new("UTC").ok_or("no zone")?;

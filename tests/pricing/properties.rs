@@ -20,11 +20,11 @@ use serde_json::{Value, json};
 use super::table::{invariants, member, sums};
 
 #[derive(Clone, Debug)]
-struct World {
-    catalogue: Vec<Item>,
-    offers: Vec<Value>,
+pub(super) struct World {
+    pub(super) catalogue: Vec<Item>,
+    pub(super) offers: Vec<Value>,
     arithmetic: Arithmetic,
-    basket: Basket,
+    pub(super) basket: Basket,
     points: i64,
 }
 
@@ -213,7 +213,7 @@ fn basket() -> impl Strategy<Value = Basket> {
         })
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(super) fn world() -> impl Strategy<Value = World> {
     let arithmetic = (0..3_usize, 0..3_usize, any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
         |(r, at, list, who, listed)| Arithmetic {
             rounding: [Rounding::HalfUp, Rounding::HalfDown, Rounding::HalfEven][r],
@@ -240,7 +240,7 @@ fn world() -> impl Strategy<Value = World> {
 
 impl World {
     /// The offers, numbered; each with a priority of its own if the order of the bundle is not to matter.
-    fn promotions(&self, own_priority: bool) -> Vec<Promotion> {
+    pub(super) fn promotions(&self, own_priority: bool) -> Vec<Promotion> {
         let make = |(number, offer): (usize, &Value)| {
             let mut offer = offer.clone();
             offer["id"] = json!(format!("p{number}"));
@@ -257,12 +257,23 @@ impl World {
     }
 
     fn priced(&self, resolution: ResolutionMode, promotions: Vec<Promotion>, basket: &Basket) -> Priced {
+        self.priced_for(resolution, promotions, basket, (true, true))
+    }
+
+    /// For somebody who is or is not known, with or without the codes of its offers.
+    pub(super) fn priced_for(
+        &self,
+        resolution: ResolutionMode,
+        promotions: Vec<Promotion>,
+        basket: &Basket,
+        (known, presented): (bool, bool),
+    ) -> Priced {
         let codes: Vec<PresentedCode> = promotions
             .iter()
-            .filter(|promotion| promotion.trigger == aisled::pricing::model::Trigger::Code)
+            .filter(|promotion| presented && promotion.trigger == aisled::pricing::model::Trigger::Code)
             .map(|promotion| PresentedCode {
                 code: id(CouponCode::normal(promotion.id.as_str())),
-                right: Ok(promotion.id.clone()),
+                right: Ok(promotion.id.clone().into()),
                 used: Default::default(),
             })
             .collect();
@@ -295,7 +306,7 @@ impl World {
         let sale = Sale {
             basket: &basket,
             shopper: Shopper {
-                member: Some(&member),
+                member: known.then_some(&member),
                 segments: &[],
                 now: UnixMs(1_700_000_000_000),
                 zone: None,

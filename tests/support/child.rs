@@ -39,7 +39,8 @@ pub(crate) fn prepare(dir: &Path, data: &Path) -> PathBuf {
     let file = dir.join("aisled.toml");
     let text = format!(
         "[store]\nid = \"s01\"\ndata_dir = \"{}\"\n[broker]\nlisten = \"127.0.0.1:0\"\n\
-         [bundle]\ntrusted_keys = [\"{}\"]\n[devices]\nrequests_per_second_max = 100000\n",
+         [bundle]\ntrusted_keys = [\"{}\"]\n[devices]\nrequests_per_second_max = 100000\n\
+         [storage]\nfree_space_min_mb = 64\n",
         data.display(),
         key().public()
     );

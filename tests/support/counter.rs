@@ -72,8 +72,13 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
 impl Counter {
     /// An engine that goes on at `next` under these rules.
     pub(crate) fn new(bundle: Arc<Bundle>, next: Seq) -> Counter {
+        Counter::living(bundle, next, Epoch(1))
+    }
+
+    /// The same in another life of the box.
+    pub(crate) fn living(bundle: Arc<Bundle>, next: Seq, epoch: Epoch) -> Counter {
         let store = StoreId::new("s01").expect("an id");
-        let identity = Identity { store, epoch: Epoch(1), secret: [9; 32], started: NOON };
+        let identity = Identity { store, epoch, secret: [9; 32], started: NOON };
         let chain = bundle.shop.chain.clone();
         let mut engine = Engine::new(identity, next);
         engine.resume_bundle(bundle, NOON);

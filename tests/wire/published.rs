@@ -154,7 +154,7 @@ fn receipt_of(lines: usize) -> Receipt {
 fn what_gives_way_when_a_reply_is_too_large() {
     let re = RequestId::new("till-01-000184").expect("an id");
     for format in [Format::Json, Format::MessagePack] {
-        let to = Addressed { re: Some(&re), format, replayed: true, lang: Lang::En };
+        let to = Addressed { re: Some(&re), format, replayed: true, degraded: false, lang: Lang::En };
         let read = |lines: usize| -> Success<Receipt> {
             let bytes = wire::encode(&Ok(Reply::Commit(Box::new(receipt_of(lines)))), &to);
             assert!(bytes.len() <= limits::WIRE_PAYLOAD_BYTES_MAX, "{lines} lines take {}", bytes.len());
@@ -190,7 +190,7 @@ fn what_gives_way_when_a_reply_is_too_large() {
 fn what_if_nothing_makes_a_reply_small_enough() {
     let mut receipt = receipt_of(1);
     receipt.decision = "x".repeat(limits::WIRE_PAYLOAD_BYTES_MAX);
-    let to = Addressed { re: None, format: Format::Json, replayed: false, lang: Lang::En };
+    let to = Addressed { re: None, format: Format::Json, replayed: false, degraded: false, lang: Lang::En };
     let bytes = wire::encode(&Ok(Reply::Commit(Box::new(receipt))), &to);
     let problem: Problem = serde_json::from_slice(&bytes).expect("a problem");
     assert_eq!(problem.code, Code::PayloadTooLarge);

@@ -231,7 +231,7 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
             OutOfRange,
             "data.basket.lines: a basket holds at most 5000 units, this one 6000",
         ),
-        ("quote", with("coupons", json!(vec!["A"; 33])), OutOfRange, "data.coupons: must hold 0 to 32"),
+        ("quote", with("coupons", json!(vec!["A"; 257])), OutOfRange, "data.coupons: must hold 0 to 256"),
         (
             "quote",
             with("claims", json!([{ "promotion": "p", "times": 0 }])),

@@ -43,6 +43,7 @@ impl Inside {
             store: store(),
             cache_bytes: limits::SLED_CACHE_BYTES,
             request_days: limits::REPLAY_DAYS_MIN,
+            sizes: crate::storage::store::Sizes::default(),
             roll,
             tell: Box::new(move |news| {
                 // Once the bench listens no more, nobody needs to know.

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! at 2026-11-21 12:00                              when, for all cases; by default this Saturday noon
-//! shop rounding = "half_up"                        arithmetic of the bundle, TOML, optional; more of it indented
+//! shop rounding = "half_up"                        arithmetic of the bundle, resolution, group_resolution; TOML, optional
 //! points earn = { points = 1, per_amount = 100 }   programme of the bundle, likewise
 //! goods                                            beside what the folder's catalogue has
 //!   milk 牛奶 / milk 12.50 member 11.00 list 15.00 floor 5.00 cost 8.00 kg in dairy,fresh brand sunny mark season=spring
@@ -252,8 +252,8 @@ impl Table {
                 }
                 Err(wrong) => note(section.line, wrong),
             },
-            "shop" => match toml::from_str(&toml()) {
-                Ok(arithmetic) => self.ground.shop.arithmetic = arithmetic,
+            "shop" => match shop(&mut self.ground.shop, &toml()) {
+                Ok(()) => {}
                 Err(error) => note(section.line, toml_fault(heading, &error)),
             },
             "points" => match toml::from_str(&toml()) {
@@ -342,6 +342,18 @@ fn toml_fault(found: &str, error: &toml::de::Error) -> Wrong {
 }
 
 /// An amount as people write it: whole, or with all decimals of the currency.
+fn shop(shop: &mut Shop, text: &str) -> Result<(), toml::de::Error> {
+    let mut fields: toml::Table = toml::from_str(text)?;
+    if let Some(mode) = fields.remove("resolution") {
+        shop.resolution = mode.try_into()?;
+    }
+    if let Some(groups) = fields.remove("group_resolution") {
+        shop.group_resolution = groups.try_into()?;
+    }
+    shop.arithmetic = fields.try_into()?;
+    Ok(())
+}
+
 pub(crate) fn amount(text: &str, currency: &Currency) -> Result<Money, Wrong> {
     let decimals = usize::from(currency.minor_units);
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));

@@ -81,6 +81,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
             lang: Lang::En,
             arithmetic: Arithmetic::default(),
             resolution: ResolutionMode::Sequence,
+            group_resolution: BTreeMap::new(),
             quote_seconds: 300,
             tiers: Vec::new(),
             attributes: BTreeMap::new(),
@@ -97,6 +98,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
         },
         recommendations: Vec::new(),
         care: Vec::new(),
+        partners: Vec::new(),
     };
     let members = journey.households().into_iter().map(|household| member_of(journey, household)).collect();
     (rules, members, Vec::new())
@@ -233,6 +235,7 @@ fn coupon_of(journey: &Journey, upc: &str, offer: &Offer, shift: i64) -> Option<
         code: Some(code),
         schedule: Schedule::default(),
         personal: false,
+        referral: None,
     };
     Some((coupon, promotion))
 }

@@ -74,9 +74,13 @@ pub(super) fn requests(op: Op) -> Vec<Example> {
                 request(
                     "till-01-20261121-0190",
                     json!({
-                        "basket": { "lines": [{ "line": "1", "sku": "6901234567892", "qty": 6 }] },
+                        "basket": { "lines": [
+                            { "line": "1", "sku": "6901234567892", "qty": 6 },
+                            { "line": "2", "sku": "6901234567915", "qty": 1, "best_before": "2026-11-22" }
+                        ] },
                         "member": { "kind": "member", "value": "m-000481" }, "coupons": ["SAVE-10"], "points": { "spend": "max" },
                         "claims": [{ "promotion": "add-on-cup", "times": 1 }], "gift_cards": [{ "code": "GC-88301", "balance": 5000 }],
+                        "gift_choices": [{ "promotion": "tea-gift", "skus": ["6901234500021"] }], "gifts_gone": ["6901234500038"],
                         "channel": "kiosk", "zone": "checkout-2", "locale": "en"
                     }),
                 ),

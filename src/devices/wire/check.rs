@@ -5,9 +5,9 @@
 //! gift cards and claims unique, times instants, and a member only a hash.
 
 use crate::domain::basket::{
-    Basket, Charged, Claim, GiftCard, Line, PointsWish, Quantity, Tender, TransactionKey,
+    Basket, Charged, Choice, Claim, GiftCard, Line, Notes, PointsWish, Quantity, Tender, TransactionKey,
 };
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{
     CouponCode, DeviceId, InvalidId, LineId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone,
@@ -21,8 +21,8 @@ use crate::limits;
 use super::fault::{At, Fault};
 use super::request::{
     BasketData, ChargedData, ClaimData, CommitData, EnrollData, EventData, FeedbackData, GiftCardData,
-    LineData, OriginalData, PointsData, QuoteData, ReturnData, ScanData, Spend, TokenData, TransactionData,
-    VoidData, WalletData,
+    GiftChoiceData, LineData, OriginalData, PointsData, QuoteData, ReturnData, ScanData, Spend, TokenData,
+    TransactionData, VoidData, WalletData,
 };
 
 /// Who sent it, and what is needed to check it.
@@ -59,6 +59,8 @@ impl Checked for QuoteData<'_> {
             points: self.points,
             claims: &self.claims,
             gift_cards: &self.gift_cards,
+            gift_choices: &self.gift_choices,
+            gifts_gone: &self.gifts_gone,
         };
         let basket = priced.check()?;
         Ok(Body::Quote(QuoteBody {
@@ -112,6 +114,8 @@ impl CommitData<'_> {
             ("points", self.points.is_some()),
             ("claims", !self.claims.is_empty()),
             ("gift_cards", !self.gift_cards.is_empty()),
+            ("gift_choices", !self.gift_choices.is_empty()),
+            ("gifts_gone", !self.gifts_gone.is_empty()),
             ("at", self.at.is_some()),
             ("channel", self.channel.is_some()),
             ("zone", self.zone.is_some()),
@@ -129,6 +133,8 @@ impl CommitData<'_> {
             points: self.points,
             claims: &self.claims,
             gift_cards: &self.gift_cards,
+            gift_choices: &self.gift_choices,
+            gifts_gone: &self.gifts_gone,
         };
         let basket = priced.check()?;
         Ok(QuoteBody {
@@ -219,6 +225,8 @@ struct Priced<'a> {
     points: Option<PointsData>,
     claims: &'a [ClaimData<'a>],
     gift_cards: &'a [GiftCardData<'a>],
+    gift_choices: &'a [GiftChoiceData<'a>],
+    gifts_gone: &'a [&'a str],
 }
 
 impl Priced<'_> {
@@ -229,8 +237,18 @@ impl Priced<'_> {
             points: optional(self.points, points)?,
             claims: claims(self.claims)?,
             gift_cards: gift_cards(self.gift_cards)?,
-            ..Basket::default()
+            zone: None,
+            notes: self.notes()?,
         })
+    }
+
+    fn notes(&self) -> Result<Option<Box<Notes>>, Fault> {
+        let choices = gift_choices(self.gift_choices)?;
+        let data = At::top(DATA);
+        let gone = skus(data.key("gifts_gone"), self.gifts_gone, 0, limits::GIFTS_GONE_MAX)?;
+        let best_before = best_before(&self.basket.lines)?;
+        let notes = Notes { choices, gone, best_before };
+        Ok((notes != Notes::default()).then(|| Box::new(notes)))
     }
 
     fn member(&self, chain: &str) -> Result<Option<TokenHash>, Fault> {
@@ -316,6 +334,40 @@ fn claims(sent: &[ClaimData<'_>]) -> Result<Vec<Claim>, Fault> {
     Ok(claims)
 }
 
+fn gift_choices(sent: &[GiftChoiceData<'_>]) -> Result<Vec<Choice>, Fault> {
+    let data = At::top(DATA);
+    let list = data.key("gift_choices");
+    count(list, sent.len(), 0, limits::BASKET_CLAIMS_MAX)?;
+    let mut choices = Vec::with_capacity(sent.len());
+    for (index, choice) in sent.iter().enumerate() {
+        let at = list.index(index);
+        let promotion = name(at.key("promotion"), choice.promotion, PromotionId::new)?;
+        let skus = skus(at.key("skus"), &choice.skus, 1, limits::BASKET_CLAIMS_MAX)?;
+        choices.push(Choice { promotion, skus });
+    }
+    unique(list, "promotion", sent.iter().map(|choice| choice.promotion))?;
+    Ok(choices)
+}
+
+fn skus(at: At<'_>, sent: &[&str], least: usize, most: usize) -> Result<Vec<Sku>, Fault> {
+    count(at, sent.len(), least, most)?;
+    sent.iter().enumerate().map(|(index, text)| name(at.index(index), text, Sku::new)).collect()
+}
+
+fn best_before(sent: &[LineData<'_>]) -> Result<Vec<(LineId, Day)>, Fault> {
+    let data = At::top(DATA);
+    let basket = data.key("basket");
+    let lines = basket.key("lines");
+    let mut dated = Vec::new();
+    for (index, line) in sent.iter().enumerate() {
+        let Some(text) = line.best_before else { continue };
+        let at = lines.index(index);
+        let id = name(at.key("line"), line.line, LineId::new)?;
+        dated.push((id, day(at.key("best_before"), text)?));
+    }
+    Ok(dated)
+}
+
 fn gift_cards(sent: &[GiftCardData<'_>]) -> Result<Vec<GiftCard>, Fault> {
     let data = At::top(DATA);
     let list = data.key("gift_cards");
@@ -349,10 +401,12 @@ fn charged_by_till(sent: &ChargedData<'_>, envelope_at: Option<UnixMs>) -> Resul
     }
 }
 
+fn day(at: At<'_>, text: &str) -> Result<Day, Fault> {
+    text.parse().map_err(|reason: &str| at.fault(Code::BadTime, reason))
+}
+
 fn transaction(at: At<'_>, sent: &TransactionData<'_>, device: &DeviceId) -> Result<TransactionKey, Fault> {
-    let business_day = sent.business_day.parse();
-    let business_day =
-        business_day.map_err(|reason: &str| at.key("business_day").fault(Code::BadTime, reason))?;
+    let business_day = day(at.key("business_day"), sent.business_day)?;
     let seq = range(at.key("seq"), sent.seq, 0, limits::TRANSACTION_SEQ_MAX)?.unsigned_abs();
     Ok(TransactionKey { device: device.clone(), business_day, seq })
 }

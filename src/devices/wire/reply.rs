@@ -31,6 +31,10 @@ pub struct Success<D> {
     /// True where this is the first answer to the same request, given again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
+    /// True while the shop spends nothing scarce because its disk is low, full or read-only (AIS-5016): offers with limits
+    /// do not apply, single-use codes and points get 503.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
     /// Lists of `data` that are not complete because the reply would be larger than 64 KiB.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortened: Vec<String>,
@@ -72,6 +76,8 @@ pub struct Addressed<'a> {
     pub format: Format,
     /// Is it the first answer, given again?
     pub replayed: bool,
+    /// Is nothing scarce spent now?
+    pub degraded: bool,
     /// The language of a problem's title.
     pub lang: Lang,
 }
@@ -87,6 +93,7 @@ pub fn encode(answer: &Answer, to: &Addressed<'_>) -> Vec<u8> {
         re: to.re.cloned(),
         status: 200,
         replayed: to.replayed,
+        degraded: to.degraded,
         shortened: Vec::new(),
         data: Document(reply),
     };
@@ -146,12 +153,14 @@ enum Cut {
 }
 
 /// Lists of `data` in the order in which they give way.
-const SHORTENED: [(&str, Cut); 13] = [
+const SHORTENED: [(&str, Cut); 15] = [
     ("near", Cut::Tail),
     ("not_applied", Cut::Tail),
     ("recommendations", Cut::Tail),
     ("offers", Cut::Tail),
     ("care", Cut::Tail),
+    ("gift_choices", Cut::Whole),
+    ("shelf", Cut::Whole),
     ("units", Cut::Whole),
     ("texts", Cut::Whole),
     ("points_ledger", Cut::Whole),

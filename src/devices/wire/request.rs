@@ -110,6 +110,15 @@ pub struct QuoteData<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
     pub gift_cards: Vec<GiftCardData<'a>>,
+    /// Gifts the shopper chose, each promotion once; without a choice the first ones at hand are given. A quote's
+    /// `gift_choices` says what there is to choose from, and what a quote gives its sale gives.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
+    pub gift_choices: Vec<GiftChoiceData<'a>>,
+    /// Gift articles you cannot hand out: others are given instead.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Sku>", length(max = limits::GIFTS_GONE_MAX))]
+    pub gifts_gone: Vec<&'a str>,
     /// Price as of this moment instead of now: to look at. Such a quote is sold if it comes to the same now, or as `charged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]
@@ -161,6 +170,10 @@ pub struct LineData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = limits::UNIT_PRICE_MINOR_MAX))]
     pub unit_price: Option<i64>,
+    /// The last day it is at its best, where the label's code says so: nearer to it, it may cost less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Day>")]
+    pub best_before: Option<&'a str>,
 }
 
 /// Points the shopper wants to spend.
@@ -242,6 +255,20 @@ pub struct ClaimData<'a> {
     pub times: i64,
 }
 
+/// Which of a promotion's gifts the shopper wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "GiftWish")]
+pub struct GiftChoiceData<'a> {
+    /// Whose gifts.
+    #[schemars(with = "PromotionId")]
+    pub promotion: &'a str,
+    /// The articles, as many as the promotion lets choose.
+    #[serde(borrow)]
+    #[schemars(with = "Vec<Sku>", length(min = 1, max = limits::BASKET_CLAIMS_MAX))]
+    pub skus: Vec<&'a str>,
+}
+
 /// A gift card presented: money owed, so it pays; it never discounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -318,6 +345,14 @@ pub struct CommitData<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
     pub gift_cards: Vec<GiftCardData<'a>>,
+    /// As in a quote.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::BASKET_CLAIMS_MAX))]
+    pub gift_choices: Vec<GiftChoiceData<'a>>,
+    /// As in a quote.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Sku>", length(max = limits::GIFTS_GONE_MAX))]
+    pub gifts_gone: Vec<&'a str>,
     /// Recorded only: a sale is priced as it arrives, or as of when it was `charged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]

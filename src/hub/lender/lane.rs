@@ -171,14 +171,13 @@ impl Lane {
         self.pending.retain(|pending| pending.word.id > last || pending.word.say.lends() > 0);
     }
 
-    /// With every entry read: scopes of which nothing is left; and what an older incarnation said and is not held now was
-    /// never taken, and never will be.
-    pub(super) fn forget(&mut self, incarnation: u64) {
+    /// With every entry read: scopes of which nothing is left; and what was said by an older incarnation than the last one
+    /// heard, and is not held now: it was never taken, and never will be.
+    pub(super) fn forget(&mut self) {
         if self.whole {
             self.holds.retain(|_, hold| *hold != Hold { as_of: hold.as_of, ..Hold::default() });
-            if self.heard.incarnation == incarnation {
-                self.pending.retain(|pending| pending.word.id.incarnation == incarnation);
-            }
+            let heard = self.heard.incarnation;
+            self.pending.retain(|pending| pending.word.id.incarnation >= heard);
         }
     }
 }

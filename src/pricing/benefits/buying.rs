@@ -2,8 +2,6 @@
 
 use std::cmp::Reverse;
 
-use crate::domain::money::Money;
-
 use super::super::explain::Why;
 use super::super::model::{AddOn, Base, BuyXGetY, Pick, Reward, UnitSort};
 use super::super::sets::Set;
@@ -165,27 +163,11 @@ impl<'a> Turn<'_, 'a> {
 
     /// Units of `add_on.items` cheaper, so many for each qualifying unit or amount; dearest first.
     pub(super) fn add_on(&self, takes: &[Take], add_on: &AddOn) -> Result<Proposal<'a>, Why<'a>> {
-        let set = &self.rule.set;
         let get = self.rule.get.as_ref().expect("an add-on's items are compiled");
         let offered = units_of(self.sitting, self.state, self.rule, get)?;
         let bought: Vec<Take> = takes.iter().filter(|take| !get.holds(self.good(take))).copied().collect();
         let (qty, spent) = measure(&bought, self.rule.promotion.qualifier.base);
-        let mut times = self.times_max();
-        let mut next = None;
-        if let Some(per) = add_on.per_qty {
-            times = times.min(qty / per);
-            next = Some(Why::Units { seen: qty, need: (qty / per + 1) * per, set });
-        }
-        if let Some(per) = add_on.per_amount {
-            times = times.min(u32::try_from(spent.0.max(0) / per.0).unwrap_or(u32::MAX));
-            next = Some(Why::Spent { seen: spent, need: Money((spent.0.max(0) / per.0 + 1) * per.0), set });
-        }
-        if add_on.per_qty.is_none() && add_on.per_amount.is_none() {
-            times = times.min(self.candidate.claim.map_or(1, |claim| claim.times));
-        }
-        if times == 0 {
-            return Err(next.unwrap_or(Why::NothingOff));
-        }
+        let (times, next) = self.again((add_on.per_qty, add_on.per_amount), (qty, spent))?;
         let (all, _) = measure(&offered, Base::List);
         let wanted = times.saturating_mul(add_on.units).min(self.units_max().unwrap_or(u32::MAX));
         let mut receiving = offered;

@@ -14,22 +14,7 @@ impl<'a> Turn<'_, 'a> {
         let set = &self.rule.set;
         let (qty, amount) =
             conditions::count(self.sitting, self.state, set, self.rule.promotion.qualifier.base);
-        let mut times = self.times_max();
-        let mut next = None;
-        if let Some(per) = gift.per_qty {
-            times = times.min(qty / per);
-            next = Some(Why::Units { seen: qty, need: (qty / per + 1) * per, set });
-        }
-        if let Some(per) = gift.per_amount {
-            times = times.min(u32::try_from(amount.0.max(0) / per.0).unwrap_or(u32::MAX));
-            next = Some(Why::Spent { seen: amount, need: Money((amount.0 / per.0 + 1) * per.0), set });
-        }
-        if gift.per_qty.is_none() && gift.per_amount.is_none() {
-            times = times.min(self.candidate.claim.map_or(1, |claim| claim.times));
-        }
-        if times == 0 {
-            return Err(next.unwrap_or(Why::NothingOff));
-        }
+        let (mut times, next) = self.again((gift.per_qty, gift.per_amount), (qty, amount))?;
         let each = gift.qty.saturating_mul(gift.choose);
         times = times.min(self.units_max().unwrap_or(u32::MAX).min(limits::BASKET_UNITS_MAX) / each);
         let gifts = self.given(gift, times)?;
@@ -61,5 +46,30 @@ impl<'a> Turn<'_, 'a> {
         });
         let given: Vec<Given<'a>> = given.collect();
         if given.is_empty() { Err(Why::GiftGone) } else { Ok(given) }
+    }
+
+    /// How often something is given for so many units, or for each full amount; once, or as claimed, without either. And
+    /// what it takes for one time more.
+    pub(super) fn again(
+        &self,
+        (per_qty, per_amount): (Option<u32>, Option<Money>),
+        (qty, spent): (u32, Money),
+    ) -> Result<(u32, Option<Why<'a>>), Why<'a>> {
+        let set = &self.rule.set;
+        let mut times = self.times_max();
+        let mut next = None;
+        if let Some(per) = per_qty {
+            times = times.min(qty / per);
+            next = Some(Why::Units { seen: qty, need: (qty / per + 1) * per, set });
+        }
+        if let Some(per) = per_amount {
+            let full = spent.0.max(0) / per.0;
+            times = times.min(u32::try_from(full).unwrap_or(u32::MAX));
+            next = Some(Why::Spent { seen: spent, need: Money((full + 1) * per.0), set });
+        }
+        if per_qty.is_none() && per_amount.is_none() {
+            times = times.min(self.candidate.claim.map_or(1, |claim| claim.times));
+        }
+        if times == 0 { Err(next.unwrap_or(Why::NothingOff)) } else { Ok((times, next)) }
     }
 }

@@ -64,6 +64,17 @@ pub enum Benefit {
     IssueCoupon(IssueCoupon),
 }
 
+impl Benefit {
+    /// The gift it gives.
+    pub fn gift(&self) -> Option<&Gift> {
+        match self {
+            Benefit::Gift(gift) => Some(gift),
+            Benefit::PointsRedeem(reward) => reward.gift.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// An amount off units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

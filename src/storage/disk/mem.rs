@@ -545,6 +545,20 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    fn allocate(&self, len: u64) -> Result<()> {
+        let state = self.begin(DiskOp::Allocate)?;
+        let used = state.used();
+        let mut content = lock(&self.content);
+        let grows = len.saturating_sub(content.now.len() as u64);
+        if state.capacity.is_some_and(|capacity| used + grows > capacity) {
+            return Err(FaultKind::NoSpace.error(DiskOp::Allocate, &self.path));
+        }
+        let change = Change::SetLen(len.max(content.now.len() as u64));
+        change.apply(&mut content.now);
+        content.unsynced.push(change);
+        Ok(())
+    }
+
     fn len(&self) -> Result<u64> {
         let _state = self.begin(DiskOp::Length)?;
         Ok(lock(&self.content).now.len() as u64)

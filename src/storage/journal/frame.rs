@@ -153,7 +153,10 @@ pub(super) fn looks_torn(bytes: &[u8], at: u64, salt: &Salt, sector_bytes: usize
     if is_zeros(head) || is_zeros(&head[CRC_AT..]) {
         return true;
     }
-    let Some(header) = Header::decode(head, salt) else { return false };
+    let Some(header) = Header::decode(head, salt) else {
+        // A write that ended within the header: no frame has nothing but zeros behind it.
+        return is_zeros(&bytes[HEADER_BYTES..]);
+    };
     let Some(frame) = bytes.get(..header.frame_bytes()) else { return true };
     let first_cut = sector_bytes - (at % sector_bytes as u64) as usize;
     let (lead, sectors) = frame.split_at(first_cut.min(frame.len()));

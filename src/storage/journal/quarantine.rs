@@ -61,7 +61,7 @@ pub(super) fn set_aside(
         install(disk, dir, first, run.first)?;
     }
     let damaged = scan.damages.iter().map(|damage| (damage.from, damage.to)).collect();
-    Ok(Quarantined { segment, moved_to, damaged })
+    Ok(Quarantined { segment, moved_to, damaged, missing: Vec::new() })
 }
 
 /// Finishes or takes back what a power cut interrupted. Called before anything else looks at the directory.

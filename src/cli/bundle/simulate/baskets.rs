@@ -10,7 +10,7 @@
 //! member is looked up among those of the rules; one they do not list is a member nobody knows anything about.
 //! Baskets must stand in order of time, as they were sold: limits are counted as the run goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
@@ -23,13 +23,15 @@ use crate::cli::journey::Journey;
 use crate::cli::replay::journal;
 use crate::domain::basket::{Basket, Line, PointsWish, Quantity};
 use crate::domain::calendar::{Day, StoreZone, TimeOfDay, UnixMs};
-use crate::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, Sku, Zone};
+use crate::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, Seq, Sku, Zone};
 use crate::domain::member::Member;
 use crate::engine::decision::Entry;
+use crate::engine::replay;
 use crate::engine::reply::Reply;
 use crate::limits;
 use crate::pricing::model::Channel;
 use crate::storage::error::StorageError;
+use crate::storage::journal::JournalView;
 
 /// A basket as it was sold.
 pub(super) struct Recorded {
@@ -165,7 +167,8 @@ impl Written {
     }
 }
 
-/// The shop's own sales of the last four weeks, counted back from its last decision, training left out.
+/// The shop's own sales of the last four weeks, counted back from its last decision. Training is left out, and so is what
+/// was voided later: it was never sold. What came back was sold.
 pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
     let view = journal(data_dir)?;
     let mut reader = view.reader(view.durable());
@@ -177,22 +180,19 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
         bail!("failed to find sales in {}: its journal is empty", data_dir.display())
     };
     let since = newest.plus_ms(-limits::SIMULATE_DAYS * 86_400_000);
-    let mut reader = view.reader(view.first());
-    loop {
-        let entry = match reader.next() {
-            Ok(Some(raw)) => Entry::decode(raw.payload),
-            Ok(None) => return Ok(()),
-            Err(StorageError::Gap { .. }) => continue,
-            Err(error) => return Err(error).context("failed to read the journal"),
-        };
-        let Ok(entry) = entry else { continue };
-        let Ok(Reply::Commit(receipt)) = &entry.answer else { continue };
-        if entry.at < since || receipt.training {
-            continue;
+    let mut voided: BTreeSet<Seq> = BTreeSet::new();
+    each_entry(&view, &mut |entry| {
+        voided.extend(replay::voided(&entry));
+        Ok(())
+    })?;
+    each_entry(&view, &mut |entry| {
+        let Ok(Reply::Commit(receipt)) = &entry.answer else { return Ok(()) };
+        if entry.at < since || receipt.training || voided.contains(&entry.seq) {
+            return Ok(());
         }
-        let Some(quote) = entry.facts.quotes().next() else { continue };
+        let Some(quote) = entry.facts.quotes().next() else { return Ok(()) };
         let rights = quote.codes.iter();
-        let rights = rights.filter_map(|code| Some((code.code.clone(), code.right.clone().ok()?)));
+        let rights = rights.filter_map(|code| Some((code.code.clone(), code.promotion()?.clone())));
         take(Recorded {
             name: receipt.decision.clone(),
             at: quote.made_at,
@@ -202,7 +202,24 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
             buyer: quote.member.clone().map(|member| Buyer::Known(Box::new(member))),
             rights: rights.collect(),
             offline_hours: quote.offline_hours,
-        })?;
+        })
+    })
+}
+
+/// Every decision of a journal that reads, in order.
+fn each_entry(view: &JournalView, take: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+    let mut reader = view.reader(view.first());
+    loop {
+        match reader.next() {
+            Ok(Some(raw)) => {
+                if let Ok(entry) = Entry::decode(raw.payload) {
+                    take(entry)?;
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(StorageError::Gap { .. }) => {}
+            Err(error) => return Err(error).context("failed to read the journal"),
+        }
     }
 }
 

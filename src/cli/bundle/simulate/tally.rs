@@ -17,7 +17,7 @@ use crate::domain::money::Money;
 use crate::limits;
 use crate::pricing::model::Trigger;
 use crate::pricing::outcome::{Priced, Reason};
-use crate::pricing::{PresentedCode, PriceFault, Sale, Shopper};
+use crate::pricing::{PresentedCode, PriceFault, Right, Sale, Shopper};
 
 use super::baskets::{Buyer, Recorded};
 
@@ -104,7 +104,7 @@ impl Side {
             .iter()
             .map(|code| PresentedCode {
                 code: code.clone(),
-                right: self.right(recorded, code, member.as_ref()),
+                right: self.right(recorded, code, member.as_ref()).map(Right::from),
                 used: self.of_code.get(code).copied().unwrap_or_default(),
             })
             .collect();

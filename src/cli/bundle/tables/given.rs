@@ -14,7 +14,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::text::Texts;
 use crate::pricing::model::{Benefit, Channel, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Priced, Reason};
-use crate::pricing::{Book, BookRules, CouponRule, PresentedCode, Sale, Shopper};
+use crate::pricing::{Book, BookRules, CouponRule, PresentedCode, Right, Sale, Shopper};
 
 use super::{Case, Finding, Ground, Wrong, amount, number, word, wrong};
 
@@ -197,13 +197,15 @@ impl Given {
 
     fn code(&self, ground: &Ground, rest: &str) -> Result<PresentedCode, Wrong> {
         let (code, right) = if let Some((code, promotion)) = rest.split_once('=') {
-            (normal(code)?, Ok(self.promotion(promotion)?))
+            (normal(code)?, Ok(self.promotion(promotion)?.into()))
+        } else if let Some((code, value)) = rest.split_once(" pays ") {
+            (normal(code)?, Ok(Right::Value(amount(value, &self.currency)?)))
         } else if let Some((code, reason)) = rest.split_once('!') {
             (normal(code)?, Err(word::<Reason>(reason)?))
         } else {
             let code = normal(rest)?;
             let right = self.right(ground, &code);
-            (code, right)
+            (code, right.map(Right::from))
         };
         Ok(PresentedCode { code, right, used: Usage::default() })
     }
@@ -216,7 +218,15 @@ impl Given {
             || ground.coupons.iter().find(|coupon| Some(&coupon.id) == issued.map(|code| &code.coupon));
         let coupon = generic.or_else(by_id).ok_or(Reason::CodeUnknown)?;
         let owner = issued.and_then(|code| code.member.as_ref());
-        if owner.is_some_and(|owner| self.member.as_ref().is_none_or(|member| member.id != *owner)) {
+        if let (Some(rule), Some(owner)) = (&coupon.referral, owner) {
+            let member = self.member.as_ref().ok_or(Reason::NoMember)?;
+            if member.id == *owner {
+                return Err(Reason::ReferralOwn);
+            }
+            if rule.new_only && member.orders() > 0 {
+                return Err(Reason::ReferralNotNew);
+            }
+        } else if owner.is_some_and(|owner| self.member.as_ref().is_none_or(|member| member.id != *owner)) {
             return Err(Reason::CodeNotYours);
         }
         match coupon.schedule.closed(&ground.shop.time_zone, self.now) {
@@ -239,7 +249,7 @@ impl Given {
                 None => return Err(wrong(rest, "先写一行 member", "a line that begins with member")),
             },
             "code" => {
-                let code = self.codes.iter_mut().find(|code| code.right.as_ref() == Ok(&promotion));
+                let code = self.codes.iter_mut().find(|code| code.promotion() == Some(&promotion));
                 &mut code
                     .ok_or_else(|| wrong(rest, "先写该活动的 code", "a code of the offer before it"))?
                     .used
@@ -433,7 +443,8 @@ fn compile(ground: &Ground, mut promotions: Vec<Promotion>) -> Result<Book, Wron
         points: ground.points.clone(),
         coupons,
     };
-    Book::compile(rules).map_err(|faults| {
+    let book = Book::compile(rules).map(|book| book.resolving(&ground.shop.group_resolution));
+    book.map_err(|faults| {
         let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
         wrong(&found.join("; "), "没有错误的活动", "offers without mistakes")
     })
