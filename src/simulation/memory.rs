@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, Seq};
+use crate::domain::ids::{BundleRef, Epoch, Seq};
 use crate::engine::decision::{Change, Entry, Key, Known, Record};
 use crate::engine::input::Input;
 
@@ -63,9 +63,13 @@ impl Memory {
     }
 
     /// Takes over what another box was lent: what a wrong spare does.
-    pub(super) fn take_leases(&mut self, other: &Memory) {
-        let leases = other.records.iter().filter(|(key, _)| matches!(key, Key::Lease(_) | Key::Heard));
-        self.records.extend(leases.map(|(key, record)| (key.clone(), record.clone())));
+    pub(super) fn take_leases(&mut self, other: &Memory, own: Epoch) {
+        let leases = other.records.iter().filter_map(|(key, record)| match key {
+            Key::Lease(_, scope) => Some((Key::Lease(own, scope.clone()), record.clone())),
+            Key::Heard(_) => Some((Key::Heard(own), record.clone())),
+            _ => None,
+        });
+        self.records.extend(leases);
     }
 
     /// Forgets which requests were answered: what one of the wrong boxes does.

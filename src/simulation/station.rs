@@ -380,7 +380,7 @@ impl Station {
 
     /// Takes over what another box was lent: what a wrong spare does.
     pub(super) fn take_leases(&mut self, of: &Station) {
-        self.tables.take_leases(&of.tables);
+        self.tables.take_leases(&of.tables, self.epoch);
     }
 
     /// Nothing of its disk fails any more.
@@ -692,6 +692,6 @@ fn first_eight(secret: &[u8; 32]) -> [u8; 8] {
 }
 
 fn encoded(answer: &Answer, re: &RequestId, format: Format, replayed: bool) -> Rc<[u8]> {
-    let to = Addressed { re: Some(re), format, replayed, lang: Lang::default() };
+    let to = Addressed { re: Some(re), format, replayed, degraded: false, lang: Lang::default() };
     Rc::from(wire::encode(answer, &to))
 }
