@@ -25,7 +25,7 @@
 //! # Rooms, from pure to worldly (arrows: `tests/tidy.rs`)
 //! `domain` nouns of the shop · `limits` every bound · `pricing` promotions · `shopper` segments · `bundle` rules, signed ·
 //! `engine` decides · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
-//! `clock`, `config` · `daemon` the one loop · `cli` a file per verb
+//! `clock`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
 //!
 //! # Deliberately absent
 //! No float near money (one file of `pricing/best` proposes with them what integers then prove). No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
@@ -43,5 +43,6 @@ pub mod hub;
 pub mod limits;
 pub mod pricing;
 pub mod shopper;
+pub mod simulation;
 pub mod storage;
 pub mod upstream;

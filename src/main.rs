@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use aisled::cli::{
     Exit, ask, backup, bench, bundle, check, completions, config, demo, drive, explain, hub, outbox, replay,
-    run,
+    run, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -58,6 +58,8 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Evaluate stored decisions again, which must give the same bytes
     Replay(replay::ReplayArgs),
+    /// Simulate whole chains under every fault, from seeds, and judge that nothing is lost or overspent
+    Simulate(simulate::SimulateArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
     /// Print completions for a shell
@@ -116,6 +118,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
+        Verb::Simulate(args) => simulate::run_worlds(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;

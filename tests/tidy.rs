@@ -99,7 +99,10 @@ const ROOMS: &[Room] = &[
                 "engine",
                 "storage",
                 "devices::wire",
-                "upstream::wire",
+                "upstream",
+                "hub::fold",
+                "hub::ledger",
+                "hub::lender",
             ],
         )
     },

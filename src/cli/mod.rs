@@ -18,6 +18,7 @@ pub mod journey;
 pub mod outbox;
 pub mod replay;
 pub mod run;
+pub mod simulate;
 pub mod tills;
 
 /// How a verb ended: the process's exit code, the same for every verb.

@@ -728,6 +728,8 @@ impl Machine {
         let waited =
             self.unsent_since_ms.is_some_and(|since| since + limits::UPSTREAM_BATCH_WAIT_MS <= now.ticks_ms);
         if unsent == 0 {
+            // A batch may have taken more than the journal was known to hold: nothing waits, so nothing is due.
+            (self.unsent_since_ms, self.hurry) = (None, false);
             return;
         }
         if unsent >= limits::UPSTREAM_BATCH_ENTRIES_MAX as u64 || waited || self.hurry {

@@ -488,3 +488,41 @@ fn is_a_head_office_that_answers_and_fails_not_called_every_second() {
     }
     assert_eq!(waits, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
+
+#[test]
+fn is_a_sender_ever_due_for_nothing() {
+    let now = |ticks_ms| Now { ticks_ms, unix: UnixMs(0) };
+    let reach = |next| Extent { epoch: Epoch(1), first_epoch: Epoch(1), first: Seq(1), next: Seq(next) };
+    let mut journal = Journal { next: 1, ..Journal::default() };
+    for seq in 1..=4 {
+        journal.entries.insert(seq, vec![1; 9]);
+    }
+    let mut office = Office { incarnation: 1, ..Office::default() };
+    let store = StoreId::new("s1").expect("a store id");
+    let mut machine = Machine::new(store, reach(1), Remembered::default(), 1, now(0));
+    let mut step = |machine: &mut Machine, at: u64| {
+        while let Some(action) = machine.poll() {
+            match action {
+                Action::Connect => machine.connected(now(at)),
+                Action::Send(up @ Up::Hello(_)) => {
+                    let state = office.hear(up, Wrong::Nothing).expect("a hello is answered");
+                    machine.received(state, now(at));
+                }
+                Action::Pack(request) => {
+                    machine.packed(request.ticket, backlog::pack(&mut journal, &request), now(at));
+                }
+                _ => {}
+            }
+        }
+    };
+    machine.tick(now(0));
+    step(&mut machine, 0);
+    machine.backlog(reach(3), now(10));
+    machine.tick(now(2_000));
+    // The batch takes all four, though the sender knew of two.
+    step(&mut machine, 2_000);
+    machine.backlog(reach(5), now(2_010));
+    machine.tick(now(9_000));
+    let due = machine.deadline_ms().expect("it flows");
+    assert!(due > 9_000, "nothing waits to be sent, and it is due at {due}");
+}

@@ -1,0 +1,193 @@
+//! `aisled simulate`: whole chains under every fault we can think of, judged, from seeds that give the same again.
+//!
+//! Each seed is a world of `--shops` shops for `--days` days, run twice. The report goes to standard output; how long it
+//! took, and the progress, to standard error, so that the report of the same seeds is the same to the byte.
+
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::Exit;
+use crate::clock::{Stopwatch, SystemClock};
+use crate::limits;
+use crate::simulation::wrong::{ALL, Wrong};
+use crate::simulation::{ChainRules, Counts, Plan, Violation, run, run_twice};
+
+/// Arguments of `simulate`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+A world is drawn from its seed: which faults there are, how often, when. To see one violation again:
+  aisled simulate --seeds 1 --seed 4711
+To see that the judge sees:
+  aisled simulate --seeds 50 --wrong ack-before-sync")]
+pub struct SimulateArgs {
+    /// How many worlds
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub seeds: u64,
+    /// Shops in each
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub shops: usize,
+    /// Days of each
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub days: u64,
+    /// The first seed; the others follow
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub seed: u64,
+    /// Switch on a wrong behaviour, which must be found; `list` names them
+    #[arg(long, value_name = "VARIANT")]
+    pub wrong: Option<String>,
+    /// Run each seed once: faster, and says nothing of whether it gives the same again
+    #[arg(long)]
+    pub once: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What came of all worlds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Report {
+    first_seed: u64,
+    seeds: u64,
+    shops: usize,
+    days: u64,
+    wrong: Option<&'static str>,
+    store_days: u64,
+    #[serde(flatten)]
+    counts: Counts,
+    violations: u64,
+    seeds_with_violations: u64,
+    /// The first ones.
+    found: Vec<Violation>,
+    /// Over the hashes of all worlds, in order.
+    trace: String,
+}
+
+/// Runs the worlds.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
+    let wrong = match args.wrong.as_deref() {
+        Some("list") => {
+            for (_, name, what) in ALL {
+                writeln!(out, "{name:20} {what}")?;
+            }
+            return Ok(Exit::Ok);
+        }
+        Some(name) => match Wrong::named(name) {
+            Some(wrong) => Some(wrong),
+            None => {
+                writeln!(out, "failed to find the wrong behaviour {name}: --wrong list names them")?;
+                return Ok(Exit::Usage);
+            }
+        },
+        None => None,
+    };
+    let (shops, days) = (args.shops.max(1), args.days.max(1));
+    let plan = Plan { shops, days, wrong };
+    let rules = ChainRules::new(shops);
+    let watch = Stopwatch::start(&SystemClock);
+    let mut told = Duration::ZERO;
+    let mut report = Report {
+        first_seed: args.seed,
+        seeds: args.seeds,
+        shops,
+        days,
+        wrong: wrong.map(Wrong::name),
+        ..Report::default()
+    };
+    let mut traces = Sha256::new();
+    for nth in 0..args.seeds {
+        let seed = args.seed.wrapping_add(nth);
+        let ended = if args.once { run(seed, plan, &rules) } else { run_twice(seed, plan, &rules) };
+        report.store_days += shops as u64 * days;
+        report.counts.add(&ended.counts);
+        report.violations += ended.found;
+        report.seeds_with_violations += u64::from(ended.found > 0);
+        let room = limits::SIMULATE_LISTED_MAX.saturating_sub(report.found.len());
+        report.found.extend(ended.violations.into_iter().take(room));
+        traces.update(ended.trace.as_bytes());
+        let elapsed = watch.elapsed(&SystemClock);
+        if elapsed >= told + Duration::from_millis(limits::SIMULATE_LINE_EVERY_MS) {
+            told = elapsed;
+            progress(&report, nth + 1, elapsed);
+        }
+    }
+    report.trace = traces.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let elapsed = watch.elapsed(&SystemClock);
+    let (repeats, seconds) = (if args.once { 1 } else { 2 }, elapsed.as_secs_f64().max(0.001));
+    let a_second = (report.store_days * repeats) as f64 / seconds;
+    tell(&format!(
+        "\r{} store-days simulated {repeats} times in {seconds:.1} s: {a_second:.0} store-days a second",
+        report.store_days
+    ));
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        report.write(out)?;
+    }
+    Ok(if report.violations == 0 { Exit::Ok } else { Exit::Finding })
+}
+
+impl Report {
+    fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let Counts { events, decisions, sales, kills, power_cuts, disk_errors, tables_lost, .. } =
+            self.counts;
+        let Counts { messages, messages_lost, messages_twice, partings, office_crashes, restores, .. } =
+            self.counts;
+        let Counts { spares, zombies, clones, clock_jumps, segments_pruned, activations, .. } = self.counts;
+        writeln!(
+            out,
+            "{} seeds from {}, {} shops, {} days: {} store-days",
+            self.seeds, self.first_seed, self.shops, self.days, self.store_days
+        )?;
+        writeln!(out, "{events} events, {decisions} decisions, {sales} of them sales")?;
+        writeln!(
+            out,
+            "boxes: {kills} killed, {power_cuts} power cuts, {disk_errors} disk errors, {tables_lost} tables lost, {spares} spares, {zombies} came back, {clones} cloned, {clock_jumps} clocks jumped"
+        )?;
+        writeln!(
+            out,
+            "lines: {messages} messages, {messages_lost} lost, {messages_twice} twice, {partings} partings"
+        )?;
+        writeln!(
+            out,
+            "head office: {office_crashes} crashes, {restores} restores; {segments_pruned} segments forgotten, {activations} bundles active"
+        )?;
+        for Violation { invariant, seed, step, text } in &self.found {
+            writeln!(out, "  {invariant} seed {seed} step {step}: {text}")?;
+        }
+        writeln!(
+            out,
+            "{} violations in {} seeds · trace {}",
+            self.violations, self.seeds_with_violations, self.trace
+        )?;
+        Ok(())
+    }
+}
+
+fn progress(report: &Report, done: u64, elapsed: Duration) {
+    let line = format!(
+        "{done} of {} seeds, {} violations, {} s",
+        report.seeds,
+        report.violations,
+        elapsed.as_secs()
+    );
+    let mut out = std::io::stderr().lock();
+    // Nobody may be listening, which changes nothing.
+    if out.is_terminal() {
+        drop(write!(out, "\r{line}"));
+        drop(out.flush());
+    } else {
+        drop(writeln!(out, "{line}"));
+    }
+}
+
+fn tell(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
