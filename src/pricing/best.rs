@@ -42,8 +42,8 @@ use super::benefits::{Proposal, Turn, propose, units_of};
 use super::book::Phase;
 use super::explain::Why;
 use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, StackingMode};
-use super::resolution::{Course, Done, Resolved, Sitting, sequence};
-use super::units::State;
+use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
+use super::units::{Good, State};
 use super::usage;
 use packing::{Choice, Owner, Packing};
 use wishes::{Curve, TooMuch, Wish};
@@ -95,7 +95,8 @@ struct Search<'s, 'a> {
     steps: u32,
 }
 
-/// Resolves for the best combination through phase `last`, within so many steps.
+/// Resolves for the best combination through phase `last`, within so many steps. Why the others gave nothing stands
+/// there for phase `Earn`, the last; nobody asks before.
 pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Proof) {
     let mut search = Search {
         sitting,
@@ -286,7 +287,11 @@ impl<'s, 'a> Search<'s, 'a> {
             curves.is_some(),
             &mut steps,
             &mut |choice, steps| {
-                *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
+                let Some(fewer) = steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0) else {
+                    *steps = 0;
+                    return (i64::MAX / 2, i64::MAX);
+                };
+                *steps = fewer;
                 let held = std::mem::replace(&mut self.steps, *steps);
                 self.price(&packing, choice);
                 *steps = std::mem::replace(&mut self.steps, held);
@@ -569,14 +574,15 @@ impl<'s, 'a> Search<'s, 'a> {
         let applied = |position: usize, course: &Course<'s, 'a>| {
             course.done.applied.iter().any(|done| done.candidate == position)
         };
+        let reach = if self.last == Phase::Earn { self.reach() } else { Vec::new() };
         let mut first = self.sitting.candidates.len();
         for position in 0..self.sitting.candidates.len() {
             if self.phase(position) > Phase::Order {
                 first = first.min(position);
                 continue;
             }
-            if !applied(position, &course) {
-                let why = self.why(&course, position, alone);
+            if self.last == Phase::Earn && !applied(position, &course) {
+                let why = self.why(&course, position, alone, &reach);
                 course.done.missed.push((position, why));
             }
         }
@@ -596,9 +602,30 @@ impl<'s, 'a> Search<'s, 'a> {
         (course.done, Proof { proved: gap == Money::ZERO, gap })
     }
 
+    /// By promotion of the unit phase: the goods in its set, a bit each.
+    fn reach(&self) -> Vec<Vec<u64>> {
+        let of = |candidate: &Candidate<'a>| -> Vec<u64> {
+            if candidate.rule.phase != Phase::Unit || candidate.closed.is_some() {
+                return Vec::new();
+            }
+            let word = |goods: &[Good<'a>]| {
+                let held = (0_u32..).zip(goods).filter(|(_, good)| candidate.rule.set.holds(good));
+                held.fold(0, |word, (at, _)| word | 1 << at)
+            };
+            self.sitting.goods.chunks(64).map(word).collect()
+        };
+        self.sitting.candidates.iter().map(of).collect()
+    }
+
     /// Why a promotion that was not chosen gives nothing: what would keep it from giving anything by itself; or which
     /// stands in its place, and how much more that takes off.
-    fn why(&self, course: &Course<'s, 'a>, position: usize, alone: Option<usize>) -> Why<'a> {
+    fn why(
+        &self,
+        course: &Course<'s, 'a>,
+        position: usize,
+        alone: Option<usize>,
+        reach: &[Vec<u64>],
+    ) -> Why<'a> {
         let proposal = match &self.prospects[position] {
             Prospect::Closed(why) => return *why,
             Prospect::Open(proposal) => proposal,
@@ -609,9 +636,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let other = rule(candidate);
             let grouped = group.is_some() && other.promotion.stacking.group == *group;
             let exclusive = own.promotion.stacking.mode == StackingMode::Exclusive;
-            let contends = own.phase == Phase::Unit
-                && other.phase == Phase::Unit
-                && self.sitting.goods.iter().any(|good| own.set.holds(good) && other.set.holds(good));
+            let contends = reach[position].iter().zip(&reach[candidate]).any(|(a, b)| a & b != 0);
             Some(candidate) == alone || grouped || exclusive || contends
         };
         let rivals = course.done.applied.iter().filter(|done| rival(done.candidate));

@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 use crate::limits;
 
 use super::cut::Cut;
-use super::relaxation::Relaxation;
+use super::relaxation::{Relaxation, Relaxed};
 use super::seen::Seen;
 
 /// One application, as often as it fits.
@@ -166,7 +166,7 @@ impl Packing {
 
     fn best_of(&self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
         let mut dive = Dive::new(self, part);
-        dive.greedy();
+        dive.greedy(part);
         if dive.promising() {
             let live = dive.tighten(part, 0);
             let parts = self.parts(&live);
@@ -427,17 +427,22 @@ impl<'p> Dive<'p> {
             .iter_mut()
             .for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
         self.order.sort_unstable_by_key(|resource| (Reverse(price[*resource as usize]), *resource));
-        let used = self.used();
-        let units: i64 =
-            used.iter().map(|r| price[*r as usize] * i64::from(self.packing.stock[*r as usize])).sum();
-        self.bound =
-            units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
+        self.sum();
         let plain =
             |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
-        let only_goods = used.len() == self.order.len();
+        let only_goods = self.used().len() == self.order.len();
         self.seen = (only_goods && part.iter().all(plain))
             .then(|| Seen::new(&self.packing.stock, &self.order))
             .flatten();
+    }
+
+    /// What all units are worth at these prices.
+    fn sum(&mut self) {
+        let stock = self.price.iter().zip(&self.packing.stock).zip(&self.through);
+        let used = stock.filter(|(_, columns)| !columns.is_empty());
+        let units: i64 = used.map(|((price, n), _)| price * i64::from(*n)).sum();
+        let groups = self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size));
+        self.bound = units + groups.sum::<i64>();
     }
 
     /// Could there be a packing that is worth a minor unit more than the best known?
@@ -451,28 +456,26 @@ impl<'p> Dive<'p> {
         Packed { choice: self.choice.clone(), value, bound }
     }
 
-    /// Better prices, twice: without cuts and with them. Answers the columns that a packing could have that is as good as
-    /// the best known, or worse by at most `window`.
+    /// Better prices: without cuts, then with those that the relaxed packing breaks. Answers the columns that a packing
+    /// could have that is as good as the best known, or worse by at most `window`.
     fn tighten(&mut self, part: &[u32], window: i64) -> Vec<u32> {
         let mut live = part.to_vec();
-        for with_cuts in [false, true] {
-            let gap = (self.bound - self.best).saturating_add(window);
-            live.retain(|column| self.slack[*column as usize] <= gap);
+        let mut broken: Vec<Cut> = Vec::new();
+        for round in 0..=limits::BEST_CUT_ROUNDS_MAX {
+            self.narrow(&mut live, window);
             self.keep(&live);
-            if with_cuts {
-                self.cuts = self.candidates(&live);
-                if self.cuts.is_empty() {
-                    break;
-                }
-            }
-            let (price, bound) = (self.price.clone(), self.bound);
             let used = self.used();
+            let before = (self.price.clone(), self.bound, self.cuts.clone());
+            self.cuts.append(&mut broken);
+            self.cuts.truncate(limits::BEST_CUTS_MAX);
             let rows: Vec<Row<'_>> =
                 used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
             let relaxed = relaxed(self.packing, &live, &rows);
+            let prices = relaxed.prices(FINE);
+            let solved = live.clone();
             self.price.fill(0);
-            used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = *price);
-            self.cuts.iter_mut().zip(&relaxed[used.len()..]).for_each(|(cut, price)| cut.price = *price);
+            used.iter().zip(&prices).for_each(|(r, price)| self.price[*r as usize] = *price);
+            self.cuts.iter_mut().zip(&prices[used.len()..]).for_each(|(cut, price)| cut.price = *price);
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
             for column in &live {
@@ -483,25 +486,40 @@ impl<'p> Dive<'p> {
                 }
             }
             used.iter().for_each(|resource| self.lower(*resource));
-            self.arrange(&live);
-            if self.bound > bound {
-                self.price = price;
-                self.cuts.clear();
+            self.sum();
+            if self.bound > before.1 {
+                (self.price, self.bound, self.cuts) = before;
                 self.weigh(&live);
-                self.arrange(&live);
             }
             if window == 0 {
-                self.greedy();
+                self.narrow(&mut live, 0);
+                self.greedy(&live);
             }
-            if !self.promising() {
+            if round == limits::BEST_CUT_ROUNDS_MAX || !self.promising() {
+                break;
+            }
+            self.narrow(&mut live, window);
+            broken = self.candidates(&live);
+            broken.retain(|cut| {
+                !self.cuts.iter().any(|known| known.size == cut.size && known.holds == cut.holds)
+                    && relaxed.exceeds(cut.left / cut.size, |at| {
+                        cut.groups(self.packing.uses(solved[at as usize]))
+                    })
+            });
+            if broken.is_empty() {
                 break;
             }
         }
-        let gap = (self.bound - self.best).saturating_add(window);
-        live.retain(|column| self.slack[*column as usize] <= gap);
+        self.narrow(&mut live, window);
         self.keep(&live);
         self.arrange(&live);
         live
+    }
+
+    /// Without columns that no packing of interest has.
+    fn narrow(&self, live: &mut Vec<u32>, window: i64) {
+        let gap = (self.bound - self.best).saturating_add(window);
+        live.retain(|column| self.slack[*column as usize] <= gap);
     }
 
     /// Sets of which some units are over when full groups are made: each owner's goods, and each of them alone.
@@ -534,7 +552,7 @@ impl<'p> Dive<'p> {
             set.iter().for_each(|r| holds[*r as usize] = true);
             (!left.is_multiple_of(size)).then_some(Cut { size, holds, price: 0, left })
         };
-        sets.into_iter().filter_map(cut).take(limits::BEST_CUTS_MAX).collect()
+        sets.into_iter().filter_map(cut).collect()
     }
 
     /// How often a column still fits.
@@ -623,11 +641,9 @@ impl<'p> Dive<'p> {
     }
 
     /// Columns by slack, as often as they fit: a first packing to beat.
-    fn greedy(&mut self) {
-        let mut columns: Vec<u32> =
-            self.order.iter().flat_map(|r| self.through[*r as usize].iter().copied()).collect();
+    fn greedy(&mut self, of: &[u32]) {
+        let mut columns = of.to_vec();
         columns.sort_unstable_by_key(|c| (self.slack[*c as usize], Reverse(self.value(*c)), *c));
-        columns.dedup();
         for column in columns {
             let times = self.fits(column);
             if times > 0 {
@@ -751,8 +767,8 @@ enum Row<'d> {
     Cut(&'d Cut),
 }
 
-/// The prices of the relaxed packing, in fine parts.
-fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<i64> {
+/// The relaxed packing of these columns.
+fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Relaxed {
     let stock = rows.iter().map(|row| match row {
         Row::Resource(r) => packing.stock[*r as usize],
         Row::Cut(cut) => cut.left / cut.size,
@@ -774,5 +790,5 @@ fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<i64> {
         let cuts = (0..).zip(rows).filter_map(of_cut);
         relaxation.add(packing.columns[*column as usize].value, resources.chain(cuts));
     }
-    relaxation.prices(FINE)
+    relaxation.solved()
 }
