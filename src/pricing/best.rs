@@ -29,6 +29,7 @@
 
 mod columns;
 mod cut;
+mod losses;
 mod packing;
 mod relaxation;
 mod seen;
@@ -45,6 +46,7 @@ use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, St
 use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
 use super::units::{Good, State};
 use super::usage;
+use losses::Losses;
 use packing::{Choice, Owner, Packing};
 use wishes::{Curve, TooMuch, Wish};
 
@@ -258,49 +260,104 @@ impl<'s, 'a> Search<'s, 'a> {
     /// The best of all combinations without an exclusive promotion. Answers what none of them takes off more than.
     fn together(&mut self) -> Money {
         let packing = std::mem::take(&mut self.packing);
-        let reduced = packing.reduced();
+        let (reduced, kept) = packing.reduced();
         let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
-        let trial = self.price(&reduced, &packed.choice);
+        let choice = packed.choice.iter().map(|(column, times)| (kept[*column as usize], *times)).collect();
+        let trial = self.price(&packing, &choice);
         let as_packed = trial.kept_word && !self.tangled && (trial.units.0 == packed.value || self.stacked());
         let curves = if as_packed && trial.units.0 == packed.value { self.curves() } else { None };
-        let wished = |search: &Self| match &curves {
-            Some(curves) => wishes::wish(curves, trial.left, search.total().0 - trial.units.0),
+        let wish = match &curves {
+            Some(curves) => wishes::wish(curves, trial.left, self.total().0 - trial.units.0),
             None => Err(TooMuch),
         };
+        let worths = match (&curves, wish) {
+            (Some(curves), Ok(Some(wish))) => self.worths(curves, &trial, wish),
+            _ => None,
+        };
+        if let Some(worths) = &worths {
+            self.lose(&Losses::of(&packing, &choice, worths.last()), worths);
+        }
         let promised = self.promised(&trial, packed.bound);
-        let window = |search: &Self| match wished(search) {
-            Ok(wish) => wish,
-            Err(TooMuch) if as_packed && promised.settled => None,
-            Err(TooMuch) => {
-                let gain = promised.total - search.total().0;
-                let rest = 1_000_000 - promised.rate.min(999_999);
-                let most = (gain - 1).saturating_mul(1_000_000) / rest;
-                (gain > 0).then_some(Wish { least: 0, most, gain })
-            }
+        let window = |search: &Self| match (&worths, &curves) {
+            (Some(worths), _) => worths.above(search.total().0),
+            (None, Some(curves)) => match wishes::wish(curves, trial.left, search.total().0 - trial.units.0) {
+                Ok(wish) => wish,
+                Err(TooMuch) => search.promise(&promised, as_packed),
+            },
+            (None, None) => search.promise(&promised, as_packed),
         };
         let unproved = packed.bound - packed.value;
         let Some(wish) = window(self) else { return self.total() + Money(unproved) };
-        let mut steps = self.steps;
+        let (mut steps, mut cut_short) = (self.steps, false);
         let all = packing.each(
             packed.value,
             (wish.least, wish.most),
             curves.is_some(),
             &mut steps,
             &mut |choice, steps| {
-                let Some(fewer) = steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0) else {
-                    *steps = 0;
-                    return (i64::MAX / 2, i64::MAX);
-                };
-                *steps = fewer;
-                let held = std::mem::replace(&mut self.steps, *steps);
-                self.price(&packing, choice);
-                *steps = std::mem::replace(&mut self.steps, held);
+                let doubtful = self.doubtful;
+                self.steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
+                if self.steps > 0 {
+                    self.price(&packing, choice);
+                }
+                *steps = self.steps;
+                if *steps == 0 {
+                    // A combination that was not looked at to its end leaves a gap, no doubt.
+                    (self.doubtful, cut_short) = (doubtful, true);
+                }
                 window(self).map_or((i64::MAX / 2, -1), |wish| (wish.least, wish.most))
             },
         );
         self.steps = steps;
-        let open = if all { 0 } else { window(self).map_or(0, |wish| wish.gain) };
+        let open = if all && !cut_short { 0 } else { window(self).map_or(0, |wish| wish.gain) };
         self.total() + Money(open + unproved)
+    }
+
+    /// What a combination that is not the best of the units could still win, as far as that is known without curves.
+    fn promise(&self, promised: &Promised, as_packed: bool) -> Option<Wish> {
+        if as_packed && promised.settled {
+            return None;
+        }
+        let gain = promised.total - self.total().0;
+        let rest = 1_000_000 - promised.rate.min(999_999);
+        let most = (gain - 1).saturating_mul(1_000_000) / rest;
+        (gain > 0).then_some(Wish { least: 0, most, gain })
+    }
+
+    /// What units and order come to for each loss that is wished; nothing if that is too much to look at.
+    fn worths(&mut self, curves: &[Curve], trial: &Trial, wish: Wish) -> Option<Worths> {
+        let floors = self.sitting.goods.iter().any(|good| good.floor.is_positive());
+        if floors || wish.most - wish.least >= limits::BEST_LOSS_MAX as i64 {
+            return None;
+        }
+        let rounding = self.sitting.book.arithmetic.rounding;
+        let most = wish.most.min(trial.units.0);
+        let half = self.steps / 2;
+        let mut looks = self.steps - half;
+        let worth = |loss: i64| {
+            let order = wishes::most(curves, trial.left + loss, rounding, &mut looks)?;
+            Ok(trial.units.0 - loss + order)
+        };
+        let worths: Result<Vec<i64>, TooMuch> = (wish.least..=most).map(worth).collect();
+        self.steps = half + looks;
+        Some(Worths { least: wish.least, by_loss: worths.ok()? })
+    }
+
+    /// Prices packings that lose what is wished, best first, while one that was found could be better.
+    fn lose(&mut self, losses: &Losses<'_>, worths: &Worths) {
+        for _ in 0..limits::BEST_LOSS_TRIALS_MAX {
+            let Some(loss) = worths.best(self.total().0, |loss| losses.holds(loss)) else { return };
+            let Some(choice) = losses.losing(loss) else { return };
+            let Some(fewer) = self.steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0) else {
+                return;
+            };
+            self.steps = fewer;
+            let before = self.total();
+            self.price(losses.packing(), &choice);
+            if self.total() == before {
+                return;
+            }
+        }
     }
 
     fn total(&self) -> Money {
@@ -659,6 +716,32 @@ impl<'s, 'a> Search<'s, 'a> {
             .err()
             .unwrap_or(Why::NothingOff),
         }
+    }
+}
+
+/// What units and order come to at most, loss by loss of the units.
+struct Worths {
+    least: i64,
+    by_loss: Vec<i64>,
+}
+
+impl Worths {
+    fn last(&self) -> i64 {
+        self.least + self.by_loss.len() as i64 - 1
+    }
+
+    /// The losses with which more than `known` could be taken off.
+    fn above(&self, known: i64) -> Option<Wish> {
+        let above = || (self.least..).zip(&self.by_loss).filter(|(_, worth)| **worth > known);
+        let (least, _) = above().next()?;
+        let (most, _) = above().last()?;
+        Some(Wish { least, most, gain: above().map(|(_, worth)| worth - known).max()? })
+    }
+
+    /// Of the losses that `found` holds the one that takes most off, if that is more than `known`.
+    fn best(&self, known: i64, found: impl Fn(i64) -> bool) -> Option<i64> {
+        let above = (self.least..).zip(&self.by_loss).filter(|(loss, worth)| **worth > known && found(*loss));
+        above.max_by_key(|(loss, worth)| (**worth, std::cmp::Reverse(*loss))).map(|(loss, _)| loss)
     }
 }
 

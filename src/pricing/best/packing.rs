@@ -105,8 +105,8 @@ impl Packing {
     }
 
     /// Without columns that the best packing never needs: of two that take the same the one that is worth less, and
-    /// groups that are worth no more than their units one by one.
-    pub(super) fn reduced(&self) -> Packing {
+    /// groups that are worth no more than their units one by one. Also which columns these were.
+    pub(super) fn reduced(&self) -> (Packing, Vec<u32>) {
         let plain = |column: &Column| self.owners[column.owner as usize] == Owner::PLAIN;
         let mut single = vec![0; self.stock.len()];
         for (number, column) in (0..).zip(&self.columns) {
@@ -140,11 +140,11 @@ impl Packing {
             owners: self.owners.clone(),
             ..Packing::default()
         };
-        for number in kept {
-            let column = self.columns[number as usize];
-            packing.add(column.owner, column.value, self.uses(number));
+        for number in &kept {
+            let column = self.columns[*number as usize];
+            packing.add(column.owner, column.value, self.uses(*number));
         }
-        packing
+        (packing, kept)
     }
 
     /// What a column takes of which resource.

@@ -4,7 +4,7 @@
 //! then a sum of steps and shares of that one amount, and so is what they would take off more if the units got less
 //! off. A wish is a loss of the units for which that is more than the loss.
 
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Rounding};
 use crate::limits;
 
 use super::super::conditions::Cond;
@@ -85,6 +85,15 @@ impl Curve {
         Some(Curve { group, steps, repeats })
     }
 
+    /// What it takes off where exactly so much is left, and by how many steps.
+    fn exactly(&self, left: i64, rounding: Rounding) -> (i64, usize) {
+        let reached = self.steps.iter().take_while(|(from, ..)| *from <= left).count();
+        let Some(at) = reached.checked_sub(1) else { return (0, 0) };
+        let (_, amount, share) = self.steps[at];
+        let share = if share > 0 { Money(left).ratio(share, 1_000_000, rounding).0 } else { 0 };
+        ((amount + share).clamp(0, left), reached)
+    }
+
     /// What it takes off at most where so much is left, and by how many steps.
     fn off(&self, left: i64) -> (i64, usize) {
         let reached = self.steps.iter().take_while(|(from, ..)| *from <= left).count();
@@ -123,6 +132,36 @@ pub(super) fn wish(curves: &[Curve], left: i64, known: i64) -> Result<Option<Wis
     let mut search = Search { curves, known, looked: 0, wish: None };
     search.from(0, Course { left, surely: left, ..Course::default() })?;
     Ok(search.wish)
+}
+
+/// What the order phase takes off at most where exactly `left` is to pay for the units, of which none has a floor.
+/// Counts what it looks at, and has `TooMuch` once that is more than `looks`.
+pub(super) fn most(curves: &[Curve], left: i64, rounding: Rounding, looks: &mut u32) -> Result<i64, TooMuch> {
+    fn from(
+        curves: &[Curve],
+        left: i64,
+        groups: u64,
+        rounding: Rounding,
+        looks: &mut u32,
+    ) -> Result<i64, TooMuch> {
+        let Some((curve, later)) = curves.split_first() else { return Ok(0) };
+        *looks = looks.checked_sub(1).ok_or(TooMuch)?;
+        let own = match curve.group {
+            Some(group) => 1_u64.checked_shl(group).ok_or(TooMuch)?,
+            None => 0,
+        };
+        let (off, reached) = if groups & own == 0 { curve.exactly(left, rounding) } else { (0, 0) };
+        let mut best = from(later, left, groups, rounding, looks)?;
+        if off > 0 {
+            best = best.max(off + from(later, left - off, groups | own, rounding, looks)?);
+            let fewer = if curve.repeats && !later.is_empty() { reached - 1 } else { 0 };
+            for (_, off, _) in &curve.steps[..fewer] {
+                best = best.max(off + from(later, left - off, groups | own, rounding, looks)?);
+            }
+        }
+        Ok(best)
+    }
+    from(curves, left, 0, rounding, looks)
 }
 
 /// More combinations or steps than are looked at.
