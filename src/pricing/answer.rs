@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::limits;
 
-use super::best::best;
+use super::best::{Again, best};
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
 use super::model::{Benefit, PointsReward, ResolutionMode};
@@ -24,7 +24,7 @@ use super::{PriceFault, Sale};
 /// Prices a sale.
 pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> {
     let sitting = Sitting::new(book, sale)?;
-    let (resolved, resolution) = resolve(&sitting, Phase::Earn, limits::BEST_STEPS_MAX);
+    let (resolved, resolution, again) = resolve(&sitting, Phase::Earn, limits::BEST_STEPS_MAX);
     let lines = lines(&sitting, &resolved);
     let subtotal: Money = lines.iter().map(|line| line.gross).sum();
     let discount_total = resolved.discount();
@@ -60,7 +60,7 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         applied: applied.collect(),
         coupons: coupons(&sitting, &resolved),
         not_applied: not_applied(&sitting, &resolved),
-        near: near(&sitting, &resolved),
+        near: near(&sitting, &resolved, again.as_ref()),
         points: points(&sitting, &resolved),
         gift_cards: gift_cards(sale, total),
         shelf: sitting.shelf.changes.clone(),
@@ -70,17 +70,21 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
     })
 }
 
-/// Resolves a sale as its bundle says, in `best` within so many steps.
-pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Resolution) {
+/// Resolves a sale as its bundle says, in `best` within so many steps and with what is kept for one thing more.
+pub(super) fn resolve<'a>(
+    sitting: &Sitting<'a>,
+    last: Phase,
+    steps: u32,
+) -> (Resolved<'a>, Resolution, Option<Again<'a>>) {
     match sitting.book.resolution {
         ResolutionMode::Sequence => {
             let resolution = Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO };
-            (sequence(sitting, last), resolution)
+            (sequence(sitting, last), resolution, None)
         }
         ResolutionMode::Best => {
-            let (resolved, proof) = best(sitting, last, steps);
+            let (resolved, proof, again) = best(sitting, last, steps);
             let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
-            (resolved, resolution)
+            (resolved, resolution, again)
         }
     }
 }

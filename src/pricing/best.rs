@@ -27,6 +27,7 @@
 //! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase
 //! is applied wherever it gives something.
 
+mod again;
 mod columns;
 mod cut;
 mod losses;
@@ -46,6 +47,7 @@ use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, St
 use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
 use super::units::{Good, State};
 use super::usage;
+pub(super) use again::{After, Again};
 use losses::Losses;
 use packing::{Choice, Owner, Packing};
 use wishes::{Curve, TooMuch, Wish};
@@ -84,6 +86,8 @@ struct Search<'s, 'a> {
     last: Phase,
     prospects: Vec<Prospect<'a>>,
     stakes: Vec<Stake>,
+    /// Groups of the unit phase, by number.
+    groups: Vec<&'a Tag>,
     packing: Packing,
     /// By good: could some promotion use it up, unit by unit?
     contended: Vec<bool>,
@@ -94,25 +98,19 @@ struct Search<'s, 'a> {
     /// Positions of the order phase that are open.
     orders: Vec<usize>,
     found: Option<Found<'s, 'a>>,
+    /// What is kept for the same basket with one thing more.
+    again: Option<Again<'a>>,
     steps: u32,
 }
 
 /// Resolves for the best combination through phase `last`, within so many steps. Why the others gave nothing stands
 /// there for phase `Earn`, the last; nobody asks before.
-pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Proof) {
-    let mut search = Search {
-        sitting,
-        last,
-        prospects: Vec::with_capacity(sitting.candidates.len()),
-        stakes: Vec::new(),
-        packing: Packing::default(),
-        contended: Vec::new(),
-        tangled: false,
-        doubtful: false,
-        orders: Vec::new(),
-        found: None,
-        steps,
-    };
+pub(super) fn best<'a>(
+    sitting: &Sitting<'a>,
+    last: Phase,
+    steps: u32,
+) -> (Resolved<'a>, Proof, Option<Again<'a>>) {
+    let mut search = Search::new(sitting, last, steps);
     search.prepare();
     let bound = if search.packing.stock.len() > limits::BEST_RESOURCES_MAX {
         search.doubtful = true;
@@ -122,20 +120,40 @@ pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resol
     };
     search.alone();
     if !search.doubtful {
-        return search.finish(bound);
+        let again = search.again.take();
+        let (resolved, proof) = search.finish(bound);
+        return (resolved, proof, again);
     }
     // What cannot be proved is at least never worse than the declared order.
     let (total, bound) = (search.total(), bound.max(search.at_best()));
     let declared = sequence(sitting, last);
     if search.found.is_none() || declared.discount() > total {
         let gap = (bound - declared.discount()).max(Money(1));
-        return (declared, Proof { proved: false, gap });
+        return (declared, Proof { proved: false, gap }, None);
     }
     let (resolved, proof) = search.finish(bound);
-    (resolved, Proof { proved: false, gap: proof.gap.max(Money(1)) })
+    (resolved, Proof { proved: false, gap: proof.gap.max(Money(1)) }, None)
 }
 
 impl<'s, 'a> Search<'s, 'a> {
+    fn new(sitting: &'s Sitting<'a>, last: Phase, steps: u32) -> Search<'s, 'a> {
+        Search {
+            sitting,
+            last,
+            prospects: Vec::with_capacity(sitting.candidates.len()),
+            stakes: Vec::new(),
+            groups: Vec::new(),
+            packing: Packing::default(),
+            contended: Vec::new(),
+            tangled: false,
+            doubtful: false,
+            orders: Vec::new(),
+            found: None,
+            again: None,
+            steps,
+        }
+    }
+
     fn mode(&self, position: usize) -> StackingMode {
         self.sitting.candidates[position].rule.promotion.stacking.mode
     }
@@ -157,7 +175,6 @@ impl<'s, 'a> Search<'s, 'a> {
         let spendable = sitting.sale.shopper.member.map_or(0, |member| member.ledger.points.spendable());
         self.packing.stock = sitting.goods.iter().map(|good| good.qty).collect();
         self.packing.weight = sitting.goods.iter().map(|good| good.price.0.max(1)).collect();
-        let mut groups: Vec<&Tag> = Vec::new();
         self.contended = vec![false; sitting.goods.len()];
         // By good: touched as a whole; touched as a whole by one that is chosen against others.
         let mut touched = vec![(false, false); sitting.goods.len()];
@@ -187,7 +204,7 @@ impl<'s, 'a> Search<'s, 'a> {
             {
                 match candidate.rule.phase {
                     Phase::Unit => {
-                        let group = self.best_of(position).map(|group| place(&mut groups, group));
+                        let group = self.best_of(position).map(|group| place(&mut self.groups, group));
                         let first = self.packing.columns.len();
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
@@ -226,6 +243,11 @@ impl<'s, 'a> Search<'s, 'a> {
         self.tangled |= touched.iter().zip(&self.contended).any(|((whole, _), by_unit)| *whole && *by_unit);
     }
 
+    /// Would it give something on the untouched basket?
+    fn open(&self, untouched: &State, position: usize) -> bool {
+        propose(self.sitting, untouched, &self.sitting.candidates[position], 0).is_ok()
+    }
+
     fn columns(&mut self, untouched: &State, position: usize, spendable: i64, group: Option<u32>) -> bool {
         let candidate = &self.sitting.candidates[position];
         let rule = candidate.rule;
@@ -261,7 +283,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn together(&mut self) -> Money {
         let packing = std::mem::take(&mut self.packing);
         let (reduced, kept) = packing.reduced();
-        let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
+        let mut packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
         let choice = packed.choice.iter().map(|(column, times)| (kept[*column as usize], *times)).collect();
         let trial = self.price(&packing, &choice);
         let as_packed = trial.kept_word && !self.tangled && (trial.units.0 == packed.value || self.stacked());
@@ -270,6 +292,10 @@ impl<'s, 'a> Search<'s, 'a> {
             Some(curves) => wishes::wish(curves, trial.left, self.total().0 - trial.units.0),
             None => Err(TooMuch),
         };
+        if self.last == Phase::Earn && curves.is_some() {
+            let prices = std::mem::take(&mut packed.prices);
+            self.again = Again::of(self, reduced, packed.choice, packed.value, prices);
+        }
         let worths = match (&curves, wish) {
             (Some(curves), Ok(Some(wish))) => self.worths(curves, &trial, wish),
             _ => None,
@@ -335,7 +361,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let half = self.steps / 2;
         let mut looks = self.steps - half;
         let worth = |loss: i64| {
-            let order = wishes::most(curves, trial.left + loss, rounding, &mut looks)?;
+            let order = wishes::most(curves, trial.left + loss, rounding, &mut looks)?.off;
             Ok(trial.units.0 - loss + order)
         };
         let worths: Result<Vec<i64>, TooMuch> = (wish.least..=most).map(worth).collect();

@@ -75,6 +75,8 @@ pub(super) struct Packed {
     pub(super) value: i64,
     /// No packing is worth more.
     pub(super) bound: i64,
+    /// By resource: a price of a unit, without those of full groups, for a search of nearly the same.
+    pub(super) prices: Vec<i64>,
 }
 
 impl Packed {
@@ -157,33 +159,36 @@ impl Packing {
     pub(super) fn best(&self, steps: &mut u32, ties: u32) -> Packed {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut best = Packed::default();
+        let mut prices = vec![0; self.stock.len()];
         for part in self.parts(&all) {
-            best.add(self.best_of(&part, steps, ties));
+            let mut dive = Dive::new(self, &part);
+            dive.share(&part);
+            dive.arrange(&part);
+            dive.greedy(&part);
+            best.add(dive.best(&part, steps, ties));
+            prices.iter_mut().zip(&dive.first).for_each(|(price, of)| *price += of);
         }
         best.choice.sort_unstable();
+        best.prices = prices;
         best
     }
 
-    fn best_of(&self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
-        let mut dive = Dive::new(self, part);
-        dive.greedy(part);
-        if dive.promising() {
-            let live = dive.tighten(part, 0);
-            let parts = self.parts(&live);
-            if dive.promising() && parts.len() > 1 {
-                let mut split = Packed::default();
-                parts.iter().for_each(|part| split.add(self.best_of(part, steps, ties)));
-                let found = dive.packed(true);
-                split.bound = split.bound.max(found.value);
-                return if split.value > found.value {
-                    split
-                } else {
-                    Packed { bound: split.bound, ..found }
-                };
+    /// The best packing, begun with prices and a packing that are known to be nearly as good; ties are left as they are.
+    pub(super) fn best_from(&self, prices: &[i64], begun: &Choice, steps: &mut u32) -> Packed {
+        let all: Vec<u32> = (0..self.columns.len() as u32).collect();
+        let mut dive = Dive::new(self, &all);
+        dive.price.copy_from_slice(prices);
+        dive.weigh(&all);
+        dive.settle(&all);
+        dive.arrange(&all);
+        for (column, times) in begun {
+            let times = dive.fits(*column).min(*times);
+            if times > 0 {
+                dive.take(*column, times);
             }
         }
-        let proved = dive.search(steps, ties);
-        dive.packed(proved)
+        dive.greedy(&all);
+        dive.best(&all, steps, 0)
     }
 
     /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
@@ -201,6 +206,8 @@ impl Packing {
     ) -> bool {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
+        dive.share(&all);
+        dive.arrange(&all);
         dive.best = best * FINE;
         dive.tighten(&all, window.1.saturating_mul(FINE));
         dive.seen = dive.seen.filter(|_| by_amount);
@@ -300,6 +307,8 @@ struct Dive<'p> {
     through: Vec<Vec<u32>>,
     /// By resource: the price of a unit, in fine parts as all that follow.
     price: Vec<i64>,
+    /// The same before any set had a price for full groups.
+    first: Vec<i64>,
     cuts: Vec<Cut>,
     /// By column.
     slack: Vec<i64>,
@@ -332,6 +341,7 @@ impl<'p> Dive<'p> {
             order: Vec::new(),
             through: vec![Vec::new(); resources],
             price: vec![0; resources],
+            first: Vec::new(),
             cuts: Vec::new(),
             slack: vec![0; packing.columns.len()],
             bound: 0,
@@ -349,9 +359,36 @@ impl<'p> Dive<'p> {
             seen: None,
         };
         dive.keep(part);
-        dive.share(part);
-        dive.arrange(part);
         dive
+    }
+
+    /// The best packing of a part whose prices and first packing stand.
+    fn best(&mut self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
+        if self.promising() {
+            let live = self.tighten(part, 0);
+            let parts = self.packing.parts(&live);
+            if self.promising() && parts.len() > 1 {
+                let mut split = Packed::default();
+                for part in &parts {
+                    let mut dive = Dive::new(self.packing, part);
+                    dive.share(part);
+                    dive.arrange(part);
+                    dive.greedy(part);
+                    split.add(dive.best(part, steps, ties));
+                }
+                let found = self.packed(true);
+                split.bound = split.bound.max(found.value);
+                return if split.value > found.value {
+                    split
+                } else {
+                    Packed { bound: split.bound, ..found }
+                };
+            }
+        } else {
+            self.first.clone_from(&self.price);
+        }
+        let proved = self.search(steps, ties);
+        self.packed(proved)
     }
 
     /// Only these columns count from now on.
@@ -400,6 +437,18 @@ impl<'p> Dive<'p> {
             let groups: i64 = self.cuts.iter().map(|cut| cut.price * i64::from(cut.groups(uses))).sum();
             self.slack[*column as usize] = units + groups - self.value(*column);
         }
+    }
+
+    /// Raises prices where a column is worth more than what it takes, then lowers all as far as they go.
+    fn settle(&mut self, part: &[u32]) {
+        for column in part {
+            let (resource, n) = self.packing.uses(*column)[0];
+            let short = -self.slack[*column as usize];
+            if short > 0 {
+                self.shift(resource, (short + i64::from(n) - 1) / i64::from(n));
+            }
+        }
+        self.used().iter().for_each(|resource| self.lower(*resource));
     }
 
     /// Lowers a price as far as the slack of its columns allows.
@@ -453,7 +502,7 @@ impl<'p> Dive<'p> {
     fn packed(&self, proved: bool) -> Packed {
         let value = self.best / FINE;
         let bound = if proved { value } else { (self.bound / FINE).max(value) };
-        Packed { choice: self.choice.clone(), value, bound }
+        Packed { choice: self.choice.clone(), value, bound, prices: Vec::new() }
     }
 
     /// Better prices: without cuts, then with those that the relaxed packing breaks. Answers the columns that a packing
@@ -478,18 +527,14 @@ impl<'p> Dive<'p> {
             self.cuts.iter_mut().zip(&prices[used.len()..]).for_each(|(cut, price)| cut.price = *price);
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
-            for column in &live {
-                let (resource, n) = self.packing.uses(*column)[0];
-                let short = -self.slack[*column as usize];
-                if short > 0 {
-                    self.shift(resource, (short + i64::from(n) - 1) / i64::from(n));
-                }
-            }
-            used.iter().for_each(|resource| self.lower(*resource));
+            self.settle(&live);
             self.sum();
             if self.bound > before.1 {
                 (self.price, self.bound, self.cuts) = before;
                 self.weigh(&live);
+            }
+            if round == 0 {
+                self.first.clone_from(&self.price);
             }
             if window == 0 {
                 self.narrow(&mut live, 0);

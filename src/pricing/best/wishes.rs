@@ -53,6 +53,7 @@ impl Curve {
         {
             return None;
         }
+        let base = promotion.stacking.base.unwrap_or(sitting.book.arithmetic.percent_base);
         let times = i64::from(caps.applications.unwrap_or(u32::MAX));
         let step = |from: i64, save: Reward| match save {
             Reward::Amount(amount) => (from, amount.0, 0),
@@ -75,6 +76,10 @@ impl Curve {
             },
             _ => return None,
         };
+        // A share of what was to pay before is none of what is left.
+        if base == Base::List && steps.iter().any(|(.., share)| (1..1_000_000).contains(share)) {
+            return None;
+        }
         if let Some(cap) = caps.per_order {
             if steps.iter().any(|(.., share)| *share > 0) {
                 return None;
@@ -134,34 +139,62 @@ pub(super) fn wish(curves: &[Curve], left: i64, known: i64) -> Result<Option<Wis
     Ok(search.wish)
 }
 
+/// The best of the order phase for an amount.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Most {
+    pub(super) off: i64,
+    /// By curve that is chosen: its number, what it takes off, and how often it applies. None without need.
+    pub(super) offs: Vec<(usize, i64, u32)>,
+}
+
 /// What the order phase takes off at most where exactly `left` is to pay for the units, of which none has a floor.
 /// Counts what it looks at, and has `TooMuch` once that is more than `looks`.
-pub(super) fn most(curves: &[Curve], left: i64, rounding: Rounding, looks: &mut u32) -> Result<i64, TooMuch> {
-    fn from(
-        curves: &[Curve],
-        left: i64,
-        groups: u64,
-        rounding: Rounding,
-        looks: &mut u32,
-    ) -> Result<i64, TooMuch> {
-        let Some((curve, later)) = curves.split_first() else { return Ok(0) };
-        *looks = looks.checked_sub(1).ok_or(TooMuch)?;
+pub(super) fn most(curves: &[Curve], left: i64, rounding: Rounding, looks: &mut u32) -> Result<Most, TooMuch> {
+    let mut counting = Counting { curves, rounding, looks, chosen: Vec::new(), most: Most::default() };
+    counting.from(0, left, 0, 0)?;
+    Ok(counting.most)
+}
+
+struct Counting<'c> {
+    curves: &'c [Curve],
+    rounding: Rounding,
+    looks: &'c mut u32,
+    chosen: Vec<(usize, i64, u32)>,
+    most: Most,
+}
+
+impl Counting<'_> {
+    fn from(&mut self, at: usize, left: i64, groups: u64, off: i64) -> Result<(), TooMuch> {
+        let Some(curve) = self.curves.get(at) else {
+            if off > self.most.off {
+                self.most.off = off;
+                self.most.offs.clone_from(&self.chosen);
+            }
+            return Ok(());
+        };
+        *self.looks = self.looks.checked_sub(1).ok_or(TooMuch)?;
         let own = match curve.group {
             Some(group) => 1_u64.checked_shl(group).ok_or(TooMuch)?,
             None => 0,
         };
-        let (off, reached) = if groups & own == 0 { curve.exactly(left, rounding) } else { (0, 0) };
-        let mut best = from(later, left, groups, rounding, looks)?;
-        if off > 0 {
-            best = best.max(off + from(later, left - off, groups | own, rounding, looks)?);
-            let fewer = if curve.repeats && !later.is_empty() { reached - 1 } else { 0 };
-            for (_, off, _) in &curve.steps[..fewer] {
-                best = best.max(off + from(later, left - off, groups | own, rounding, looks)?);
+        self.from(at + 1, left, groups, off)?;
+        if groups & own != 0 {
+            return Ok(());
+        }
+        let (most, reached) = curve.exactly(left, self.rounding);
+        // Fewer applications leave more for what comes later.
+        let fewer = if curve.repeats && at + 1 < self.curves.len() { reached.saturating_sub(1) } else { 0 };
+        for times in (1..=fewer).chain([reached]) {
+            let own_off = if times == reached { most } else { curve.steps[times - 1].1 };
+            if own_off > 0 {
+                let applied = if curve.repeats { times as u32 } else { 1 };
+                self.chosen.push((at, own_off, applied));
+                self.from(at + 1, left - own_off, groups | own, off + own_off)?;
+                self.chosen.pop();
             }
         }
-        Ok(best)
+        Ok(())
     }
-    from(curves, left, 0, rounding, looks)
 }
 
 /// More combinations or steps than are looked at.
