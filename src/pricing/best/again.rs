@@ -16,26 +16,29 @@ use super::super::book::Phase;
 use super::super::model::{Condition, StackingMode};
 use super::super::resolution::Sitting;
 use super::super::units::State;
-use super::packing::{Choice, Packing};
+use super::packing::{Choice, Packing, Prices};
 use super::wishes::{self, Curve};
 use super::{Search, Stake, place};
 
 /// What is kept of a search.
 pub(in super::super) struct Again<'a> {
-    /// Reduced, with what was chosen and a price for units of each resource.
+    /// Reduced, with what was chosen and what units were worth.
     packing: Packing,
     choice: Choice,
-    prices: Vec<i64>,
+    prices: Prices,
     value: i64,
     stakes: Vec<Stake>,
     groups: Vec<&'a Tag>,
 }
 
+/// Position among the candidates, money off, applications.
+type Gives = (usize, Money, u32);
+
 /// What the shopper would get.
 pub(in super::super) struct After {
     /// Off in all, at least.
     pub(in super::super) off: Money,
-    /// By promotion that gives something: position among the candidates, money off, applications.
+    /// By promotion that gives something.
     pub(in super::super) given: Vec<(usize, Money, u32)>,
 }
 
@@ -46,7 +49,7 @@ impl<'a> Again<'a> {
         packing: Packing,
         choice: Choice,
         value: i64,
-        prices: Vec<i64>,
+        prices: Prices,
     ) -> Option<Again<'a>> {
         let covered = search.sitting.candidates.iter().all(|candidate| {
             let promotion = &candidate.rule.promotion;
@@ -96,7 +99,7 @@ impl<'a> Again<'a> {
             if grown > 0 {
                 return None;
             }
-            self.packed(&mut search, &touched)?
+            self.packed(&mut search, &touched, more)?
         } else {
             (self.value, self.given(&self.packing, &self.choice, &self.stakes))
         };
@@ -109,8 +112,8 @@ impl<'a> Again<'a> {
     }
 
     /// The best packing of the units, and what each promotion gives in it.
-    fn packed(&self, search: &mut Search<'_, 'a>, touched: &[bool]) -> Option<(i64, Vec<(usize, Money, u32)>)> {
-        let sitting = search.sitting;
+    fn packed(&self, search: &mut Search<'_, 'a>, touched: &[bool], more: usize) -> Option<(i64, Vec<Gives>)> {
+        let (sitting, mut steps) = (search.sitting, search.steps);
         let packing = &mut search.packing;
         packing.stock.clone_from(&self.packing.stock);
         packing.weight.clone_from(&self.packing.weight);
@@ -154,14 +157,18 @@ impl<'a> Again<'a> {
             Some((now?, *times))
         });
         let begun: Choice = begun.collect();
-        let mut prices = self.prices.clone();
-        prices.resize(search.packing.stock.len(), 0);
-        let packed = search.packing.best_from(&prices, &begun, &mut search.steps);
+        let had: Vec<usize> = self.stakes.iter().map(|stake| stake.position).collect();
+        let packing = &search.packing;
+        let new = |column: u32| {
+            let owner = packing.columns[column as usize].owner as usize;
+            owner >= had.len() && !had.contains(&search.stakes[owner].position)
+        };
+        let packed = packing.best_from(&self.prices, &begun, more as u32, &new, &mut steps);
         Some((packed.value, self.given(&search.packing, &packed.choice, &search.stakes)))
     }
 
-    fn given(&self, packing: &Packing, choice: &Choice, stakes: &[Stake]) -> Vec<(usize, Money, u32)> {
-        let mut given: Vec<(usize, Money, u32)> = Vec::with_capacity(choice.len());
+    fn given(&self, packing: &Packing, choice: &Choice, stakes: &[Stake]) -> Vec<Gives> {
+        let mut given: Vec<Gives> = Vec::with_capacity(choice.len());
         for (column, times) in choice {
             let of = &packing.columns[*column as usize];
             let (position, off) = (stakes[of.owner as usize].position, Money(of.value).times(*times));

@@ -69,14 +69,20 @@ pub(super) struct Packing {
 pub(super) type Choice = Vec<(u32, u32)>;
 
 /// The best packing found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Packed {
     pub(super) choice: Choice,
     pub(super) value: i64,
     /// No packing is worth more.
     pub(super) bound: i64,
-    /// By resource: a price of a unit, without those of full groups, for a search of nearly the same.
-    pub(super) prices: Vec<i64>,
+    pub(super) prices: Prices,
+}
+
+/// What units, by resource, and full groups were worth at last, for a search of nearly the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prices {
+    units: Vec<i64>,
+    groups: Vec<Cut>,
 }
 
 impl Packed {
@@ -159,28 +165,31 @@ impl Packing {
     pub(super) fn best(&self, steps: &mut u32, ties: u32) -> Packed {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut best = Packed::default();
-        let mut prices = vec![0; self.stock.len()];
+        let mut prices = Prices { units: vec![0; self.stock.len()], groups: Vec::new() };
         for part in self.parts(&all) {
-            let mut dive = Dive::new(self, &part);
-            dive.share(&part);
-            dive.arrange(&part);
-            dive.greedy(&part);
+            let mut dive = Dive::shared(self, &part);
             best.add(dive.best(&part, steps, ties));
-            prices.iter_mut().zip(&dive.first).for_each(|(price, of)| *price += of);
+            prices.units.iter_mut().zip(&dive.price).for_each(|(price, of)| *price += of);
+            prices.groups.append(&mut dive.cuts);
         }
         best.choice.sort_unstable();
         best.prices = prices;
         best
     }
 
-    /// The best packing, begun with prices and a packing that are known to be nearly as good; ties are left as they are.
-    pub(super) fn best_from(&self, prices: &[i64], begun: &Choice, steps: &mut u32) -> Packed {
+    /// The best packing, begun with prices and a packing, the best there was before there were more units of `more` and
+    /// `new` columns. Only parts that hold these are packed anew. Ties are left as they are.
+    pub(super) fn best_from(
+        &self,
+        prices: &Prices,
+        begun: &Choice,
+        more: u32,
+        new: &dyn Fn(u32) -> bool,
+        steps: &mut u32,
+    ) -> Packed {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
-        dive.price.copy_from_slice(prices);
-        dive.weigh(&all);
-        dive.settle(&all);
-        dive.arrange(&all);
+        dive.begin(prices, &all);
         for (column, times) in begun {
             let times = dive.fits(*column).min(*times);
             if times > 0 {
@@ -188,7 +197,25 @@ impl Packing {
             }
         }
         dive.greedy(&all);
-        dive.best(&all, steps, 0)
+        let mut live = all;
+        dive.narrow(&mut live, 0);
+        live.extend(begun.iter().map(|(column, _)| *column));
+        live.sort_unstable();
+        live.dedup();
+        let mut split = Packed::default();
+        for part in self.parts(&live) {
+            if part.iter().any(|column| new(*column) || self.uses(*column).iter().any(|(r, _)| *r == more)) {
+                split.add(Dive::shared(self, &part).best(&part, steps, 0));
+                continue;
+            }
+            let stands = begun.iter().filter(|(column, _)| part.binary_search(column).is_ok());
+            for (column, times) in stands {
+                split.value += self.columns[*column as usize].value * i64::from(*times);
+                split.choice.push((*column, *times));
+            }
+        }
+        let found = dive.packed(false);
+        if split.value >= found.value { split } else { found }
     }
 
     /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
@@ -307,8 +334,6 @@ struct Dive<'p> {
     through: Vec<Vec<u32>>,
     /// By resource: the price of a unit, in fine parts as all that follow.
     price: Vec<i64>,
-    /// The same before any set had a price for full groups.
-    first: Vec<i64>,
     cuts: Vec<Cut>,
     /// By column.
     slack: Vec<i64>,
@@ -341,7 +366,6 @@ impl<'p> Dive<'p> {
             order: Vec::new(),
             through: vec![Vec::new(); resources],
             price: vec![0; resources],
-            first: Vec::new(),
             cuts: Vec::new(),
             slack: vec![0; packing.columns.len()],
             bound: 0,
@@ -362,6 +386,29 @@ impl<'p> Dive<'p> {
         dive
     }
 
+    /// With each column's value shared over its units, and a first packing.
+    fn shared(packing: &'p Packing, part: &[u32]) -> Dive<'p> {
+        let mut dive = Dive::new(packing, part);
+        dive.share(part);
+        dive.arrange(part);
+        dive.greedy(part);
+        dive
+    }
+
+    /// Takes prices over, as far as they hold.
+    fn begin(&mut self, prices: &Prices, part: &[u32]) {
+        self.price.iter_mut().zip(&prices.units).for_each(|(price, of)| *price = *of);
+        self.cuts.clone_from(&prices.groups);
+        for cut in &mut self.cuts {
+            cut.holds.resize(self.packing.stock.len(), false);
+            let held = self.packing.stock.iter().zip(&cut.holds).filter(|(_, held)| **held);
+            cut.left = held.map(|(stock, _)| stock).sum();
+        }
+        self.weigh(part);
+        self.settle(part);
+        self.arrange(part);
+    }
+
     /// The best packing of a part whose prices and first packing stand.
     fn best(&mut self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
         if self.promising() {
@@ -370,11 +417,7 @@ impl<'p> Dive<'p> {
             if self.promising() && parts.len() > 1 {
                 let mut split = Packed::default();
                 for part in &parts {
-                    let mut dive = Dive::new(self.packing, part);
-                    dive.share(part);
-                    dive.arrange(part);
-                    dive.greedy(part);
-                    split.add(dive.best(part, steps, ties));
+                    split.add(Dive::shared(self.packing, part).best(part, steps, ties));
                 }
                 let found = self.packed(true);
                 split.bound = split.bound.max(found.value);
@@ -384,8 +427,6 @@ impl<'p> Dive<'p> {
                     Packed { bound: split.bound, ..found }
                 };
             }
-        } else {
-            self.first.clone_from(&self.price);
         }
         let proved = self.search(steps, ties);
         self.packed(proved)
@@ -502,7 +543,7 @@ impl<'p> Dive<'p> {
     fn packed(&self, proved: bool) -> Packed {
         let value = self.best / FINE;
         let bound = if proved { value } else { (self.bound / FINE).max(value) };
-        Packed { choice: self.choice.clone(), value, bound, prices: Vec::new() }
+        Packed { choice: self.choice.clone(), value, bound, prices: Prices::default() }
     }
 
     /// Better prices: without cuts, then with those that the relaxed packing breaks. Answers the columns that a packing
@@ -532,9 +573,6 @@ impl<'p> Dive<'p> {
             if self.bound > before.1 {
                 (self.price, self.bound, self.cuts) = before;
                 self.weigh(&live);
-            }
-            if round == 0 {
-                self.first.clone_from(&self.price);
             }
             if window == 0 {
                 self.narrow(&mut live, 0);
