@@ -101,7 +101,7 @@ impl<'a> Again<'a> {
             }
             self.packed(&mut search, &touched, more)?
         } else {
-            (self.value, self.given(&self.packing, &self.choice, &self.stakes))
+            (self.value, given(&self.packing, &self.choice, &self.stakes))
         };
         let rounding = with.book.arithmetic.rounding;
         let only: Vec<Curve> = curves.iter().map(|(_, curve)| curve.clone()).collect();
@@ -164,21 +164,13 @@ impl<'a> Again<'a> {
             owner >= had.len() && !had.contains(&search.stakes[owner].position)
         };
         let packed = packing.best_from(&self.prices, &begun, more as u32, &new, &mut steps);
-        Some((packed.value, self.given(&search.packing, &packed.choice, &search.stakes)))
+        Some((packed.value, given(&search.packing, &packed.choice, &search.stakes)))
     }
+}
 
-    fn given(&self, packing: &Packing, choice: &Choice, stakes: &[Stake]) -> Vec<Gives> {
-        let mut given: Vec<Gives> = Vec::with_capacity(choice.len());
-        for (column, times) in choice {
-            let of = &packing.columns[*column as usize];
-            let (position, off) = (stakes[of.owner as usize].position, Money(of.value).times(*times));
-            match given.iter_mut().find(|(known, ..)| *known == position) {
-                Some((_, amount, applied)) => (*amount, *applied) = (*amount + off, *applied + times),
-                None => given.push((position, off, *times)),
-            }
-        }
-        given
-    }
+fn given(packing: &Packing, choice: &Choice, stakes: &[Stake]) -> Vec<Gives> {
+    let given = packing.given(choice);
+    given.iter().map(|(owner, off, times)| (stakes[*owner as usize].position, Money(*off), *times)).collect()
 }
 
 /// All promotions of the order phase, with their positions; nothing if some look at more than what is left.

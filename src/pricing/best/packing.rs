@@ -209,13 +209,27 @@ impl Packing {
                 continue;
             }
             let stands = begun.iter().filter(|(column, _)| part.binary_search(column).is_ok());
-            for (column, times) in stands {
-                split.value += self.columns[*column as usize].value * i64::from(*times);
-                split.choice.push((*column, *times));
-            }
+            let stands: Choice = stands.copied().collect();
+            split.value += self.given(&stands).iter().map(|(_, off, _)| off).sum::<i64>();
+            split.choice.extend(stands);
         }
         let found = dive.packed(false);
         if split.value >= found.value { split } else { found }
+    }
+
+    /// By owner chosen: what it takes off, and how many applications it has.
+    pub(super) fn given(&self, choice: &Choice) -> Vec<(u32, i64, u32)> {
+        let mut given: Vec<(u32, i64, u32)> = Vec::with_capacity(choice.len());
+        for (column, times) in choice {
+            let of = &self.columns[*column as usize];
+            let off = of.value * i64::from(*times);
+            match given.iter_mut().find(|(owner, ..)| *owner == of.owner) {
+                Some((_, amount, applied)) => (*amount, *applied) = (*amount + off, *applied + times),
+                None => given.push((of.owner, off, *times)),
+            }
+        }
+        given.iter_mut().for_each(|(owner, off, _)| *off = (*off).min(self.owners[*owner as usize].cap));
+        given
     }
 
     /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
