@@ -306,10 +306,12 @@ impl<'s, 'a> Search<'s, 'a> {
         let promised = self.promised(&trial, packed.bound);
         let window = |search: &Self| match (&worths, &curves) {
             (Some(worths), _) => worths.above(search.total().0),
-            (None, Some(curves)) => match wishes::wish(curves, trial.left, search.total().0 - trial.units.0) {
-                Ok(wish) => wish,
-                Err(TooMuch) => search.promise(&promised, as_packed),
-            },
+            (None, Some(curves)) => {
+                match wishes::wish(curves, trial.left, search.total().0 - trial.units.0) {
+                    Ok(wish) => wish,
+                    Err(TooMuch) => search.promise(&promised, as_packed),
+                }
+            }
             (None, None) => search.promise(&promised, as_packed),
         };
         let unproved = packed.bound - packed.value;
@@ -374,7 +376,8 @@ impl<'s, 'a> Search<'s, 'a> {
         for _ in 0..limits::BEST_LOSS_TRIALS_MAX {
             let Some(loss) = worths.best(self.total().0, |loss| losses.holds(loss)) else { return };
             let Some(choice) = losses.losing(loss) else { return };
-            let Some(fewer) = self.steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0) else {
+            let Some(fewer) = self.steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0)
+            else {
                 return;
             };
             self.steps = fewer;

@@ -93,7 +93,8 @@ struct Tried {
 fn tried_with<'a>(sitting: &Sitting<'a>, good: &Good<'a>, again: Option<&Again<'a>>) -> Tried {
     let (with, at) = sitting.with(good.clone());
     if let Some(After { off, given }) = again.and_then(|again| again.with(sitting, &with, at)) {
-        let given = given.iter().map(|(at, amount, times)| (with.candidates[*at].number, (*amount, 0, *times)));
+        let given =
+            given.iter().map(|(at, amount, times)| (with.candidates[*at].number, (*amount, 0, *times)));
         return Tried { worth: off, given: given.collect() };
     }
     // Points come after everything that is weighed here.

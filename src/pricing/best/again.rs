@@ -77,7 +77,12 @@ impl<'a> Again<'a> {
     }
 
     /// The best found with more of the good at `more`, in the sitting that holds it; nothing if that is not covered.
-    pub(in super::super) fn with(&self, before: &Sitting<'a>, with: &Sitting<'a>, more: usize) -> Option<After> {
+    pub(in super::super) fn with(
+        &self,
+        before: &Sitting<'a>,
+        with: &Sitting<'a>,
+        more: usize,
+    ) -> Option<After> {
         let (good, grown) = (&with.goods[more], with.goods.len() - before.goods.len());
         if with.candidates.len() != before.candidates.len() || good.floor.is_positive() {
             return None;
@@ -112,7 +117,12 @@ impl<'a> Again<'a> {
     }
 
     /// The best packing of the units, and what each promotion gives in it.
-    fn packed(&self, search: &mut Search<'_, 'a>, touched: &[bool], more: usize) -> Option<(i64, Vec<Gives>)> {
+    fn packed(
+        &self,
+        search: &mut Search<'_, 'a>,
+        touched: &[bool],
+        more: usize,
+    ) -> Option<(i64, Vec<Gives>)> {
         let (sitting, mut steps) = (search.sitting, search.steps);
         let packing = &mut search.packing;
         packing.stock.clone_from(&self.packing.stock);
@@ -147,7 +157,15 @@ impl<'a> Again<'a> {
             let now = number[*column as usize].or_else(|| {
                 let of = |packing: &Packing, column: u32| {
                     let value = packing.columns[column as usize].value;
-                    (value, packing.uses(column).iter().take_while(|(r, _)| *r < goods).copied().collect::<Vec<_>>())
+                    (
+                        value,
+                        packing
+                            .uses(column)
+                            .iter()
+                            .take_while(|(r, _)| *r < goods)
+                            .copied()
+                            .collect::<Vec<_>>(),
+                    )
                 };
                 let same = of(&self.packing, *column);
                 let owner = self.packing.columns[*column as usize].owner;
@@ -188,7 +206,8 @@ fn curves(sitting: &Sitting<'_>) -> Option<Vec<(usize, Curve)>> {
     }
     let in_units = |candidate: &super::Candidate<'_>| {
         let stacking = &candidate.rule.promotion.stacking;
-        candidate.rule.phase == Phase::Unit && stacking.group.as_ref().is_some_and(|group| groups.contains(&group))
+        candidate.rule.phase == Phase::Unit
+            && stacking.group.as_ref().is_some_and(|group| groups.contains(&group))
     };
     (!sitting.candidates.iter().any(in_units)).then_some(curves)
 }

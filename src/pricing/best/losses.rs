@@ -32,7 +32,8 @@ pub(super) struct Losses<'p> {
 impl<'p> Losses<'p> {
     /// All sums of swaps up to `most`.
     pub(super) fn of(packing: &'p Packing, choice: &Choice, most: i64) -> Losses<'p> {
-        let plain = |column: u32| packing.owners[packing.columns[column as usize].owner as usize] == Owner::PLAIN;
+        let plain =
+            |column: u32| packing.owners[packing.columns[column as usize].owner as usize] == Owner::PLAIN;
         let (own, rest): (Choice, Choice) = choice.iter().copied().partition(|(column, _)| plain(*column));
         let items: Vec<u32> =
             own.iter().flat_map(|(column, times)| std::iter::repeat_n(*column, *times as usize)).collect();
@@ -74,10 +75,13 @@ impl<'p> Losses<'p> {
         let fits = |other: &u32| {
             packing.uses(*other).iter().all(|(r, n)| uses.iter().any(|(of, most)| of == r && n <= most))
         };
-        let others = uses.iter().flat_map(|(resource, _)| &by_first[*resource as usize]).copied().filter(fits);
+        let others =
+            uses.iter().flat_map(|(resource, _)| &by_first[*resource as usize]).copied().filter(fits);
         let loss = |other: u32| usize::try_from(value - packing.columns[other as usize].value).ok();
-        let mut swaps: Vec<(usize, Option<u32>)> =
-            others.filter_map(|other| Some((loss(other)?, Some(other)))).filter(|(loss, _)| *loss > 0).collect();
+        let mut swaps: Vec<(usize, Option<u32>)> = others
+            .filter_map(|other| Some((loss(other)?, Some(other))))
+            .filter(|(loss, _)| *loss > 0)
+            .collect();
         swaps.sort_unstable_by_key(|(loss, other)| (*loss, Reverse(*other)));
         swaps.dedup_by_key(|(loss, _)| *loss);
         swaps.truncate(limits::BEST_SWAPS_MAX);
@@ -96,7 +100,8 @@ impl<'p> Losses<'p> {
         }
         let mut columns: Vec<u32> = items.into_iter().flatten().collect();
         columns.sort_unstable();
-        let mut choice: Choice = columns.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
+        let mut choice: Choice =
+            columns.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
         choice.extend(&self.rest);
         choice.sort_unstable();
         Some(choice)
@@ -104,6 +109,7 @@ impl<'p> Losses<'p> {
 
     /// Was a packing found that loses just so much?
     pub(super) fn holds(&self, loss: i64) -> bool {
-        usize::try_from(loss).is_ok_and(|loss| loss == 0 || self.by_loss.get(loss).is_some_and(Option::is_some))
+        usize::try_from(loss)
+            .is_ok_and(|loss| loss == 0 || self.by_loss.get(loss).is_some_and(Option::is_some))
     }
 }

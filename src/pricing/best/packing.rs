@@ -599,9 +599,8 @@ impl<'p> Dive<'p> {
             broken = self.candidates(&live);
             broken.retain(|cut| {
                 !self.cuts.iter().any(|known| known.size == cut.size && known.holds == cut.holds)
-                    && relaxed.exceeds(cut.left / cut.size, |at| {
-                        cut.groups(self.packing.uses(solved[at as usize]))
-                    })
+                    && relaxed
+                        .exceeds(cut.left / cut.size, |at| cut.groups(self.packing.uses(solved[at as usize])))
             });
             if broken.is_empty() {
                 break;

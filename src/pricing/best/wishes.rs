@@ -149,7 +149,12 @@ pub(super) struct Most {
 
 /// What the order phase takes off at most where exactly `left` is to pay for the units, of which none has a floor.
 /// Counts what it looks at, and has `TooMuch` once that is more than `looks`.
-pub(super) fn most(curves: &[Curve], left: i64, rounding: Rounding, looks: &mut u32) -> Result<Most, TooMuch> {
+pub(super) fn most(
+    curves: &[Curve],
+    left: i64,
+    rounding: Rounding,
+    looks: &mut u32,
+) -> Result<Most, TooMuch> {
     let mut counting = Counting { curves, rounding, looks, chosen: Vec::new(), most: Most::default() };
     counting.from(0, left, 0, 0)?;
     Ok(counting.most)
