@@ -30,6 +30,7 @@
 mod again;
 mod columns;
 mod cut;
+mod kinds;
 mod losses;
 mod packing;
 mod relaxation;
@@ -43,14 +44,15 @@ use crate::limits;
 use super::benefits::{Proposal, Turn, propose, units_of};
 use super::book::Phase;
 use super::explain::Why;
-use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, StackingMode};
+use super::model::{Caps, RoundAt, StackingMode};
 use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
 use super::units::{Good, State};
 use super::usage;
 pub(super) use again::{After, Again};
+use kinds::{is_of_order, rate, stacks_plainly};
 use losses::Losses;
 use packing::{Choice, Owner, Packing};
-use wishes::{Curve, TooMuch, Wish};
+use wishes::{Curve, TooMuch, Wish, Worths};
 
 /// How certain a resolution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -748,32 +750,6 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 }
 
-/// What units and order come to at most, loss by loss of the units.
-struct Worths {
-    least: i64,
-    by_loss: Vec<i64>,
-}
-
-impl Worths {
-    fn last(&self) -> i64 {
-        self.least + self.by_loss.len() as i64 - 1
-    }
-
-    /// The losses with which more than `known` could be taken off.
-    fn above(&self, known: i64) -> Option<Wish> {
-        let above = || (self.least..).zip(&self.by_loss).filter(|(_, worth)| **worth > known);
-        let (least, _) = above().next()?;
-        let (most, _) = above().last()?;
-        Some(Wish { least, most, gain: above().map(|(_, worth)| worth - known).max()? })
-    }
-
-    /// Of the losses that `found` holds the one that takes most off, if that is more than `known`.
-    fn best(&self, known: i64, found: impl Fn(i64) -> bool) -> Option<i64> {
-        let above = (self.least..).zip(&self.by_loss).filter(|(loss, worth)| **worth > known && found(*loss));
-        above.max_by_key(|(loss, worth)| (**worth, std::cmp::Reverse(*loss))).map(|(loss, _)| loss)
-    }
-}
-
 /// What units and orders cannot exceed together.
 struct Promised {
     total: i64,
@@ -809,49 +785,6 @@ impl Reach {
             _ => None,
         };
         Reach { times: proposal.times, next }
-    }
-}
-
-/// Does a promotion that is applied as a whole take off each unit by itself, whatever was taken off before?
-fn stacks_plainly(promotion: &Promotion) -> bool {
-    let by_unit = match &promotion.benefit {
-        Benefit::LinePercent(_) | Benefit::LineFixedPrice(_) | Benefit::MemberPrice => true,
-        Benefit::LineAmount(amount) => amount.per == Per::Unit,
-        _ => false,
-    };
-    by_unit
-        && promotion.caps == Caps::default()
-        && !promotion.qualifier.consumes
-        && promotion.qualifier.amount_min.is_none()
-        && promotion.conditions == Condition::default()
-        && promotion.limits.is_empty()
-        && promotion.stacking.mode != StackingMode::StopFurther
-}
-
-/// Is it a benefit on what the order comes to?
-fn is_of_order(benefit: &Benefit) -> bool {
-    matches!(
-        benefit,
-        Benefit::OrderPercent(_)
-            | Benefit::OrderAmount(_)
-            | Benefit::OrderFixedPrice(_)
-            | Benefit::SpendAndSave(_)
-            | Benefit::Gift(_)
-            | Benefit::IssueCoupon(_)
-    )
-}
-
-/// How much more an order promotion takes off where more is left, in parts per million.
-fn rate(benefit: &Benefit) -> i64 {
-    match benefit {
-        Benefit::OrderPercent(percent) => i64::from(percent.ppm()),
-        Benefit::OrderFixedPrice(_) => 1_000_000,
-        Benefit::SpendAndSave(save)
-            if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) =>
-        {
-            1_000_000
-        }
-        _ => 0,
     }
 }
 

@@ -289,3 +289,29 @@ impl Search<'_> {
         Ok(())
     }
 }
+
+/// What units and order come to at most, loss by loss of the units.
+pub(super) struct Worths {
+    pub(super) least: i64,
+    pub(super) by_loss: Vec<i64>,
+}
+
+impl Worths {
+    pub(super) fn last(&self) -> i64 {
+        self.least + self.by_loss.len() as i64 - 1
+    }
+
+    /// The losses with which more than `known` could be taken off.
+    pub(super) fn above(&self, known: i64) -> Option<Wish> {
+        let above = || (self.least..).zip(&self.by_loss).filter(|(_, worth)| **worth > known);
+        let (least, _) = above().next()?;
+        let (most, _) = above().last()?;
+        Some(Wish { least, most, gain: above().map(|(_, worth)| worth - known).max()? })
+    }
+
+    /// Of the losses that `found` holds the one that takes most off, if that is more than `known`.
+    pub(super) fn best(&self, known: i64, found: impl Fn(i64) -> bool) -> Option<i64> {
+        let above = (self.least..).zip(&self.by_loss).filter(|(loss, worth)| **worth > known && found(*loss));
+        above.max_by_key(|(loss, worth)| (**worth, std::cmp::Reverse(*loss))).map(|(loss, _)| loss)
+    }
+}
