@@ -10,7 +10,7 @@ use aisled::domain::catalog::Item;
 use aisled::domain::ids::{DeviceId, LineId, Sku};
 use aisled::domain::money::Currency;
 use aisled::pricing::model::{Arithmetic, Channel, PointsProgramme, Promotion, ResolutionMode};
-use aisled::pricing::outcome::Priced;
+use aisled::pricing::outcome::{Addition, Priced};
 use aisled::pricing::{Book, BookRules, Sale, Shopper};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -418,6 +418,27 @@ fn does_one_thing_more_cost_more_than_its_price() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn does_an_addition_gain_at_least_what_is_said() {
+    let told = std::cell::Cell::new(0);
+    check(cases(400), |shop| {
+        let before = shop.priced(ResolutionMode::Best, shop.promotions(), false);
+        for near in &before.near {
+            let Addition::Units { sku, qty } = &near.add else { continue };
+            let good: usize = sku.as_str().trim_start_matches('g').parse().expect("an article of the test");
+            let mut more = shop.clone();
+            more.units[good] += *qty as usize;
+            let after = more.priced(ResolutionMode::Best, shop.promotions(), false);
+            let gain = after.discount_total - before.discount_total;
+            prop_assert!(near.gain <= gain, "{:?} is promised, {gain:?} gained", near);
+            prop_assert_eq!(after.discount_total.0, most(&more));
+            told.set(told.get() + 1);
+        }
+        Ok(())
+    });
+    assert!(told.get() > 0, "no addition was told");
 }
 
 #[test]
