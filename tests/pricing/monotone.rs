@@ -190,6 +190,7 @@ fn price(book: &Book, codes: &[PresentedCode]) -> Priced {
         usage: &none,
         device_usage: &none,
         offline_hours: None,
+        lent: None,
     };
     book.price(&sale).expect("a basket of the test can be priced")
 }
