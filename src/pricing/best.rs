@@ -49,7 +49,7 @@ use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
 use super::units::{Good, State};
 use super::usage;
 pub(super) use again::{After, Again};
-use kinds::{is_of_order, rate, stacks_plainly};
+use kinds::{Reach, is_of_order, rate, stacks_plainly};
 use losses::Losses;
 use packing::{Choice, Owner, Packing};
 use wishes::{Curve, TooMuch, Wish, Worths};
@@ -350,7 +350,8 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         let gain = promised.total - self.total().0;
         let rest = 1_000_000 - promised.rate.min(999_999);
-        let most = (gain - 1).saturating_mul(1_000_000) / rest;
+        // A share of what is lost comes back, and each share is rounded.
+        let most = (gain + promised.shares).saturating_mul(1_000_000).saturating_sub(1) / rest;
         (gain > 0).then_some(Wish { least: 0, most, gain })
     }
 
@@ -565,7 +566,8 @@ impl<'s, 'a> Search<'s, 'a> {
                 off.for_each(|mark| discounted[mark.good as usize] = true);
             }
         }
-        let (mut promised, mut most) = (Promised { total: units, rate: 0, settled: true }, Vec::new());
+        let (mut promised, mut most) =
+            (Promised { total: units, rate: 0, shares: 0, settled: true }, Vec::new());
         for (position, now) in self.orders.iter().zip(&trial.most) {
             let candidate = &self.sitting.candidates[*position];
             let Prospect::Open(before) = &self.prospects[*position] else { continue };
@@ -580,7 +582,10 @@ impl<'s, 'a> Search<'s, 'a> {
             let stands = self.shares_group(*position);
             let settled = even && !stands && self.reached(*position, *now) == Reach::of(before);
             promised.settled &= settled;
-            promised.rate += if some { share } else { 0 };
+            if some && share > 0 {
+                promised.rate += share;
+                promised.shares += if by_line { self.sitting.goods.len() as i64 } else { 1 };
+            }
             most.push(if settled { *now } else { before.amount });
         }
         promised.total += self.at_most(&[], 0, &most).0;
@@ -755,6 +760,8 @@ struct Promised {
     total: i64,
     /// What the order phase takes off of each further unit of money left, in parts per million.
     rate: i64,
+    /// How many amounts that is rounded to.
+    shares: i64,
     /// Would dearer units change nothing but the amounts that follow from them?
     settled: bool,
 }
@@ -769,23 +776,6 @@ struct Trial {
     kept_word: bool,
     /// What the order phase takes off then, promotion by promotion.
     most: Vec<Money>,
-}
-
-/// How far a promotion's thresholds were reached: how often it applies, and the money its next step needs.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Reach {
-    times: u32,
-    next: Option<Money>,
-}
-
-impl Reach {
-    fn of(proposal: &Proposal<'_>) -> Reach {
-        let next = match proposal.next {
-            Some(Why::Spent { need, .. }) => Some(need),
-            _ => None,
-        };
-        Reach { times: proposal.times, next }
-    }
 }
 
 fn place<'a>(groups: &mut Vec<&'a Tag>, group: &'a Tag) -> u32 {

@@ -1,5 +1,9 @@
-//! Which promotions the argument of `best` covers, by their benefit.
+//! Which promotions the argument of `best` covers, by their benefit, and how far the thresholds of one were reached.
 
+use crate::domain::money::Money;
+
+use super::super::benefits::Proposal;
+use super::super::explain::Why;
 use super::super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, StackingMode};
 
 /// Does a promotion that is applied as a whole take off each unit by itself, whatever was taken off before?
@@ -42,5 +46,22 @@ pub(super) fn rate(benefit: &Benefit) -> i64 {
             1_000_000
         }
         _ => 0,
+    }
+}
+
+/// How far a promotion's thresholds were reached: how often it applies, and the money its next step needs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    times: u32,
+    next: Option<Money>,
+}
+
+impl Reach {
+    pub(super) fn of(proposal: &Proposal<'_>) -> Reach {
+        let next = match proposal.next {
+            Some(Why::Spent { need, .. }) => Some(need),
+            _ => None,
+        };
+        Reach { times: proposal.times, next }
     }
 }

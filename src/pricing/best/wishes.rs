@@ -220,6 +220,8 @@ struct Course {
     surely: i64,
     off: i64,
     share: i64,
+    /// Of how many promotions that share is. Each rounds its own.
+    shares: i64,
     groups: Vec<u32>,
     /// By promotion chosen: how much more must be left for how much more off.
     more: Vec<Vec<(i64, i64)>>,
@@ -248,6 +250,7 @@ impl Search<'_> {
                 with.surely -= off;
                 with.off += off;
                 with.share += shares;
+                with.shares += i64::from(shares > 0);
                 with.groups.extend(curve.group);
                 with.more.push(more);
                 self.from(at + 1, with)?;
@@ -275,9 +278,11 @@ impl Search<'_> {
                 more.iter().take_while(|(from, _)| *from <= need).last().map_or(0, |(_, more)| *more)
             };
             let steps: i64 = course.more.iter().map(won).sum();
-            let gain = course.off + steps + share_of(need, course.share) - need - self.known;
+            let share = share_of(need, course.share) + (course.shares - 1).max(0);
+            let gain = course.off + steps + share - need - self.known;
             if gain > 0 {
-                let most = need.saturating_add(gain.saturating_mul(1_000_000) / (1_000_000 - course.share));
+                let more = (gain + course.shares).saturating_mul(1_000_000) / (1_000_000 - course.share);
+                let most = need.saturating_add(more);
                 let wish = self.wish.get_or_insert(Wish { least: need, most, gain });
                 *wish = Wish {
                     least: wish.least.min(need),
