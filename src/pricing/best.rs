@@ -16,12 +16,15 @@
 //! most what it would take off dearer units, and leaves no less to pay for them, unless a threshold is reached only by
 //! dearer units or it looks at some of the discounted goods only. Those cases are told apart by asking each promotion
 //! twice: on the untouched basket and on what the packing left; and where all look at the whole basket, what they could
-//! win is worked out as a function of one amount (`wishes`).
+//! win is worked out as a function of one amount (`wishes`), and packings that lose just so much are tried first
+//! (`losses`). Shares are rounded, so what could be won is counted a minor unit wider for each.
 //!
 //! Proved is only what this argument covers. Beside a promotion of another kind (whose worth next to others is known by
 //! pricing alone: sets of several sizes, combos, tiers, what stops others, more than `BEST_ORDERS_MAX` on the order, limits
 //! that others could bring it under) the search goes the same way, the declared order is tried too, the better of the two
 //! stands, and the reply says that it is not proved and by how much a better one could win at most.
+//!
+//! What was found is kept for `near`, which asks for the same basket with one thing more (`again`).
 //!
 //! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
 //! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase

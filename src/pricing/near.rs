@@ -1,11 +1,12 @@
-//! The smallest additions that would pay, each checked by pricing the whole basket again with it.
+//! The smallest additions that would pay, each checked against the whole basket with it.
 //!
 //! Looked at are promotions that miss units or money, and applied ones one step below their next; the closest few (by
 //! what the addition costs) are tried. Missing money is tried as a made-up unit of exactly the set that misses it;
 //! missing units as more of the cheapest article of the set that is in the basket, or, if there is none, of the
-//! cheapest the set names. An addition is reported only if the promotion then gives more and the shopper gains: `gain`
-//! is how much more the whole basket gets off, gifts at their shelf value included. What gives points or coupons only is
-//! not looked at.
+//! cheapest the set names. Where `best` left what it found (`best::Again`), the search goes on from there and finds a
+//! combination that stands; elsewhere the whole basket is priced again. So a gain may be more than is told, not less. An
+//! addition is reported only if the promotion then gives more and the shopper gains: `gain` is how much more the whole
+//! basket gets off, gifts at their shelf value included. What gives points or coupons only is not looked at.
 
 use crate::domain::money::Money;
 use crate::limits;
