@@ -140,10 +140,22 @@ pub const BEST_COLUMNS_OF_ONE_MAX: usize = 4_096;
 pub const BEST_COLUMNS_MAX: usize = 16_384;
 /// Sets of goods whose incomplete groups tighten the bound: a row of a dense matrix each.
 pub const BEST_CUTS_MAX: usize = 64;
+/// How often such sets are looked for, each time in a relaxed packing that holds those found before.
+pub const BEST_CUT_ROUNDS_MAX: usize = 4;
 /// Rounds of the simplex method: a part of a basket needs a few for each of its goods.
 pub const BEST_ROUNDS_MAX: usize = 400;
+/// Columns that a round of it looks at; all of them once these gain nothing more.
+pub const BEST_INCLINED_MAX: usize = 24;
 /// States remembered while one part is searched: 1 MiB.
 pub const BEST_SEEN_MAX: usize = 65_536;
+/// Losses of the units that are weighed one by one against a threshold of the order, in minor units.
+pub const BEST_LOSS_MAX: usize = 4_096;
+/// Applications that are swapped for others to lose just so much, and others for each.
+pub const BEST_LOSS_ITEMS_MAX: usize = 64;
+/// See there.
+pub const BEST_SWAPS_MAX: usize = 8;
+/// Packings that lose just so much and are priced.
+pub const BEST_LOSS_TRIALS_MAX: usize = 4;
 /// Combinations of order promotions whose thresholds are weighed against each other as functions of one amount.
 pub const BEST_COMBINATIONS_MAX: usize = 4_096;
 /// Steps of one order promotion that are weighed so: "every 50" on a basket of 3,200.

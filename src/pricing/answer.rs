@@ -8,7 +8,7 @@ use crate::domain::money::Money;
 use crate::domain::points::{PointsLine, PointsReason};
 use crate::limits;
 
-use super::best::best;
+use super::best::{Again, best};
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
 use super::mixed;
@@ -25,7 +25,7 @@ use super::{PriceFault, Right, Sale};
 /// Prices a sale.
 pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> {
     let sitting = Sitting::new(book, sale)?;
-    let (resolved, resolution) = resolve(&sitting, Phase::Earn, limits::BEST_STEPS_MAX);
+    let (resolved, resolution, again) = resolve(&sitting, Phase::Earn, limits::BEST_STEPS_MAX);
     let lines = lines(&sitting, &resolved);
     let subtotal: Money = lines.iter().map(|line| line.gross).sum();
     let discount_total = resolved.discount();
@@ -62,7 +62,7 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         applied: applied.collect(),
         coupons: coupons(&sitting, &resolved, &cards),
         not_applied: not_applied(&sitting, &resolved),
-        near: near(&sitting, &resolved),
+        near: near(&sitting, &resolved, again.as_ref()),
         points: points(&sitting, &resolved),
         gift_cards: cards,
         shelf: sitting.shelf.changes.clone(),
@@ -72,8 +72,13 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
     })
 }
 
-/// Resolves a sale as its bundle and its groups say, in `best` within so many steps.
-pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Resolution) {
+/// Resolves a sale as its bundle and its groups say, in `best` within so many steps and with what is kept for one thing
+/// more.
+pub(super) fn resolve<'a>(
+    sitting: &Sitting<'a>,
+    last: Phase,
+    steps: u32,
+) -> (Resolved<'a>, Resolution, Option<Again<'a>>) {
     let mode = match (
         mixed::wants(sitting, ResolutionMode::Best),
         mixed::wants(sitting, ResolutionMode::Sequence),
@@ -81,7 +86,7 @@ pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Re
         (true, true) => {
             let (resolved, proof) = mixed::mixed(sitting, last, steps);
             let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
-            return (resolved, resolution);
+            return (resolved, resolution, None);
         }
         (true, false) => ResolutionMode::Best,
         (false, true) => ResolutionMode::Sequence,
@@ -90,12 +95,12 @@ pub(super) fn resolve<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Re
     match mode {
         ResolutionMode::Sequence => {
             let resolution = Resolution { mode: ResolutionMode::Sequence, proved: true, gap: Money::ZERO };
-            (sequence(sitting, last), resolution)
+            (sequence(sitting, last), resolution, None)
         }
         ResolutionMode::Best => {
-            let (resolved, proof) = best(sitting, last, steps);
+            let (resolved, proof, again) = best(sitting, last, steps);
             let resolution = Resolution { mode: ResolutionMode::Best, proved: proof.proved, gap: proof.gap };
-            (resolved, resolution)
+            (resolved, resolution, again)
         }
     }
 }

@@ -351,7 +351,8 @@ impl<'a> Turn<'_, 'a> {
         takes.iter().map(mark).collect()
     }
 
-    /// Holds the caps per line and order, counts, and refuses what gives nothing.
+    /// Holds the caps per line and order, counts, and refuses what gives nothing. A cap takes money, no unit: all of them
+    /// stay marked.
     pub(super) fn finish(&self, mut marks: Vec<Mark>, times: u32) -> Result<Proposal<'a>, Why<'a>> {
         let caps = &self.rule.promotion.caps;
         let leftover = self.sitting.book.arithmetic.leftover;
@@ -364,7 +365,14 @@ impl<'a> Turn<'_, 'a> {
                 weight: m.amount.0,
                 room: m.amount.0,
             };
-            spread(cap, &marks.iter().map(part).collect::<Vec<Part>>(), None, leftover)
+            let mut held = spread(cap, &marks.iter().map(part).collect::<Vec<Part>>(), None, leftover);
+            // Units that took part are used up even where the cap leaves nothing for them.
+            let out = |m: &&Mark| held.binary_search_by_key(&m.good, |held| held.good).is_err();
+            let left_out: Vec<Mark> =
+                marks.iter().filter(out).map(|m| Mark { amount: Money::ZERO, ..*m }).collect();
+            held.extend(left_out);
+            held.sort_by_key(|mark| mark.run);
+            held
         };
         if let Some(cap) = caps.per_line {
             let held = |marks: &[Mark]| if total(marks) > cap { held(cap, marks) } else { marks.to_vec() };

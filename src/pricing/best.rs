@@ -16,19 +16,25 @@
 //! most what it would take off dearer units, and leaves no less to pay for them, unless a threshold is reached only by
 //! dearer units or it looks at some of the discounted goods only. Those cases are told apart by asking each promotion
 //! twice: on the untouched basket and on what the packing left; and where all look at the whole basket, what they could
-//! win is worked out as a function of one amount (`wishes`).
+//! win is worked out as a function of one amount (`wishes`), and packings that lose just so much are tried first
+//! (`losses`). Shares are rounded, so what could be won is counted a minor unit wider for each.
 //!
 //! Proved is only what this argument covers. Beside a promotion of another kind (whose worth next to others is known by
 //! pricing alone: sets of several sizes, combos, tiers, what stops others, more than `BEST_ORDERS_MAX` on the order, limits
 //! that others could bring it under) the search goes the same way, the declared order is tried too, the better of the two
 //! stands, and the reply says that it is not proved and by how much a better one could win at most.
 //!
+//! What was found is kept for `near`, which asks for the same basket with one thing more (`again`).
+//!
 //! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
 //! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase
 //! is applied wherever it gives something.
 
+mod again;
 mod columns;
 mod cut;
+mod kinds;
+mod losses;
 mod packing;
 mod relaxation;
 mod seen;
@@ -41,12 +47,15 @@ use crate::limits;
 use super::benefits::{Proposal, Turn, propose, units_of};
 use super::book::Phase;
 use super::explain::Why;
-use super::model::{Benefit, Caps, Condition, Per, Promotion, Reward, RoundAt, StackingMode};
-use super::resolution::{Course, Done, Resolved, Sitting, sequence};
-use super::units::State;
+use super::model::{Caps, RoundAt, StackingMode};
+use super::resolution::{Candidate, Course, Done, Resolved, Sitting, sequence};
+use super::units::{Good, State};
 use super::usage;
+pub(super) use again::{After, Again};
+use kinds::{Reach, is_of_order, rate, stacks_plainly};
+use losses::Losses;
 use packing::{Choice, Owner, Packing};
-use wishes::{Curve, TooMuch, Wish};
+use wishes::{Curve, TooMuch, Wish, Worths};
 
 /// How certain a resolution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +91,8 @@ struct Search<'s, 'a> {
     last: Phase,
     prospects: Vec<Prospect<'a>>,
     stakes: Vec<Stake>,
+    /// Groups of the unit phase, by number.
+    groups: Vec<&'a Tag>,
     packing: Packing,
     /// By good: could some promotion use it up, unit by unit?
     contended: Vec<bool>,
@@ -92,24 +103,19 @@ struct Search<'s, 'a> {
     /// Positions of the order phase that are open.
     orders: Vec<usize>,
     found: Option<Found<'s, 'a>>,
+    /// What is kept for the same basket with one thing more.
+    again: Option<Again<'a>>,
     steps: u32,
 }
 
-/// Resolves for the best combination through phase `last`, within so many steps.
-pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Proof) {
-    let mut search = Search {
-        sitting,
-        last,
-        prospects: Vec::with_capacity(sitting.candidates.len()),
-        stakes: Vec::new(),
-        packing: Packing::default(),
-        contended: Vec::new(),
-        tangled: false,
-        doubtful: false,
-        orders: Vec::new(),
-        found: None,
-        steps,
-    };
+/// Resolves for the best combination through phase `last`, within so many steps. Why the others gave nothing stands
+/// there for phase `Earn`, the last; nobody asks before.
+pub(super) fn best<'a>(
+    sitting: &Sitting<'a>,
+    last: Phase,
+    steps: u32,
+) -> (Resolved<'a>, Proof, Option<Again<'a>>) {
+    let mut search = Search::new(sitting, last, steps);
     search.prepare();
     let bound = if search.packing.stock.len() > limits::BEST_RESOURCES_MAX {
         search.doubtful = true;
@@ -119,20 +125,40 @@ pub(super) fn best<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resol
     };
     search.alone();
     if !search.doubtful {
-        return search.finish(bound);
+        let again = search.again.take();
+        let (resolved, proof) = search.finish(bound);
+        return (resolved, proof, again);
     }
     // What cannot be proved is at least never worse than the declared order.
     let (total, bound) = (search.total(), bound.max(search.at_best()));
     let declared = sequence(sitting, last);
     if search.found.is_none() || declared.discount() > total {
         let gap = (bound - declared.discount()).max(Money(1));
-        return (declared, Proof { proved: false, gap });
+        return (declared, Proof { proved: false, gap }, None);
     }
     let (resolved, proof) = search.finish(bound);
-    (resolved, Proof { proved: false, gap: proof.gap.max(Money(1)) })
+    (resolved, Proof { proved: false, gap: proof.gap.max(Money(1)) }, None)
 }
 
 impl<'s, 'a> Search<'s, 'a> {
+    fn new(sitting: &'s Sitting<'a>, last: Phase, steps: u32) -> Search<'s, 'a> {
+        Search {
+            sitting,
+            last,
+            prospects: Vec::with_capacity(sitting.candidates.len()),
+            stakes: Vec::new(),
+            groups: Vec::new(),
+            packing: Packing::default(),
+            contended: Vec::new(),
+            tangled: false,
+            doubtful: false,
+            orders: Vec::new(),
+            found: None,
+            again: None,
+            steps,
+        }
+    }
+
     fn mode(&self, position: usize) -> StackingMode {
         self.sitting.candidates[position].rule.promotion.stacking.mode
     }
@@ -154,7 +180,6 @@ impl<'s, 'a> Search<'s, 'a> {
         let spendable = sitting.sale.spendable();
         self.packing.stock = sitting.goods.iter().map(|good| good.qty).collect();
         self.packing.weight = sitting.goods.iter().map(|good| good.price.0.max(1)).collect();
-        let mut groups: Vec<&Tag> = Vec::new();
         self.contended = vec![false; sitting.goods.len()];
         // By good: touched as a whole; touched as a whole by one that is chosen against others.
         let mut touched = vec![(false, false); sitting.goods.len()];
@@ -184,7 +209,7 @@ impl<'s, 'a> Search<'s, 'a> {
             {
                 match candidate.rule.phase {
                     Phase::Unit => {
-                        let group = self.best_of(position).map(|group| place(&mut groups, group));
+                        let group = self.best_of(position).map(|group| place(&mut self.groups, group));
                         let first = self.packing.columns.len();
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
@@ -223,6 +248,11 @@ impl<'s, 'a> Search<'s, 'a> {
         self.tangled |= touched.iter().zip(&self.contended).any(|((whole, _), by_unit)| *whole && *by_unit);
     }
 
+    /// Would it give something on the untouched basket?
+    fn open(&self, untouched: &State, position: usize) -> bool {
+        propose(self.sitting, untouched, &self.sitting.candidates[position], 0).is_ok()
+    }
+
     fn columns(&mut self, untouched: &State, position: usize, spendable: i64, group: Option<u32>) -> bool {
         let candidate = &self.sitting.candidates[position];
         let rule = candidate.rule;
@@ -257,45 +287,112 @@ impl<'s, 'a> Search<'s, 'a> {
     /// The best of all combinations without an exclusive promotion. Answers what none of them takes off more than.
     fn together(&mut self) -> Money {
         let packing = std::mem::take(&mut self.packing);
-        let reduced = packing.reduced();
-        let packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
-        let trial = self.price(&reduced, &packed.choice);
+        let (reduced, kept) = packing.reduced();
+        let mut packed = reduced.best(&mut self.steps, limits::BEST_TIES_MAX);
+        let choice = packed.choice.iter().map(|(column, times)| (kept[*column as usize], *times)).collect();
+        let trial = self.price(&packing, &choice);
         let as_packed = trial.kept_word && !self.tangled && (trial.units.0 == packed.value || self.stacked());
         let curves = if as_packed && trial.units.0 == packed.value { self.curves() } else { None };
-        let wished = |search: &Self| match &curves {
-            Some(curves) => wishes::wish(curves, trial.left, search.total().0 - trial.units.0),
+        let wish = match &curves {
+            Some(curves) => wishes::wish(curves, trial.left, self.total().0 - trial.units.0),
             None => Err(TooMuch),
         };
+        if self.last == Phase::Earn && curves.is_some() {
+            let prices = std::mem::take(&mut packed.prices);
+            self.again = Again::of(self, reduced, packed.choice, packed.value, prices);
+        }
+        let worths = match (&curves, wish) {
+            (Some(curves), Ok(Some(wish))) => self.worths(curves, &trial, wish),
+            _ => None,
+        };
+        if let Some(worths) = &worths {
+            self.lose(&Losses::of(&packing, &choice, worths.last()), worths);
+        }
         let promised = self.promised(&trial, packed.bound);
-        let window = |search: &Self| match wished(search) {
-            Ok(wish) => wish,
-            Err(TooMuch) if as_packed && promised.settled => None,
-            Err(TooMuch) => {
-                let gain = promised.total - search.total().0;
-                let rest = 1_000_000 - promised.rate.min(999_999);
-                let most = (gain - 1).saturating_mul(1_000_000) / rest;
-                (gain > 0).then_some(Wish { least: 0, most, gain })
+        let window = |search: &Self| match (&worths, &curves) {
+            (Some(worths), _) => worths.above(search.total().0),
+            (None, Some(curves)) => {
+                match wishes::wish(curves, trial.left, search.total().0 - trial.units.0) {
+                    Ok(wish) => wish,
+                    Err(TooMuch) => search.promise(&promised, as_packed),
+                }
             }
+            (None, None) => search.promise(&promised, as_packed),
         };
         let unproved = packed.bound - packed.value;
         let Some(wish) = window(self) else { return self.total() + Money(unproved) };
-        let mut steps = self.steps;
+        let (mut steps, mut cut_short) = (self.steps, false);
         let all = packing.each(
             packed.value,
             (wish.least, wish.most),
             curves.is_some(),
             &mut steps,
             &mut |choice, steps| {
-                *steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
-                let held = std::mem::replace(&mut self.steps, *steps);
-                self.price(&packing, choice);
-                *steps = std::mem::replace(&mut self.steps, held);
+                let doubtful = self.doubtful;
+                self.steps = steps.saturating_sub(limits::BEST_TRIAL_STEPS);
+                if self.steps > 0 {
+                    self.price(&packing, choice);
+                }
+                *steps = self.steps;
+                if *steps == 0 {
+                    // A combination that was not looked at to its end leaves a gap, no doubt.
+                    (self.doubtful, cut_short) = (doubtful, true);
+                }
                 window(self).map_or((i64::MAX / 2, -1), |wish| (wish.least, wish.most))
             },
         );
         self.steps = steps;
-        let open = if all { 0 } else { window(self).map_or(0, |wish| wish.gain) };
+        let open = if all && !cut_short { 0 } else { window(self).map_or(0, |wish| wish.gain) };
         self.total() + Money(open + unproved)
+    }
+
+    /// What a combination that is not the best of the units could still win, as far as that is known without curves.
+    fn promise(&self, promised: &Promised, as_packed: bool) -> Option<Wish> {
+        if as_packed && promised.settled {
+            return None;
+        }
+        let gain = promised.total - self.total().0;
+        let rest = 1_000_000 - promised.rate.min(999_999);
+        // A share of what is lost comes back, and each share is rounded.
+        let most = (gain + promised.shares).saturating_mul(1_000_000).saturating_sub(1) / rest;
+        (gain > 0).then_some(Wish { least: 0, most, gain })
+    }
+
+    /// What units and order come to for each loss that is wished; nothing if that is too much to look at.
+    fn worths(&mut self, curves: &[Curve], trial: &Trial, wish: Wish) -> Option<Worths> {
+        let floors = self.sitting.goods.iter().any(|good| good.floor.is_positive());
+        if floors || wish.most - wish.least >= limits::BEST_LOSS_MAX as i64 {
+            return None;
+        }
+        let rounding = self.sitting.book.arithmetic.rounding;
+        let most = wish.most.min(trial.units.0);
+        let half = self.steps / 2;
+        let mut looks = self.steps - half;
+        let worth = |loss: i64| {
+            let order = wishes::most(curves, trial.left + loss, rounding, &mut looks)?.off;
+            Ok(trial.units.0 - loss + order)
+        };
+        let worths: Result<Vec<i64>, TooMuch> = (wish.least..=most).map(worth).collect();
+        self.steps = half + looks;
+        Some(Worths { least: wish.least, by_loss: worths.ok()? })
+    }
+
+    /// Prices packings that lose what is wished, best first, while one that was found could be better.
+    fn lose(&mut self, losses: &Losses<'_>, worths: &Worths) {
+        for _ in 0..limits::BEST_LOSS_TRIALS_MAX {
+            let Some(loss) = worths.best(self.total().0, |loss| losses.holds(loss)) else { return };
+            let Some(choice) = losses.losing(loss) else { return };
+            let Some(fewer) = self.steps.checked_sub(limits::BEST_TRIAL_STEPS).filter(|fewer| *fewer > 0)
+            else {
+                return;
+            };
+            self.steps = fewer;
+            let before = self.total();
+            self.price(losses.packing(), &choice);
+            if self.total() == before {
+                return;
+            }
+        }
     }
 
     fn total(&self) -> Money {
@@ -472,7 +569,8 @@ impl<'s, 'a> Search<'s, 'a> {
                 off.for_each(|mark| discounted[mark.good as usize] = true);
             }
         }
-        let (mut promised, mut most) = (Promised { total: units, rate: 0, settled: true }, Vec::new());
+        let (mut promised, mut most) =
+            (Promised { total: units, rate: 0, shares: 0, settled: true }, Vec::new());
         for (position, now) in self.orders.iter().zip(&trial.most) {
             let candidate = &self.sitting.candidates[*position];
             let Prospect::Open(before) = &self.prospects[*position] else { continue };
@@ -487,7 +585,10 @@ impl<'s, 'a> Search<'s, 'a> {
             let stands = self.shares_group(*position);
             let settled = even && !stands && self.reached(*position, *now) == Reach::of(before);
             promised.settled &= settled;
-            promised.rate += if some { share } else { 0 };
+            if some && share > 0 {
+                promised.rate += share;
+                promised.shares += if by_line { self.sitting.goods.len() as i64 } else { 1 };
+            }
             most.push(if settled { *now } else { before.amount });
         }
         promised.total += self.at_most(&[], 0, &most).0;
@@ -569,14 +670,15 @@ impl<'s, 'a> Search<'s, 'a> {
         let applied = |position: usize, course: &Course<'s, 'a>| {
             course.done.applied.iter().any(|done| done.candidate == position)
         };
+        let reach = if self.last == Phase::Earn { self.reach() } else { Vec::new() };
         let mut first = self.sitting.candidates.len();
         for position in 0..self.sitting.candidates.len() {
             if self.phase(position) > Phase::Order {
                 first = first.min(position);
                 continue;
             }
-            if !applied(position, &course) {
-                let why = self.why(&course, position, alone);
+            if self.last == Phase::Earn && !applied(position, &course) {
+                let why = self.why(&course, position, alone, &reach);
                 course.done.missed.push((position, why));
             }
         }
@@ -596,9 +698,30 @@ impl<'s, 'a> Search<'s, 'a> {
         (course.done, Proof { proved: gap == Money::ZERO, gap })
     }
 
+    /// By promotion of the unit phase: the goods in its set, a bit each.
+    fn reach(&self) -> Vec<Vec<u64>> {
+        let of = |candidate: &Candidate<'a>| -> Vec<u64> {
+            if candidate.rule.phase != Phase::Unit || candidate.closed.is_some() {
+                return Vec::new();
+            }
+            let word = |goods: &[Good<'a>]| {
+                let held = (0_u32..).zip(goods).filter(|(_, good)| candidate.rule.set.holds(good));
+                held.fold(0, |word, (at, _)| word | 1 << at)
+            };
+            self.sitting.goods.chunks(64).map(word).collect()
+        };
+        self.sitting.candidates.iter().map(of).collect()
+    }
+
     /// Why a promotion that was not chosen gives nothing: what would keep it from giving anything by itself; or which
     /// stands in its place, and how much more that takes off.
-    fn why(&self, course: &Course<'s, 'a>, position: usize, alone: Option<usize>) -> Why<'a> {
+    fn why(
+        &self,
+        course: &Course<'s, 'a>,
+        position: usize,
+        alone: Option<usize>,
+        reach: &[Vec<u64>],
+    ) -> Why<'a> {
         let proposal = match &self.prospects[position] {
             Prospect::Closed(why) => return *why,
             Prospect::Open(proposal) => proposal,
@@ -609,9 +732,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let other = rule(candidate);
             let grouped = group.is_some() && other.promotion.stacking.group == *group;
             let exclusive = own.promotion.stacking.mode == StackingMode::Exclusive;
-            let contends = own.phase == Phase::Unit
-                && other.phase == Phase::Unit
-                && self.sitting.goods.iter().any(|good| own.set.holds(good) && other.set.holds(good));
+            let contends = reach[position].iter().zip(&reach[candidate]).any(|(a, b)| a & b != 0);
             Some(candidate) == alone || grouped || exclusive || contends
         };
         let rivals = course.done.applied.iter().filter(|done| rival(done.candidate));
@@ -642,6 +763,8 @@ struct Promised {
     total: i64,
     /// What the order phase takes off of each further unit of money left, in parts per million.
     rate: i64,
+    /// How many amounts that is rounded to.
+    shares: i64,
     /// Would dearer units change nothing but the amounts that follow from them?
     settled: bool,
 }
@@ -656,66 +779,6 @@ struct Trial {
     kept_word: bool,
     /// What the order phase takes off then, promotion by promotion.
     most: Vec<Money>,
-}
-
-/// How far a promotion's thresholds were reached: how often it applies, and the money its next step needs.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Reach {
-    times: u32,
-    next: Option<Money>,
-}
-
-impl Reach {
-    fn of(proposal: &Proposal<'_>) -> Reach {
-        let next = match proposal.next {
-            Some(Why::Spent { need, .. }) => Some(need),
-            _ => None,
-        };
-        Reach { times: proposal.times, next }
-    }
-}
-
-/// Does a promotion that is applied as a whole take off each unit by itself, whatever was taken off before?
-fn stacks_plainly(promotion: &Promotion) -> bool {
-    let by_unit = match &promotion.benefit {
-        Benefit::LinePercent(_) | Benefit::LineFixedPrice(_) | Benefit::MemberPrice => true,
-        Benefit::LineAmount(amount) => amount.per == Per::Unit,
-        _ => false,
-    };
-    by_unit
-        && promotion.caps == Caps::default()
-        && !promotion.qualifier.consumes
-        && promotion.qualifier.amount_min.is_none()
-        && promotion.conditions == Condition::default()
-        && promotion.limits.is_empty()
-        && promotion.stacking.mode != StackingMode::StopFurther
-}
-
-/// Is it a benefit on what the order comes to?
-fn is_of_order(benefit: &Benefit) -> bool {
-    matches!(
-        benefit,
-        Benefit::OrderPercent(_)
-            | Benefit::OrderAmount(_)
-            | Benefit::OrderFixedPrice(_)
-            | Benefit::SpendAndSave(_)
-            | Benefit::Gift(_)
-            | Benefit::IssueCoupon(_)
-    )
-}
-
-/// How much more an order promotion takes off where more is left, in parts per million.
-fn rate(benefit: &Benefit) -> i64 {
-    match benefit {
-        Benefit::OrderPercent(percent) => i64::from(percent.ppm()),
-        Benefit::OrderFixedPrice(_) => 1_000_000,
-        Benefit::SpendAndSave(save)
-            if save.tiers.iter().any(|tier| !matches!(tier.save, Reward::Amount(_))) =>
-        {
-            1_000_000
-        }
-        _ => 0,
-    }
 }
 
 fn place<'a>(groups: &mut Vec<&'a Tag>, group: &'a Tag) -> u32 {

@@ -42,7 +42,7 @@ fn positions<'s>(sitting: &'s Sitting<'_>, mode: ResolutionMode) -> impl Iterato
 
 /// Resolves through phase `last`; `best` over everything may take so many steps.
 pub(super) fn mixed<'a>(sitting: &Sitting<'a>, last: Phase, steps: u32) -> (Resolved<'a>, Proof) {
-    let (relaxed, proof) = best(sitting, last, steps);
+    let (relaxed, proof, _) = best(sitting, last, steps);
     let most = relaxed.discount() + proof.gap;
     let free: Vec<usize> = positions(sitting, ResolutionMode::Best).collect();
     let mut search = Search { sitting, last, found: None, tries: limits::MIXED_TRIES_MAX };

@@ -1,17 +1,19 @@
-//! The smallest additions that would pay, each checked by pricing the whole basket again with it.
+//! The smallest additions that would pay, each checked against the whole basket with it.
 //!
 //! Looked at are promotions that miss units or money, and applied ones one step below their next; the closest few (by
 //! what the addition costs) are tried. Missing money is tried as a made-up unit of exactly the set that misses it;
 //! missing units as more of the cheapest article of the set that is in the basket, or, if there is none, of the
-//! cheapest the set names. An addition is reported only if the promotion then gives more and the shopper gains: `gain`
-//! is how much more the whole basket gets off, gifts at their shelf value included. What gives points or coupons only is
-//! not looked at.
+//! cheapest the set names. Where `best` left what it found (`best::Again`), the search goes on from there and finds a
+//! combination that stands; elsewhere the whole basket is priced again. So a gain may be more than is told, not less. An
+//! addition is reported only if the promotion then gives more and the shopper gains: `gain` is how much more the whole
+//! basket gets off, gifts at their shelf value included. What gives points or coupons only is not looked at.
 
 use crate::domain::money::Money;
 use crate::limits;
 
 use super::answer::resolve;
-use super::benefits::Given;
+use super::benefits::{Given, Proposal};
+use super::best::{After, Again};
 use super::book::Phase;
 use super::explain::Why;
 use super::model::Benefit;
@@ -37,7 +39,11 @@ impl Step<'_> {
 }
 
 /// The additions worth telling, best gain first (then: by promotion id).
-pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> {
+pub(super) fn near<'a>(
+    sitting: &Sitting<'a>,
+    resolved: &Resolved<'a>,
+    again: Option<&Again<'a>>,
+) -> Vec<Near> {
     let missed = resolved.missed.iter().map(|(candidate, why)| (*candidate, *why));
     let next = resolved.applied.iter().filter_map(|done| Some((done.candidate, done.proposal.next?)));
     let pays = |candidate: usize| {
@@ -51,7 +57,7 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
     steps.sort_by(|a, b| a.cost.cmp(&b.cost).then_with(|| id(a.candidate).cmp(id(b.candidate))));
     let (before, mut near) = (worth(sitting, resolved), Vec::new());
     // Promotions that miss the same are told by pricing the same basket.
-    let mut tried: Vec<(Step<'_>, Sitting<'_>, Resolved<'_>)> = Vec::with_capacity(limits::NEAR_TRIES_MAX);
+    let mut tried: Vec<(Step<'_>, Tried)> = Vec::with_capacity(limits::NEAR_TRIES_MAX);
     for step in steps {
         if near.len() == limits::NEAR_MAX {
             break;
@@ -61,25 +67,44 @@ pub(super) fn near(sitting: &Sitting<'_>, resolved: &Resolved<'_>) -> Vec<Near> 
             continue;
         }
         let at = same.unwrap_or_else(|| {
-            let with = sitting.with(step.good.clone());
-            // Points come after everything that is weighed here.
-            let (after, _) = resolve(&with, Phase::Redeem, limits::BEST_NEAR_STEPS_MAX);
-            tried.push((step.clone(), with, after));
+            tried.push((step.clone(), tried_with(sitting, &step.good, again)));
             tried.len() - 1
         });
-        let (_, with, after) = &tried[at];
+        let (_, after) = &tried[at];
         let number = sitting.candidates[step.candidate].number;
-        let given = |of: &Resolved<'_>, sitting: &Sitting<'_>| {
-            let done = of.applied.iter().find(|done| sitting.candidates[done.candidate].number == number);
-            done.map(|done| (done.proposal.amount, done.proposal.points, done.proposal.times))
-        };
-        let gain = worth(with, after) - before;
-        if given(after, with) > given(resolved, sitting) && gain.is_positive() {
+        let done = resolved.applied.iter().find(|done| done.candidate == step.candidate);
+        let given = done.map(|done| (done.proposal.amount, done.proposal.points, done.proposal.times));
+        let then = after.given.iter().find(|(of, _)| *of == number).map(|(_, given)| *given);
+        let gain = after.worth - before;
+        if then > given && gain.is_positive() {
             near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
         }
     }
     near.sort_by(|a, b| b.gain.cmp(&a.gain).then_with(|| a.promotion.cmp(&b.promotion)));
     near
+}
+
+/// The basket with an addition, priced.
+struct Tried {
+    worth: Money,
+    /// By promotion that gives something: its number, and money, points and applications.
+    given: Vec<(u32, (Money, i64, u32))>,
+}
+
+fn tried_with<'a>(sitting: &Sitting<'a>, good: &Good<'a>, again: Option<&Again<'a>>) -> Tried {
+    let (with, at) = sitting.with(good.clone());
+    if let Some(After { off, given }) = again.and_then(|again| again.with(sitting, &with, at)) {
+        let given =
+            given.iter().map(|(at, amount, times)| (with.candidates[*at].number, (*amount, 0, *times)));
+        return Tried { worth: off, given: given.collect() };
+    }
+    // Points come after everything that is weighed here.
+    let (after, ..) = resolve(&with, Phase::Redeem, limits::BEST_NEAR_STEPS_MAX);
+    let given = after.applied.iter().map(|done| {
+        let Proposal { amount, points, times, .. } = done.proposal;
+        (with.candidates[done.candidate].number, (amount, points, times))
+    });
+    Tried { worth: worth(&with, &after), given: given.collect() }
 }
 
 /// What the shopper gets: money off, and gifts at what they cost on the shelf.

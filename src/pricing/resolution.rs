@@ -93,26 +93,30 @@ impl<'a> Sitting<'a> {
         Ok(sitting)
     }
 
-    /// The same sale with more of one good.
-    pub(super) fn with(&self, more: Good<'a>) -> Sitting<'a> {
+    /// The same sale with more of one good, and the place of that.
+    pub(super) fn with(&self, more: Good<'a>) -> (Sitting<'a>, usize) {
         let mut with = self.clone();
-        let same = |good: &&mut Good<'a>| {
+        let same = |good: &Good<'a>| {
             let plain = good.grams.is_none() && good.best_before == more.best_before;
             more.only_in.is_none() && good.sku == more.sku && good.listed == more.listed && plain
         };
-        match with.goods.iter_mut().find(same) {
-            Some(good) => good.qty += more.qty,
+        let at = match with.goods.iter().position(same) {
+            Some(at) => {
+                with.goods[at].qty += more.qty;
+                at
+            }
             None => {
                 // An article that was not there may bring promotions that nothing touched before.
                 let new = more.only_in.is_none();
-                units::insert(&mut with.goods, more, self.book.arithmetic.listing);
+                let at = units::insert(&mut with.goods, more, self.book.arithmetic.listing);
                 if new {
                     with.candidates = candidates(self.book, self.sale, &self.moment, &with.goods);
                 }
+                at
             }
-        }
+        };
         shelf::reprice(&mut with);
-        with
+        (with, at)
     }
 }
 

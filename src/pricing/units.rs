@@ -158,10 +158,11 @@ pub(super) fn of_catalogue(book: &Book, number: u32) -> Option<Good<'_>> {
     })
 }
 
-/// Puts one more good among the others, at its canonical place.
-pub(super) fn insert<'a>(goods: &mut Vec<Good<'a>>, good: Good<'a>, listing: Listing) {
+/// Puts one more good among the others, at its canonical place, and says which that is.
+pub(super) fn insert<'a>(goods: &mut Vec<Good<'a>>, good: Good<'a>, listing: Listing) -> usize {
     let place = goods.partition_point(|other| other.order(listing) <= good.order(listing));
     goods.insert(place, good);
+    place
 }
 
 /// Points turned into money by the programme stand in the history under this number.

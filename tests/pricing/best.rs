@@ -10,7 +10,7 @@ use aisled::domain::catalog::Item;
 use aisled::domain::ids::{DeviceId, LineId, Sku};
 use aisled::domain::money::Currency;
 use aisled::pricing::model::{Arithmetic, Channel, PointsProgramme, Promotion, ResolutionMode};
-use aisled::pricing::outcome::Priced;
+use aisled::pricing::outcome::{Addition, Priced};
 use aisled::pricing::{Book, BookRules, Sale, Shopper};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -349,29 +349,73 @@ fn check(cases: u32, test: impl Fn(Small) -> Result<(), TestCaseError>) {
     }
 }
 
+/// What the reply says that nothing is better than: the total less the gap, if there is one.
+fn at_best(priced: &Priced) -> i64 {
+    priced.total.0 - priced.resolution.gap.0
+}
+
+/// Is it the most that can be taken off where that is said to be proved, and within the gap where it is not?
+fn agrees(priced: &Priced, shop: &Small) -> Result<(), TestCaseError> {
+    let (found, most, proof) = (priced.discount_total.0, most(shop), &priced.resolution);
+    prop_assert!(found <= most, "{found} found, {most} at most: {:?}", priced.applied);
+    let missed = most - found;
+    let said = priced.total.0 - at_best(priced);
+    prop_assert!(missed <= said, "{missed} missed, {said} said to be missed: {proof:?} {:?}", priced.applied);
+    prop_assert_eq!(proof.proved, said == 0);
+    Ok(())
+}
+
 #[test]
 fn is_the_best_combination_the_best_of_all() {
-    check(cases(400), |shop| {
+    let cases = cases(400);
+    let unproved = std::cell::Cell::new(0);
+    check(cases, |shop| {
         let priced = shop.priced(ResolutionMode::Best, shop.promotions(), false);
-        prop_assert!(priced.resolution.proved, "not proved: {:?}", priced.resolution);
-        prop_assert_eq!(priced.discount_total.0, most(&shop), "{:?}", priced.applied);
-        Ok(())
+        unproved.set(unproved.get() + u32::from(!priced.resolution.proved));
+        agrees(&priced, &shop)
     });
+    // Steps are bounded, so a basket may be left with a gap; about one of 10,000 is.
+    assert!(unproved.get() <= 3 + cases / 1_000, "{} of {cases} not proved", unproved.get());
 }
 
 #[test]
 fn is_it_ever_worse_than_promotions_in_some_order() {
     check(cases(400), |shop| {
-        let best = shop.priced(ResolutionMode::Best, shop.promotions(), false).total;
+        let best = at_best(&shop.priced(ResolutionMode::Best, shop.promotions(), false));
         let mut promotions = shop.promotions();
         let on_units = shop.on_units.len();
         for _ in 0..on_units {
             promotions[..on_units].rotate_left(1);
-            let sequence = shop.priced(ResolutionMode::Sequence, promotions.clone(), false).total;
+            let sequence = shop.priced(ResolutionMode::Sequence, promotions.clone(), false).total.0;
             prop_assert!(best <= sequence, "{best:?} in best, {sequence:?} in {promotions:?}");
         }
         Ok(())
     });
+}
+
+#[test]
+fn does_a_capped_promotion_use_up_what_the_cap_leaves_nothing_for() {
+    let on_units = |gives: Gives, set: &[usize], least: Option<usize>, cap: Option<i64>| OnUnits {
+        gives,
+        set: set.to_vec(),
+        times: None,
+        least,
+        cap,
+        grouped: false,
+    };
+    let shop = Small {
+        prices: vec![1, 2200, 1, 100],
+        units: vec![0, 1, 0, 1],
+        on_units: vec![
+            on_units(Gives::Amount(100), &[1, 3], Some(2), Some(1)),
+            on_units(Gives::Percent(50), &[3], None, None),
+        ],
+        orders: Vec::new(),
+    };
+    let sequence = shop.priced(ResolutionMode::Sequence, shop.promotions(), false);
+    assert_eq!(sequence.discount_total.0, 1, "{:?}", sequence.applied);
+    let best = shop.priced(ResolutionMode::Best, shop.promotions(), false);
+    assert_eq!((best.discount_total.0, most(&shop)), (50, 50), "{:?}", best.applied);
 }
 
 #[test]
@@ -392,11 +436,11 @@ fn does_the_order_of_lines_or_promotions_change_it() {
 #[test]
 fn does_anybody_pay_more_because_one_more_promotion_is_open_to_them() {
     check(cases(400), |shop| {
-        let all = shop.priced(ResolutionMode::Best, shop.promotions(), false).total;
+        let all = at_best(&shop.priced(ResolutionMode::Best, shop.promotions(), false));
         for left_out in 0..shop.promotions().len() {
             let mut fewer = shop.promotions();
             fewer.remove(left_out);
-            let without = shop.priced(ResolutionMode::Best, fewer, false).total;
+            let without = shop.priced(ResolutionMode::Best, fewer, false).total.0;
             prop_assert!(all <= without, "{all:?} with all, {without:?} without number {left_out}");
         }
         Ok(())
@@ -410,7 +454,7 @@ fn does_one_thing_more_cost_more_than_its_price() {
         for good in 0..GOODS {
             let mut more = shop.clone();
             more.units[good] += 1;
-            let after = more.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
+            let after = at_best(&more.priced(ResolutionMode::Best, shop.promotions(), false));
             prop_assert!(
                 after <= before + shop.prices[good],
                 "{before} before, {after} with one more of {good}"
@@ -421,21 +465,52 @@ fn does_one_thing_more_cost_more_than_its_price() {
 }
 
 #[test]
+fn does_an_addition_gain_at_least_what_is_said() {
+    let told = std::cell::Cell::new(0);
+    check(cases(400), |shop| {
+        let before = shop.priced(ResolutionMode::Best, shop.promotions(), false);
+        for near in &before.near {
+            let Addition::Units { sku, qty } = &near.add else { continue };
+            let good: usize = sku.as_str().trim_start_matches('g').parse().expect("an article of the test");
+            let mut more = shop.clone();
+            more.units[good] += *qty as usize;
+            let after = more.priced(ResolutionMode::Best, shop.promotions(), false);
+            // What is promised is found with fewer steps, and must be there where more are taken.
+            let gain = after.discount_total - before.discount_total;
+            let gap = after.total.0 - at_best(&after);
+            prop_assert!(near.gain.0 <= gain.0 + gap, "{:?} is promised, {gain:?} gained", near);
+            agrees(&after, &more)?;
+            told.set(told.get() + 1);
+        }
+        Ok(())
+    });
+    assert!(told.get() > 0, "no addition was told");
+}
+
+#[test]
 fn is_a_basket_cheaper_when_it_is_split() {
     check(cases(400), |mut shop| {
         // What is given once a basket is given twice for two; the rest must not be.
         shop.on_units.iter_mut().for_each(|offer| (offer.times, offer.cap) = (None, None));
-        // Groups are made of the dearest units first, which may be what some articles' own threshold would not choose.
         shop.orders.retain(|(order, set, _)| matches!(order, OnOrder::Every(..)) && set.is_none());
         shop.orders.truncate(1);
+        // Groups are made of the dearest units first. Of several articles that takes most off the units, and may leave a
+        // little less than the next step of the order needs; baskets that hold one dear and one cheap unit each make
+        // dearer pairs, lose on the units and win the step. So no step is looked at beside such groups.
+        let sorted = |offer: &OnUnits| {
+            matches!(offer.gives, Gives::Nth(..) | Gives::Buy(..) | Gives::Set(..)) && offer.set.len() > 1
+        };
+        if shop.on_units.iter().any(sorted) {
+            shop.orders.clear();
+        }
         shop.on_units.iter_mut().for_each(|offer| offer.grouped = false);
         let (mut one, mut other) = (shop.clone(), shop.clone());
         for good in 0..GOODS {
             one.units[good] = shop.units[good] / 2;
             other.units[good] = shop.units[good] - one.units[good];
         }
-        let total = |shop: &Small| shop.priced(ResolutionMode::Best, shop.promotions(), false).total.0;
-        prop_assert!(total(&shop) <= total(&one) + total(&other));
+        let priced = |shop: &Small| shop.priced(ResolutionMode::Best, shop.promotions(), false);
+        prop_assert!(at_best(&priced(&shop)) <= priced(&one).total.0 + priced(&other).total.0);
         Ok(())
     });
 }

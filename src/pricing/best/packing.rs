@@ -17,12 +17,14 @@
 //! were given in), so equal packings are told apart by fewer owners, as far as the steps for ties reach, and then by
 //! that order.
 
+mod solved;
+
 use std::cmp::Reverse;
 
 use crate::limits;
 
 use super::cut::Cut;
-use super::relaxation::Relaxation;
+use super::relaxation::{Relaxation, Relaxed};
 use super::seen::Seen;
 
 /// One application, as often as it fits.
@@ -69,12 +71,20 @@ pub(super) struct Packing {
 pub(super) type Choice = Vec<(u32, u32)>;
 
 /// The best packing found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Packed {
     pub(super) choice: Choice,
     pub(super) value: i64,
     /// No packing is worth more.
     pub(super) bound: i64,
+    pub(super) prices: Prices,
+}
+
+/// What units, by resource, and full groups were worth at last, for a search of nearly the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prices {
+    units: Vec<i64>,
+    groups: Vec<Cut>,
 }
 
 impl Packed {
@@ -105,8 +115,8 @@ impl Packing {
     }
 
     /// Without columns that the best packing never needs: of two that take the same the one that is worth less, and
-    /// groups that are worth no more than their units one by one.
-    pub(super) fn reduced(&self) -> Packing {
+    /// groups that are worth no more than their units one by one. Also which columns these were.
+    pub(super) fn reduced(&self) -> (Packing, Vec<u32>) {
         let plain = |column: &Column| self.owners[column.owner as usize] == Owner::PLAIN;
         let mut single = vec![0; self.stock.len()];
         for (number, column) in (0..).zip(&self.columns) {
@@ -140,85 +150,17 @@ impl Packing {
             owners: self.owners.clone(),
             ..Packing::default()
         };
-        for number in kept {
-            let column = self.columns[number as usize];
-            packing.add(column.owner, column.value, self.uses(number));
+        for number in &kept {
+            let column = self.columns[*number as usize];
+            packing.add(column.owner, column.value, self.uses(*number));
         }
-        packing
+        (packing, kept)
     }
 
     /// What a column takes of which resource.
     pub(super) fn uses(&self, column: u32) -> &[(u32, u32)] {
         let column = &self.columns[column as usize];
         &self.uses[column.first as usize..(column.first + column.len) as usize]
-    }
-
-    /// The best packing, as far as `steps` reach; of equal ones that of the fewest owners, as far as `ties` reach.
-    pub(super) fn best(&self, steps: &mut u32, ties: u32) -> Packed {
-        let all: Vec<u32> = (0..self.columns.len() as u32).collect();
-        let mut best = Packed::default();
-        for part in self.parts(&all) {
-            best.add(self.best_of(&part, steps, ties));
-        }
-        best.choice.sort_unstable();
-        best
-    }
-
-    fn best_of(&self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
-        let mut dive = Dive::new(self, part);
-        dive.greedy();
-        if dive.promising() {
-            let live = dive.tighten(part, 0);
-            let parts = self.parts(&live);
-            if dive.promising() && parts.len() > 1 {
-                let mut split = Packed::default();
-                parts.iter().for_each(|part| split.add(self.best_of(part, steps, ties)));
-                let found = dive.packed(true);
-                split.bound = split.bound.max(found.value);
-                return if split.value > found.value {
-                    split
-                } else {
-                    Packed { bound: split.bound, ..found }
-                };
-            }
-        }
-        let proved = dive.search(steps, ties);
-        dive.packed(proved)
-    }
-
-    /// Every packing that is worth between `least` and `most` less than `best`, the best there is, one after the other.
-    /// `judge` is told each, may use up steps itself, and answers what may be of interest from then on. Says whether all
-    /// were seen.
-    ///
-    /// Where `by_amount`, packings that leave the same units and are worth the same are told once.
-    pub(super) fn each(
-        &self,
-        best: i64,
-        window: (i64, i64),
-        by_amount: bool,
-        steps: &mut u32,
-        judge: &mut Judge<'_>,
-    ) -> bool {
-        let all: Vec<u32> = (0..self.columns.len() as u32).collect();
-        let mut dive = Dive::new(self, &all);
-        dive.best = best * FINE;
-        dive.tighten(&all, window.1.saturating_mul(FINE));
-        dive.seen = dive.seen.filter(|_| by_amount);
-        if let Some(seen) = &mut dive.seen {
-            seen.every_loss = true;
-        }
-        // The bound may lie above the best; what is lost is counted from there.
-        let beyond = dive.bound - dive.best;
-        let fine = |amount: i64| amount.saturating_mul(FINE).saturating_add(beyond);
-        let mut least = fine(window.0);
-        dive.allowed = fine(window.1);
-        dive.walk(0, 0, steps, &mut |dive, steps| {
-            if dive.loss >= least {
-                let choice: Choice = dive.taken.iter().copied().filter(|(_, times)| *times > 0).collect();
-                let next = judge(&choice, steps);
-                (least, dive.allowed) = (fine(next.0), fine(next.1));
-            }
-        })
     }
 
     /// Columns by the part they belong to.
@@ -349,9 +291,53 @@ impl<'p> Dive<'p> {
             seen: None,
         };
         dive.keep(part);
+        dive
+    }
+
+    /// With each column's value shared over its units, and a first packing.
+    fn shared(packing: &'p Packing, part: &[u32]) -> Dive<'p> {
+        let mut dive = Dive::new(packing, part);
         dive.share(part);
         dive.arrange(part);
+        dive.greedy(part);
         dive
+    }
+
+    /// Takes prices over, as far as they hold.
+    fn begin(&mut self, prices: &Prices, part: &[u32]) {
+        self.price.iter_mut().zip(&prices.units).for_each(|(price, of)| *price = *of);
+        self.cuts.clone_from(&prices.groups);
+        for cut in &mut self.cuts {
+            cut.holds.resize(self.packing.stock.len(), false);
+            let held = self.packing.stock.iter().zip(&cut.holds).filter(|(_, held)| **held);
+            cut.left = held.map(|(stock, _)| stock).sum();
+        }
+        self.weigh(part);
+        self.settle(part);
+        self.arrange(part);
+    }
+
+    /// The best packing of a part whose prices and first packing stand.
+    fn best(&mut self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
+        if self.promising() {
+            let live = self.tighten(part, 0);
+            let parts = self.packing.parts(&live);
+            if self.promising() && parts.len() > 1 {
+                let mut split = Packed::default();
+                for part in &parts {
+                    split.add(Dive::shared(self.packing, part).best(part, steps, ties));
+                }
+                let found = self.packed(true);
+                split.bound = split.bound.max(found.value);
+                return if split.value > found.value {
+                    split
+                } else {
+                    Packed { bound: split.bound, ..found }
+                };
+            }
+        }
+        let proved = self.search(steps, ties);
+        self.packed(proved)
     }
 
     /// Only these columns count from now on.
@@ -402,6 +388,18 @@ impl<'p> Dive<'p> {
         }
     }
 
+    /// Raises prices where a column is worth more than what it takes, then lowers all as far as they go.
+    fn settle(&mut self, part: &[u32]) {
+        for column in part {
+            let (resource, n) = self.packing.uses(*column)[0];
+            let short = -self.slack[*column as usize];
+            if short > 0 {
+                self.shift(resource, (short + i64::from(n) - 1) / i64::from(n));
+            }
+        }
+        self.used().iter().for_each(|resource| self.lower(*resource));
+    }
+
     /// Lowers a price as far as the slack of its columns allows.
     fn lower(&mut self, resource: u32) {
         let lower = self.through[resource as usize]
@@ -427,17 +425,22 @@ impl<'p> Dive<'p> {
             .iter_mut()
             .for_each(|columns| columns.sort_unstable_by_key(|c| (slack[*c as usize], *c)));
         self.order.sort_unstable_by_key(|resource| (Reverse(price[*resource as usize]), *resource));
-        let used = self.used();
-        let units: i64 =
-            used.iter().map(|r| price[*r as usize] * i64::from(self.packing.stock[*r as usize])).sum();
-        self.bound =
-            units + self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size)).sum::<i64>();
+        self.sum();
         let plain =
             |c: &u32| self.packing.owners[self.packing.columns[*c as usize].owner as usize] == Owner::PLAIN;
-        let only_goods = used.len() == self.order.len();
+        let only_goods = self.used().len() == self.order.len();
         self.seen = (only_goods && part.iter().all(plain))
             .then(|| Seen::new(&self.packing.stock, &self.order))
             .flatten();
+    }
+
+    /// What all units are worth at these prices.
+    fn sum(&mut self) {
+        let stock = self.price.iter().zip(&self.packing.stock).zip(&self.through);
+        let used = stock.filter(|(_, columns)| !columns.is_empty());
+        let units: i64 = used.map(|((price, n), _)| price * i64::from(*n)).sum();
+        let groups = self.cuts.iter().map(|cut| cut.price * i64::from(cut.left / cut.size));
+        self.bound = units + groups.sum::<i64>();
     }
 
     /// Could there be a packing that is worth a minor unit more than the best known?
@@ -448,60 +451,65 @@ impl<'p> Dive<'p> {
     fn packed(&self, proved: bool) -> Packed {
         let value = self.best / FINE;
         let bound = if proved { value } else { (self.bound / FINE).max(value) };
-        Packed { choice: self.choice.clone(), value, bound }
+        Packed { choice: self.choice.clone(), value, bound, prices: Prices::default() }
     }
 
-    /// Better prices, twice: without cuts and with them. Answers the columns that a packing could have that is as good as
-    /// the best known, or worse by at most `window`.
+    /// Better prices: without cuts, then with those that the relaxed packing breaks. Answers the columns that a packing
+    /// could have that is as good as the best known, or worse by at most `window`.
     fn tighten(&mut self, part: &[u32], window: i64) -> Vec<u32> {
         let mut live = part.to_vec();
-        for with_cuts in [false, true] {
-            let gap = (self.bound - self.best).saturating_add(window);
-            live.retain(|column| self.slack[*column as usize] <= gap);
+        let mut broken: Vec<Cut> = Vec::new();
+        for round in 0..=limits::BEST_CUT_ROUNDS_MAX {
+            self.narrow(&mut live, window);
             self.keep(&live);
-            if with_cuts {
-                self.cuts = self.candidates(&live);
-                if self.cuts.is_empty() {
-                    break;
-                }
-            }
-            let (price, bound) = (self.price.clone(), self.bound);
             let used = self.used();
+            let before = (self.price.clone(), self.bound, self.cuts.clone());
+            self.cuts.append(&mut broken);
+            self.cuts.truncate(limits::BEST_CUTS_MAX);
             let rows: Vec<Row<'_>> =
                 used.iter().map(|r| Row::Resource(*r)).chain(self.cuts.iter().map(Row::Cut)).collect();
             let relaxed = relaxed(self.packing, &live, &rows);
+            let prices = relaxed.prices(FINE);
+            let solved = live.clone();
             self.price.fill(0);
-            used.iter().zip(&relaxed).for_each(|(r, price)| self.price[*r as usize] = *price);
-            self.cuts.iter_mut().zip(&relaxed[used.len()..]).for_each(|(cut, price)| cut.price = *price);
+            used.iter().zip(&prices).for_each(|(r, price)| self.price[*r as usize] = *price);
+            self.cuts.iter_mut().zip(&prices[used.len()..]).for_each(|(cut, price)| cut.price = *price);
             self.cuts.retain(|cut| cut.price > 0);
             self.weigh(&live);
-            for column in &live {
-                let (resource, n) = self.packing.uses(*column)[0];
-                let short = -self.slack[*column as usize];
-                if short > 0 {
-                    self.shift(resource, (short + i64::from(n) - 1) / i64::from(n));
-                }
-            }
-            used.iter().for_each(|resource| self.lower(*resource));
-            self.arrange(&live);
-            if self.bound > bound {
-                self.price = price;
-                self.cuts.clear();
+            self.settle(&live);
+            self.sum();
+            if self.bound > before.1 {
+                (self.price, self.bound, self.cuts) = before;
                 self.weigh(&live);
-                self.arrange(&live);
             }
             if window == 0 {
-                self.greedy();
+                self.narrow(&mut live, 0);
+                self.greedy(&live);
             }
-            if !self.promising() {
+            if round == limits::BEST_CUT_ROUNDS_MAX || !self.promising() {
+                break;
+            }
+            self.narrow(&mut live, window);
+            broken = self.candidates(&live);
+            broken.retain(|cut| {
+                !self.cuts.iter().any(|known| known.size == cut.size && known.holds == cut.holds)
+                    && relaxed
+                        .exceeds(cut.left / cut.size, |at| cut.groups(self.packing.uses(solved[at as usize])))
+            });
+            if broken.is_empty() {
                 break;
             }
         }
-        let gap = (self.bound - self.best).saturating_add(window);
-        live.retain(|column| self.slack[*column as usize] <= gap);
+        self.narrow(&mut live, window);
         self.keep(&live);
         self.arrange(&live);
         live
+    }
+
+    /// Without columns that no packing of interest has.
+    fn narrow(&self, live: &mut Vec<u32>, window: i64) {
+        let gap = (self.bound - self.best).saturating_add(window);
+        live.retain(|column| self.slack[*column as usize] <= gap);
     }
 
     /// Sets of which some units are over when full groups are made: each owner's goods, and each of them alone.
@@ -534,7 +542,7 @@ impl<'p> Dive<'p> {
             set.iter().for_each(|r| holds[*r as usize] = true);
             (!left.is_multiple_of(size)).then_some(Cut { size, holds, price: 0, left })
         };
-        sets.into_iter().filter_map(cut).take(limits::BEST_CUTS_MAX).collect()
+        sets.into_iter().filter_map(cut).collect()
     }
 
     /// How often a column still fits.
@@ -623,11 +631,9 @@ impl<'p> Dive<'p> {
     }
 
     /// Columns by slack, as often as they fit: a first packing to beat.
-    fn greedy(&mut self) {
-        let mut columns: Vec<u32> =
-            self.order.iter().flat_map(|r| self.through[*r as usize].iter().copied()).collect();
+    fn greedy(&mut self, of: &[u32]) {
+        let mut columns = of.to_vec();
         columns.sort_unstable_by_key(|c| (self.slack[*c as usize], Reverse(self.value(*c)), *c));
-        columns.dedup();
         for column in columns {
             let times = self.fits(column);
             if times > 0 {
@@ -751,8 +757,8 @@ enum Row<'d> {
     Cut(&'d Cut),
 }
 
-/// The prices of the relaxed packing, in fine parts.
-fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<i64> {
+/// The relaxed packing of these columns.
+fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Relaxed {
     let stock = rows.iter().map(|row| match row {
         Row::Resource(r) => packing.stock[*r as usize],
         Row::Cut(cut) => cut.left / cut.size,
@@ -774,5 +780,5 @@ fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Vec<i64> {
         let cuts = (0..).zip(rows).filter_map(of_cut);
         relaxation.add(packing.columns[*column as usize].value, resources.chain(cuts));
     }
-    relaxation.prices(FINE)
+    relaxation.solved()
 }

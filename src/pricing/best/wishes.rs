@@ -4,7 +4,7 @@
 //! then a sum of steps and shares of that one amount, and so is what they would take off more if the units got less
 //! off. A wish is a loss of the units for which that is more than the loss.
 
-use crate::domain::money::Money;
+use crate::domain::money::{Money, Rounding};
 use crate::limits;
 
 use super::super::conditions::Cond;
@@ -53,6 +53,7 @@ impl Curve {
         {
             return None;
         }
+        let base = promotion.stacking.base.unwrap_or(sitting.book.arithmetic.percent_base);
         let times = i64::from(caps.applications.unwrap_or(u32::MAX));
         let step = |from: i64, save: Reward| match save {
             Reward::Amount(amount) => (from, amount.0, 0),
@@ -75,6 +76,10 @@ impl Curve {
             },
             _ => return None,
         };
+        // A share of what was to pay before is none of what is left.
+        if base == Base::List && steps.iter().any(|(.., share)| (1..1_000_000).contains(share)) {
+            return None;
+        }
         if let Some(cap) = caps.per_order {
             if steps.iter().any(|(.., share)| *share > 0) {
                 return None;
@@ -83,6 +88,15 @@ impl Curve {
         }
         let repeats = matches!(&promotion.benefit, Benefit::SpendAndSave(save) if save.every.is_some());
         Some(Curve { group, steps, repeats })
+    }
+
+    /// What it takes off where exactly so much is left, and by how many steps.
+    fn exactly(&self, left: i64, rounding: Rounding) -> (i64, usize) {
+        let reached = self.steps.iter().take_while(|(from, ..)| *from <= left).count();
+        let Some(at) = reached.checked_sub(1) else { return (0, 0) };
+        let (_, amount, share) = self.steps[at];
+        let share = if share > 0 { Money(left).ratio(share, 1_000_000, rounding).0 } else { 0 };
+        ((amount + share).clamp(0, left), reached)
     }
 
     /// What it takes off at most where so much is left, and by how many steps.
@@ -125,6 +139,69 @@ pub(super) fn wish(curves: &[Curve], left: i64, known: i64) -> Result<Option<Wis
     Ok(search.wish)
 }
 
+/// The best of the order phase for an amount.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Most {
+    pub(super) off: i64,
+    /// By curve that is chosen: its number, what it takes off, and how often it applies. None without need.
+    pub(super) offs: Vec<(usize, i64, u32)>,
+}
+
+/// What the order phase takes off at most where exactly `left` is to pay for the units, of which none has a floor.
+/// Counts what it looks at, and has `TooMuch` once that is more than `looks`.
+pub(super) fn most(
+    curves: &[Curve],
+    left: i64,
+    rounding: Rounding,
+    looks: &mut u32,
+) -> Result<Most, TooMuch> {
+    let mut counting = Counting { curves, rounding, looks, chosen: Vec::new(), most: Most::default() };
+    counting.from(0, left, 0, 0)?;
+    Ok(counting.most)
+}
+
+struct Counting<'c> {
+    curves: &'c [Curve],
+    rounding: Rounding,
+    looks: &'c mut u32,
+    chosen: Vec<(usize, i64, u32)>,
+    most: Most,
+}
+
+impl Counting<'_> {
+    fn from(&mut self, at: usize, left: i64, groups: u64, off: i64) -> Result<(), TooMuch> {
+        let Some(curve) = self.curves.get(at) else {
+            if off > self.most.off {
+                self.most.off = off;
+                self.most.offs.clone_from(&self.chosen);
+            }
+            return Ok(());
+        };
+        *self.looks = self.looks.checked_sub(1).ok_or(TooMuch)?;
+        let own = match curve.group {
+            Some(group) => 1_u64.checked_shl(group).ok_or(TooMuch)?,
+            None => 0,
+        };
+        self.from(at + 1, left, groups, off)?;
+        if groups & own != 0 {
+            return Ok(());
+        }
+        let (most, reached) = curve.exactly(left, self.rounding);
+        // Fewer applications leave more for what comes later.
+        let fewer = if curve.repeats && at + 1 < self.curves.len() { reached.saturating_sub(1) } else { 0 };
+        for times in (1..=fewer).chain([reached]) {
+            let own_off = if times == reached { most } else { curve.steps[times - 1].1 };
+            if own_off > 0 {
+                let applied = if curve.repeats { times as u32 } else { 1 };
+                self.chosen.push((at, own_off, applied));
+                self.from(at + 1, left - own_off, groups | own, off + own_off)?;
+                self.chosen.pop();
+            }
+        }
+        Ok(())
+    }
+}
+
 /// More combinations or steps than are looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TooMuch;
@@ -143,6 +220,8 @@ struct Course {
     surely: i64,
     off: i64,
     share: i64,
+    /// Of how many promotions that share is. Each rounds its own.
+    shares: i64,
     groups: Vec<u32>,
     /// By promotion chosen: how much more must be left for how much more off.
     more: Vec<Vec<(i64, i64)>>,
@@ -171,6 +250,7 @@ impl Search<'_> {
                 with.surely -= off;
                 with.off += off;
                 with.share += shares;
+                with.shares += i64::from(shares > 0);
                 with.groups.extend(curve.group);
                 with.more.push(more);
                 self.from(at + 1, with)?;
@@ -198,9 +278,11 @@ impl Search<'_> {
                 more.iter().take_while(|(from, _)| *from <= need).last().map_or(0, |(_, more)| *more)
             };
             let steps: i64 = course.more.iter().map(won).sum();
-            let gain = course.off + steps + share_of(need, course.share) - need - self.known;
+            let share = share_of(need, course.share) + (course.shares - 1).max(0);
+            let gain = course.off + steps + share - need - self.known;
             if gain > 0 {
-                let most = need.saturating_add(gain.saturating_mul(1_000_000) / (1_000_000 - course.share));
+                let more = (gain + course.shares).saturating_mul(1_000_000) / (1_000_000 - course.share);
+                let most = need.saturating_add(more);
                 let wish = self.wish.get_or_insert(Wish { least: need, most, gain });
                 *wish = Wish {
                     least: wish.least.min(need),
@@ -210,5 +292,31 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What units and order come to at most, loss by loss of the units.
+pub(super) struct Worths {
+    pub(super) least: i64,
+    pub(super) by_loss: Vec<i64>,
+}
+
+impl Worths {
+    pub(super) fn last(&self) -> i64 {
+        self.least + self.by_loss.len() as i64 - 1
+    }
+
+    /// The losses with which more than `known` could be taken off.
+    pub(super) fn above(&self, known: i64) -> Option<Wish> {
+        let above = || (self.least..).zip(&self.by_loss).filter(|(_, worth)| **worth > known);
+        let (least, _) = above().next()?;
+        let (most, _) = above().last()?;
+        Some(Wish { least, most, gain: above().map(|(_, worth)| worth - known).max()? })
+    }
+
+    /// Of the losses that `found` holds the one that takes most off, if that is more than `known`.
+    pub(super) fn best(&self, known: i64, found: impl Fn(i64) -> bool) -> Option<i64> {
+        let above = (self.least..).zip(&self.by_loss).filter(|(loss, worth)| **worth > known && found(*loss));
+        above.max_by_key(|(loss, worth)| (**worth, std::cmp::Reverse(*loss))).map(|(loss, _)| loss)
     }
 }
