@@ -127,6 +127,14 @@ pub(super) fn best<'a>(
     if !search.doubtful {
         let again = search.again.take();
         let (resolved, proof) = search.finish(bound);
+        if proof.proved {
+            return (resolved, proof, again);
+        }
+        let declared = sequence(sitting, last);
+        let more = declared.discount() - resolved.discount();
+        if more.is_positive() {
+            return (declared, Proof { gap: (proof.gap - more).max(Money(1)), ..proof }, None);
+        }
         return (resolved, proof, again);
     }
     // What cannot be proved is at least never worse than the declared order.

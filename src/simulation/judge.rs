@@ -208,7 +208,8 @@ impl Judge {
         self.redeem(of, entry);
         let mut found = Vec::new();
         for change in entry.changes.iter() {
-            if let (Key::Lease(of_life, scope), Some(Record::Slices(slices))) = (&change.key, &change.record) {
+            if let (Key::Lease(of_life, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
+            {
                 let Line { store, epoch, .. } = &self.lines[of];
                 if of_life != epoch {
                     found.push(("I2", format!("{store} epoch {}: changes slices of {}", epoch.0, of_life.0)));
