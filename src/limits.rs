@@ -600,5 +600,11 @@ pub const LEASE_FIRST_PART: i64 = 64;
 /// The same of what has no limit of its own (risk in minor units, points): a hundred yuan or points for one.
 pub const LEASE_FIRST_NEED: i64 = 10_000;
 
+/// Codes whose home was ever moved, kept so that a new life of a box is told again.
+pub const HUB_MOVES_MAX: usize = 65_536;
+/// Words said for one move of a code: beyond that a human has to look at why nothing answers.
+pub const HUB_MOVE_WORDS_MAX: usize = 256;
+/// The last moment of a moved code that is not listed any more, in ms since 1970: before any clock's.
+pub const CODE_WITHDRAWN_MS: i64 = -1;
 const _: () = assert!(LEASE_WORDS_MAX <= LEASE_WORDS_UNHEARD_MAX);
 const _: () = assert!(LEASE_ASK_MS_MIN < LEASE_ASK_EVERY_MS);

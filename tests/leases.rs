@@ -55,6 +55,12 @@ impl Shop {
             member: None,
             home: Some(StoreId::new("s02").expect("a store")),
         });
+        authored.codes.push(CodeRecord {
+            code: CouponCode::new("HOME-01").expect("a code"),
+            coupon: CouponId::new("once-five").expect("a coupon"),
+            member: None,
+            home: Some(StoreId::new("s01").expect("a store")),
+        });
         let mut counter = Counter::new(counter::bundle(&authored), Seq(1));
         counter.engine.head_office_is(head_office);
         let records = counter::records(&authored, NOON).into_iter().collect();
@@ -262,6 +268,94 @@ fn is_a_code_of_another_shop_good_only_for_what_may_be_risked() {
     assert_eq!(shop.used(&Scope::Risk), 500);
     let again = outcome(&shop.quote("till-1", &asked));
     assert_eq!(again, (CouponOutcome::Refused, Some(Reason::CodeUsed)));
+}
+
+fn release(to: &str, nth: u32) -> Say {
+    let code = CouponCode::new("HOME-01").expect("a code");
+    Say::Release { code, to: StoreId::new(to).expect("a store"), nth }
+}
+
+fn adopt(code: &str, nth: u32) -> Say {
+    let coupon = CouponId::new("once-five").expect("a coupon");
+    Say::Adopt { code: CouponCode::new(code).expect("a code"), coupon, member: None, expires: None, nth }
+}
+
+/// Where a code's home is and how often it was moved, as this shop has it.
+fn home(shop: &Shop, code: &str) -> (String, u32) {
+    match shop.records.get(&Key::Code(CouponCode::new(code).expect("a code"))) {
+        Some(Record::Code(issued)) => {
+            (issued.home.as_ref().expect("it has a home").as_str().to_owned(), issued.moved)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_code(code: &str) -> Value {
+    let mut asked = rice(3);
+    asked["coupons"] = json!([code]);
+    asked
+}
+
+fn of_code(quote: &QuoteReply) -> (CouponOutcome, Option<Reason>) {
+    (quote.figures.coupons[0].outcome, quote.figures.coupons[0].reason)
+}
+
+#[test]
+fn is_a_code_that_was_given_up_redeemed_here_by_an_open_quote_or_a_new_one() {
+    for head_office in [HeadOffice::Near, HeadOffice::Absent] {
+        let mut shop = Shop::new(head_office);
+        let held = shop.quote("till-1", &with_code("HOME-01"));
+        assert_eq!(of_code(&held), (CouponOutcome::Applied, None));
+        assert!(shop.hear(release("s02", 1)));
+        assert_eq!(home(&shop, "HOME-01"), ("s02".to_owned(), 1));
+        let refused = shop.settle("till-1", &held).expect_err("another shop may redeem it now");
+        assert_eq!(refused.code.number(), 2018, "{refused:?}");
+        let again = shop.quote("till-1", &with_code("HOME-01"));
+        assert_eq!(of_code(&again), (CouponOutcome::Refused, Some(Reason::CodeElsewhere)));
+        let last = shop.entries.iter().find(|entry| matches!(entry.input, Input::Lease(_)));
+        assert_eq!(last.expect("it was heard").changes.len(), 2, "the code stands with the word");
+    }
+}
+
+#[test]
+fn is_a_code_adopted_once_and_good_without_risk_from_then_on() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    assert_eq!(of_code(&shop.quote("till-1", &with_code("AWAY-01"))).1, Some(Reason::CodeElsewhere));
+    assert!(shop.hear(adopt("AWAY-01", 1)) && shop.hear(adopt("NEW-01", 3)));
+    for (at, code) in ["AWAY-01", "NEW-01"].into_iter().enumerate() {
+        let quote = shop.quote("till-1", &with_code(code));
+        assert_eq!(of_code(&quote), (CouponOutcome::Applied, None), "{code}");
+        let sold = shop.settle("till-1", &quote).expect("it is sold");
+        assert_eq!(sold, at as u64 + 1);
+        assert!(shop.hear(adopt(code, 3)));
+        assert_eq!(of_code(&shop.quote("till-1", &with_code(code))).1, Some(Reason::CodeUsed), "{code}");
+    }
+}
+
+#[test]
+fn is_a_code_kept_that_was_redeemed_or_is_another_shops() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    let quote = shop.quote("till-1", &with_code("HOME-01"));
+    shop.settle("till-1", &quote).expect("it is sold");
+    assert!(shop.hear(release("s02", 1)));
+    assert_eq!(home(&shop, "HOME-01"), ("s01".to_owned(), 0));
+    let heard = shop.entries.last().expect("the word was heard");
+    assert_eq!(heard.changes.len(), 1, "and nothing came of it");
+}
+
+#[test]
+fn do_words_that_come_late_or_twice_give_a_code_a_second_home() {
+    let mut shop = Shop::new(HeadOffice::Near);
+    assert!(shop.hear(release("s02", 1)) && shop.hear(release("s02", 1)));
+    assert_eq!(home(&shop, "HOME-01"), ("s02".to_owned(), 1), "said again, done once");
+    assert!(shop.hear(adopt("HOME-01", 1)));
+    assert_eq!(home(&shop, "HOME-01"), ("s02".to_owned(), 1), "an older move than the one known");
+    assert!(shop.hear(adopt("HOME-01", 2)));
+    assert_eq!(home(&shop, "HOME-01"), ("s01".to_owned(), 2), "it came home");
+    assert!(shop.hear(release("s03", 3)) && shop.hear(release("s02", 4)));
+    assert_eq!(home(&shop, "HOME-01"), ("s03".to_owned(), 3), "given up to one, not to another");
+    assert!(shop.hear(adopt("HOME-01", 2)));
+    assert_eq!(home(&shop, "HOME-01"), ("s03".to_owned(), 3), "a head office that forgot the last move");
 }
 
 #[test]

@@ -17,8 +17,10 @@ use super::Exit;
 use crate::bundle::packed;
 use crate::clock::SystemClock;
 use crate::domain::calendar::{StoreZone, UnixMs};
-use crate::domain::ids::{Epoch, PromotionId, StoreId};
+use crate::domain::code::Code;
+use crate::domain::ids::{CouponCode, Epoch, PromotionId, StoreId};
 use crate::hub::files::{amend, inspect};
+use crate::hub::lender::homes::{Asked, Stage};
 use crate::hub::office::Snapshot;
 use crate::hub::server::{Hub, HubConfig, HubError};
 
@@ -79,6 +81,21 @@ pub enum HubVerb {
         #[arg(long, value_name = "ID")]
         promotion: String,
     },
+    /// Give a single-use code another home: once the old one has let go, it is redeemed at the new one
+    MoveCode {
+        /// Where head office's data is; head office must not run
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The code
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        /// The store that is its home
+        #[arg(long, value_name = "STORE")]
+        from: String,
+        /// The store that is to be
+        #[arg(long, value_name = "STORE")]
+        to: String,
+    },
 }
 
 /// Runs head office until SIGTERM or SIGINT, or shows what it has.
@@ -102,6 +119,23 @@ pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
             amend(data, |lender| lender.drain(&id)).map_err(|error| named(&error.into()))?;
             writeln!(out, "{promotion} is called back as shops come by")?;
             return Ok(Exit::Ok);
+        }
+        Some(HubVerb::MoveCode { data, code, from, to }) => {
+            let id = CouponCode::normal(code).map_err(|error| anyhow!("failed to read --code: {error}"))?;
+            let old = StoreId::new(from).map_err(|error| anyhow!("failed to read --from: {error}"))?;
+            let new = StoreId::new(to).map_err(|error| anyhow!("failed to read --to: {error}"))?;
+            let asked = amend(data, |lender| lender.move_code(&id, &old, &new))
+                .map_err(|error| named(&error.into()))?;
+            let said = match asked {
+                Asked::Yes => "moves once its old home has let go: see aisled hub status",
+                Asked::Same => "stays: both shops are one",
+                Asked::StoreUnknown => "stays: one of the shops never said hello",
+                Asked::OnItsWay => "is on its way already",
+                Asked::Elsewhere => "stays: its home is another shop since an earlier move",
+                Asked::Full => "stays: too many codes were moved",
+            };
+            writeln!(out, "{id} {said}")?;
+            return Ok(if asked == Asked::Yes { Exit::Ok } else { Exit::Finding });
         }
         None => {}
     }
@@ -193,6 +227,19 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
             view.lent, view.spent, view.closed, view.ghosts, view.holders
         )?;
     }
+    for view in &snapshot.moves {
+        let how = match view.stage {
+            Stage::Releasing => "waits for its old home to let go",
+            Stage::Adopting => "waits for its new home to take it",
+            Stage::Done => "is done",
+            Stage::KeptByOld => "stays: its old home redeemed it, does not know it or is not its home",
+            Stage::RefusedByNew => "stays: its new home knows of a later move",
+        };
+        let is_refused = matches!(view.stage, Stage::KeptByOld | Stage::RefusedByNew);
+        let code = if is_refused { format!(" ({})", Code::HubMove) } else { String::new() };
+        attention |= is_refused;
+        writeln!(out, "{}: the move from {} to {} {how}{code}", view.code, view.from, view.to)?;
+    }
     for (store, epoch) in &snapshot.unknown {
         attention = true;
         writeln!(
@@ -247,5 +294,6 @@ mod tests {
         };
         assert_eq!(verb(&["write-off", "--store", "s1", "--epoch", "1"]), Exit::Finding, "nobody knows it");
         assert_eq!(verb(&["drain", "--promotion", "flash"]), Exit::Ok);
+        assert_eq!(verb(&["move-code", "--code", "c-1", "--from", "s1", "--to", "s2"]), Exit::Finding);
     }
 }

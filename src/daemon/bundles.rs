@@ -193,6 +193,7 @@ impl Roll for Shelf {
                 home: code.home,
                 expires: None,
                 listed: Some(bundle.version),
+                moved: 0,
             };
             let normal =
                 crate::domain::ids::CouponCode::normal(code.code.as_str()).map_err(|e| e.to_string())?;

@@ -141,6 +141,9 @@ codes! {
     CodeUsedMeanwhile = 2017, 409, "coupon used meanwhile", "优惠券已被使用",
         cause: "a single-use code of the quote was redeemed by another sale", "报价中的单次券已被另一笔销售使用",
         remedy: "quote again without the code", "去掉该券后重新报价";
+    CodeMovedMeanwhile = 2018, 409, "coupon moved meanwhile", "优惠券已转至其他门店",
+        cause: "head office moved a single-use code of the quote to another shop after the quote was made", "报价之后，总部已将其中的单次券转至其他门店",
+        remedy: "quote again without the code; it is redeemed at its new home", "去掉该券后重新报价；该券在新的所属门店使用";
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
         remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";
@@ -433,6 +436,9 @@ codes! {
     HubEnded = 6105, 503, "head office ended", "总部服务已结束",
         cause: "its broker or its writer stopped", "其消息服务器或写入线程停止",
         remedy: "the message says why; start it again, shops send what is missing", "按消息处理后重新启动，门店会补发";
+    HubMove = 6106, 503, "a code's home is not moved", "券的所属门店未转移",
+        cause: "its home redeemed it, does not know it or is another shop, or the shop it goes to knows of a later move", "该券已被使用、原门店没有该券或并非其所属门店，或新门店已知更晚的转移",
+        remedy: "`aisled hub status` names both shops; ask again from where its home is, if it is to move at all", "aisled hub status 会列出两家门店；如仍需转移，请从现所属门店重新发起";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";

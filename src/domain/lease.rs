@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calendar::UnixMs;
-use super::ids::{Epoch, MemberId, PromotionId};
+use super::ids::{CouponCode, CouponId, Epoch, MemberId, PromotionId, StoreId};
 use crate::limits;
 
 /// What is limited. Amounts are in the unit of the scope.
@@ -91,13 +91,35 @@ pub enum Say {
         /// Which slice.
         lease: LeaseId,
     },
+    /// A single-use code is to have another home: it is not redeemed here from now on, unless it was before.
+    Release {
+        /// Which.
+        code: CouponCode,
+        /// Where its home is then.
+        to: StoreId,
+        /// The how-manieth move of this code head office takes it to be, from 1.
+        nth: u32,
+    },
+    /// A single-use code has its home here: its old one's journal shows that it was given up and not redeemed.
+    Adopt {
+        /// Which.
+        code: CouponCode,
+        /// Of which coupon.
+        coupon: CouponId,
+        /// Whose, where it is personal.
+        member: Option<MemberId>,
+        /// Last moment it is good, where it has one.
+        expires: Option<UnixMs>,
+        /// The how-manieth move of this code it is, as its old home counts.
+        nth: u32,
+    },
 }
 
 impl Say {
     /// Of what it speaks, if of anything.
     pub fn scope(&self) -> Option<&Scope> {
         match self {
-            Say::Greet => None,
+            Say::Greet | Say::Release { .. } | Say::Adopt { .. } => None,
             Say::Grant { scope, .. } | Say::TopUp { scope, .. } | Say::Seal { scope, .. } => Some(scope),
         }
     }
@@ -106,7 +128,7 @@ impl Say {
     pub fn lends(&self) -> i64 {
         match self {
             Say::Grant { amount: more, .. } | Say::TopUp { more, .. } => (*more).max(0),
-            Say::Greet | Say::Seal { .. } => 0,
+            Say::Greet | Say::Seal { .. } | Say::Release { .. } | Say::Adopt { .. } => 0,
         }
     }
 }
@@ -195,7 +217,7 @@ impl Slices {
     pub fn follow(&mut self, word: LeaseId, say: &Say) {
         self.0.retain(|slice| !slice.sealed);
         match say {
-            Say::Greet => {}
+            Say::Greet | Say::Release { .. } | Say::Adopt { .. } => {}
             Say::Grant { amount, expires, .. } => {
                 let sealed = *amount <= 0 || self.0.len() >= limits::LEASE_SLICES_MAX;
                 let amount = if sealed { 0 } else { *amount };

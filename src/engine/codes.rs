@@ -180,3 +180,21 @@ pub(super) fn check_still_free(turn: &Turn<'_>, quote: &Quote) -> Result<(), Ref
     }
     Ok(())
 }
+
+/// Is this still the home of the codes that it was the home of when the quote was made?
+///
+/// # Errors
+/// Head office has moved one to another shop since.
+pub(super) fn check_still_home(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Result<(), Refusal> {
+    let risked = quote.lent.as_ref().and_then(|lent| lent.away.as_ref()).map(|(code, _)| code);
+    let has_left = |code: &&CouponCode| {
+        Some(*code) != risked && turn.facts.code(code).is_some_and(|issued| leases::is_away(turn, issued))
+    };
+    match burned(turn, bundle, quote).find(has_left) {
+        Some(code) => {
+            let detail = format!("{code} is another shop's since the quote was made");
+            Err(Refusal::new(Code::CodeMovedMeanwhile, detail))
+        }
+        None => Ok(()),
+    }
+}

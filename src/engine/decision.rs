@@ -216,6 +216,56 @@ pub struct IssuedCode {
     /// The version of the bundle that listed it last; none for one issued here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<u64>,
+    /// How often head office has moved its home. Once it has, no bundle says any more where it is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl IssuedCode {
+    /// The same, good no more.
+    pub fn out_of_time(self) -> IssuedCode {
+        IssuedCode { expires: Some(UnixMs(limits::CODE_WITHDRAWN_MS)), ..self }
+    }
+}
+
+impl Record {
+    /// What becomes of this record when a bundle lists it anew: the fresher half of a member stays, and a code's home that
+    /// was moved.
+    pub fn listed_again(self, new: Record) -> Record {
+        match (self, new) {
+            (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
+                Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
+            }
+            (Record::Code(known), Record::Code(new)) if known.moved > 0 => {
+                Record::Code(IssuedCode { home: known.home, moved: known.moved, ..new })
+            }
+            (_, new) => new,
+        }
+    }
+
+    /// What becomes of this record when the bundle `version`, which lists members as of `listed_at`, leaves it out though an
+    /// earlier one listed it: a code is gone, or out of time where its home was moved, because a later list must not bring
+    /// the old home back; a member is withdrawn, unless head office spoke of them after the bundle was signed. A bundle
+    /// without members speaks of none. Nothing if it stays as it is.
+    pub fn left_out(&self, version: u64, listed_at: Option<UnixMs>) -> Option<Option<Record>> {
+        let is_left_out = |listed: Option<u64>| listed.is_some_and(|listed| listed < version);
+        match self {
+            Record::Code(code) if is_left_out(code.listed) && code.moved > 0 => {
+                let over = code.clone().out_of_time();
+                (over != *code).then_some(Some(Record::Code(over)))
+            }
+            Record::Code(code) if is_left_out(code.listed) => Some(None),
+            Record::Member(known) if is_left_out(known.listed) && !known.withdrawn => {
+                let known = listed_at.filter(|listed_at| known.as_of <= *listed_at).map(|_| known.clone())?;
+                Some(Some(Record::Member(Box::new(Known { withdrawn: true, ..*known }))))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A priced basket: all that pricing saw and what it said. Enough to price again to the same figures.

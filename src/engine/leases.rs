@@ -21,20 +21,21 @@ use crate::pricing::model::{LimitMeasure, LimitScope, Promotion};
 use crate::pricing::outcome::Reason;
 use crate::pricing::{Lent, PresentedCode, amount};
 
-use super::Turn;
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record};
 use super::input::QuoteBody;
 use super::quotes::{OpenQuotes, uses};
 use super::reply::Refusal;
+use super::{Identity, Turn, homes};
 
 /// What hearing a word reads.
 pub(super) fn needs(word: &Word) -> Vec<Key> {
     let lease = word.say.scope().map(|scope| Key::Lease(word.epoch, scope.clone()));
-    std::iter::once(Key::Heard(word.epoch)).chain(lease).collect()
+    std::iter::once(Key::Heard(word.epoch)).chain(lease).chain(homes::needs(&word.say)).collect()
 }
 
 /// What a word changes; nothing if it is not the next one for this life of the box.
-pub(super) fn hear(word: &Word, facts: &Facts, epoch: Epoch) -> Option<Vec<Change>> {
+pub(super) fn hear(word: &Word, facts: &Facts, identity: &Identity) -> Option<Vec<Change>> {
+    let epoch = identity.epoch;
     if word.epoch != epoch || !facts.heard(epoch).is_next(word.id) {
         return None;
     }
@@ -44,7 +45,8 @@ pub(super) fn hear(word: &Word, facts: &Facts, epoch: Epoch) -> Option<Vec<Chang
         slices.follow(word.id, &word.say);
         put(epoch, scope, slices)
     });
-    Some(std::iter::once(heard).chain(held).collect())
+    let home = homes::hear(&word.say, facts, &identity.store);
+    Some(std::iter::once(heard).chain(held).chain(home).collect())
 }
 
 fn put(epoch: Epoch, scope: &Scope, slices: Slices) -> Change {

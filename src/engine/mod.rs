@@ -18,6 +18,7 @@ mod charged;
 mod codes;
 pub mod decision;
 mod demand;
+mod homes;
 pub mod input;
 mod kept;
 mod leases;
@@ -329,7 +330,7 @@ impl Engine {
                 let noted = Reply::Noted(Noted { decision: self.turn_reference() });
                 Outcome::Decided(self.entry(Input::Members(update), facts, Ok(noted), changes, now))
             }
-            Input::Lease(word) => match leases::hear(&word, &facts, self.identity.epoch) {
+            Input::Lease(word) => match leases::hear(&word, &facts, &self.identity) {
                 Some(changes) => {
                     let noted = Reply::Noted(Noted { decision: self.turn_reference() });
                     Outcome::Decided(self.entry(Input::Lease(word), facts, Ok(noted), changes, now))

@@ -317,7 +317,12 @@ fn take_back(
         points_balance_after = Some(ledger.points.balance());
         changes.push(Change::put(Key::Ledger(member.id), Record::Ledger(Box::new(ledger))));
     }
-    changes.extend(withdrawn.iter().map(|code| Change { key: Key::Code(code.clone()), record: None }));
+    changes.extend(withdrawn.iter().map(|code| {
+        // One that was moved stays known, out of time: no later word or list finds it new here.
+        let moved = turn.facts.code(code).filter(|issued| issued.moved > 0);
+        let record = moved.map(|issued| Record::Code(issued.clone().out_of_time()));
+        Change { key: Key::Code(code.clone()), record }
+    }));
     if undoes {
         changes.extend(record.referred.iter().flat_map(|it| referral::take_back(turn.facts, turn.seq, it)));
         let burned = receipt.coupons_burned.iter();

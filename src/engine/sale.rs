@@ -4,7 +4,7 @@
 //! and a replay prices them again. A commit that brings a basket is quoted and settled in one step.
 //!
 //! Order of checks of a commit: transaction known (first answer again, or 409) · quote known and this device's
-//! (410, 403) · basket priced (404, 422) · codes still free (409) · points still there (422) · payments (422).
+//! (410, 403) · basket priced (404, 422) · codes still free and at home here (409) · points still there (422) · payments (422).
 //! A sale is priced by the box's clock as it arrives, whatever moment its `at` names: that is only recorded. A quote of
 //! another moment tells that moment's price; it is sold if it comes to the same now, else 410.
 //! A sale rung up while the daemon was away (`charged`) is never refused for its rules: it is priced as of when it was
@@ -299,7 +299,7 @@ fn settle(
         None => (Cow::Borrowed(&quote.priced), None),
     };
     if charged.is_none() {
-        check_still_there(turn, &quote)?;
+        check_still_there(turn, &bundle, &quote)?;
         referral::check_still_new(turn, &bundle, &quote)?;
         check_tenders(&quote.priced, &commit.tenders)?;
     }
@@ -458,8 +458,9 @@ fn settled_quote(
     }
 }
 
-fn check_still_there(turn: &Turn<'_>, quote: &Quote) -> Result<(), Refusal> {
+fn check_still_there(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Result<(), Refusal> {
     codes::check_still_free(turn, quote)?;
+    codes::check_still_home(turn, bundle, quote)?;
     let spend = quote.priced.points.spend;
     if spend > 0 {
         let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
@@ -530,6 +531,7 @@ pub(super) fn issued_code(
         home: Some(turn.identity.store.clone()),
         expires: Some(bundle.shop.time_zone.start_of(last_day).plus_ms(-1)),
         listed: None,
+        moved: 0,
     };
     (turn.secret_code(nth), kept)
 }

@@ -15,9 +15,11 @@
 //!   nothing at all is lent.
 //! - A request is served once and only in order (`floor`), by what the journal shows and not by what the request says is left.
 
+pub mod homes;
 mod lane;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,13 +27,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::terms::Terms;
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{Epoch, MemberId, PromotionId, Seq, StoreId};
+use crate::domain::ids::{CouponCode, Epoch, MemberId, PromotionId, Seq, StoreId};
 use crate::domain::lease::{Heard, LeaseId, Say, Scope, Slices, Want, Word};
 use crate::engine::decision::{Entry, Key, Record as Kept};
 use crate::limits;
 use crate::upstream::wire::{Ask, PROTOCOL, Words};
 
+use homes::Homes;
 use lane::{Burden, Lane, Pending};
+pub use view::ScopeView;
 
 /// Mistakes that the simulation switches on to see that it would notice them. Production has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,15 @@ pub enum Record {
         /// Which.
         promotion: PromotionId,
     },
+    /// A human has the home of a single-use code moved.
+    Move {
+        /// Which code.
+        code: CouponCode,
+        /// From its home.
+        from: StoreId,
+        /// To this one.
+        to: StoreId,
+    },
     /// Head office was restored by nobody knows what: it may have lent what is not known here.
     Blind {
         /// The incarnation from which on it knows again.
@@ -119,25 +132,6 @@ pub enum Breach {
     Sums(Scope),
 }
 
-/// One scope, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ScopeView {
-    /// Which.
-    pub scope: Scope,
-    /// There is; none for a pocket, and for what is not in the bundle any more.
-    pub budget: Option<i64>,
-    /// Lent and not come back, what was spent of it included.
-    pub lent: i64,
-    /// Spent, as far as the journals were read.
-    pub spent: i64,
-    /// Final: spent and come back with a seal, or written off.
-    pub closed: i64,
-    /// Held back because a box may hold it without this head office's knowledge.
-    pub ghosts: i64,
-    /// Boxes that hold some.
-    pub holders: u64,
-}
-
 /// Points of a member as head office counts them.
 pub type Balance<'a> = &'a dyn Fn(&MemberId) -> Option<i64>;
 
@@ -159,6 +153,7 @@ pub struct Lender {
     /// What stores need, as they last said in this run.
     wanting: BTreeMap<Scope, BTreeMap<StoreId, i64>>,
     recalled: BTreeMap<Scope, UnixMs>,
+    homes: Homes,
     records: Vec<Record>,
     /// Places of words: made, handed to the log, written, in the backup.
     made: u64,
@@ -185,6 +180,7 @@ impl Lender {
             unknown: BTreeSet::new(),
             wanting: BTreeMap::new(),
             recalled: BTreeMap::new(),
+            homes: Homes::default(),
             records: Vec::new(),
             made: 0,
             taken: 0,
@@ -259,12 +255,17 @@ impl Lender {
                 }
                 let put = |lane: &mut Lane| lane.pending.push_back(Pending { word: word.clone(), place });
                 self.change((store, word.epoch), word.say.scope().into_iter(), put);
+                self.homes.said(store, word);
                 (self.made, self.taken, self.written) = (place, place, place);
                 true
             }
             Record::WrittenOff { store, epoch } => self.book_off(store, *epoch),
             Record::Drained { promotion } => {
                 self.drained.insert(promotion.clone());
+                true
+            }
+            Record::Move { code, from, to } => {
+                self.homes.begin(code, from, to);
                 true
             }
             Record::Blind { incarnation } => {
@@ -355,6 +356,7 @@ impl Lender {
                 self.say(store, epoch, Say::Greet);
             }
         }
+        self.tell_homes(store);
         self.due.insert((store.clone(), epoch));
     }
 
@@ -378,6 +380,7 @@ impl Lender {
 
     /// Reads an entry of a journal: once, at the place where the ledger took it.
     pub fn entry(&mut self, store: &StoreId, epoch: Epoch, seq: Seq, entry: &Entry) {
+        self.homes.read(store, epoch, entry);
         let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
             (Key::Heard(_), Some(Kept::Heard(heard))) => Some(*heard),
             _ => None,
@@ -635,6 +638,7 @@ impl Lender {
         self.records.push(Record::Word { store: store.clone(), word: word.clone(), floor });
         let put = |lane: &mut Lane| lane.pending.push_back(pending);
         self.change((store, epoch), word.say.scope().into_iter(), put);
+        self.homes.said(store, &word);
         self.due.insert((store.clone(), epoch));
     }
 
@@ -661,6 +665,7 @@ impl Lender {
 
     /// Time passed: what has ended is called back, what was not answered is said again. Every few seconds.
     pub fn tick(&mut self, now: UnixMs) {
+        self.go_on_moving();
         let ended: Vec<Scope> =
             self.sums.iter().filter(|(_, sum)| sum.open > 0).map(|(scope, _)| scope.clone()).collect();
         let ended: Vec<Scope> = ended.into_iter().filter(|scope| self.is_retired(scope, now)).collect();
@@ -756,33 +761,5 @@ impl Lender {
         };
         let off = scopes.into_iter().filter(differs).map(|scope| Breach::Sums(scope.clone()));
         self.breaches.iter().cloned().chain(off).collect()
-    }
-
-    /// Every scope that has a budget or is lent.
-    pub fn view(&self) -> Vec<ScopeView> {
-        let budgets = self.terms.iter().flat_map(|terms| terms.budgets.keys());
-        let scopes: BTreeSet<&Scope> = budgets.chain(self.sums.keys()).collect();
-        let view = |scope: &Scope| {
-            let sum = self.sums.get(scope).copied().unwrap_or_default();
-            let budget =
-                self.terms.as_ref().and_then(|terms| terms.budgets.get(scope)).map(|budget| budget.max);
-            let lanes = || self.lanes.values().flat_map(BTreeMap::values);
-            let ghosts = if self.unknown.is_empty() { 0 } else { budget.unwrap_or(0) - sum.all() };
-            ScopeView {
-                scope: scope.clone(),
-                budget,
-                lent: sum.open,
-                spent: lanes().map(|lane| lane.used(scope)).sum(),
-                closed: sum.closed,
-                ghosts: ghosts.max(0),
-                holders: lanes().filter(|lane| lane.burden(scope).open > 0).count() as u64,
-            }
-        };
-        scopes.into_iter().map(view).collect()
-    }
-
-    /// Boxes that have to be heard, or written off, before anything is lent again.
-    pub fn unknown(&self) -> impl Iterator<Item = &(StoreId, Epoch)> {
-        self.unknown.iter()
     }
 }

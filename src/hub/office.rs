@@ -26,6 +26,7 @@ use crate::upstream::wire::{
 use super::files::{Files, FilesError, Loaded, Seen};
 use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
+use super::lender::homes::MoveView;
 use super::lender::{Breach, Lender, ScopeView};
 
 /// A bundle that shops may fetch.
@@ -126,6 +127,8 @@ pub struct Snapshot {
     pub leases: Vec<ScopeView>,
     /// Boxes that have to be heard, or written off, before anything is lent again.
     pub unknown: Vec<(StoreId, Epoch)>,
+    /// Codes on their way to another home, and those that did not go.
+    pub moves: Vec<MoveView>,
     /// What the lender's own check finds; always empty.
     pub breaches: Vec<Breach>,
 }
@@ -178,6 +181,7 @@ fn snapshot(
         malformed,
         leases: lender.view(),
         unknown: lender.unknown().cloned().collect(),
+        moves: lender.moves(),
         breaches: lender.check(),
     }
 }
@@ -360,6 +364,7 @@ impl Office {
             }
         }
         self.lend_by(&store, batch.epoch);
+        self.lender.go_on_moving();
         self.renew_if_outdone()?;
         if let (false, Some(base)) = (outcome.records.is_empty(), self.ledger.base(&store, batch.epoch)) {
             self.files.append((&store, batch.epoch), base, &outcome.records)?;

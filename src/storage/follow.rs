@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Epoch, Seq};
-use crate::engine::decision::{Entry, Known, Record};
+use crate::engine::decision::{Entry, Record};
 use crate::limits;
 
 use super::checkpoint;
@@ -194,13 +194,13 @@ fn import(
         }
         records.push((key, record));
         if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
-            failed = tables.import(std::mem::take(&mut records), listed_again);
+            failed = tables.import(std::mem::take(&mut records), Record::listed_again);
         }
     });
     failed?;
-    tables.import(records, listed_again)?;
+    tables.import(records, Record::listed_again)?;
     match outcome {
-        Ok(()) => tables.revise(|record| left_out(record, reference.version, listed_at))?,
+        Ok(()) => tables.revise(|record| record.left_out(reference.version, listed_at))?,
         Err(why) => {
             tracing::error!(
                 version = reference.version,
@@ -210,30 +210,6 @@ fn import(
         }
     }
     tables.sync()
-}
-
-/// A record that a bundle lists and that is there already: the fresher half of a member stays.
-fn listed_again(known: Record, new: Record) -> Record {
-    match (known, new) {
-        (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
-            Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
-        }
-        (_, new) => new,
-    }
-}
-
-/// What becomes of a record that the bundle `version` leaves out though an earlier one listed it: a code is gone, a member
-/// is withdrawn, unless head office spoke of them after the bundle was signed. A bundle without members speaks of none.
-fn left_out(record: &Record, version: u64, listed_at: Option<UnixMs>) -> Option<Option<Record>> {
-    let is_left_out = |listed: Option<u64>| listed.is_some_and(|listed| listed < version);
-    match record {
-        Record::Code(code) if is_left_out(code.listed) => Some(None),
-        Record::Member(known) if is_left_out(known.listed) && !known.withdrawn => {
-            let known = listed_at.filter(|listed_at| known.as_of <= *listed_at).map(|_| known.clone())?;
-            Some(Some(Record::Member(Box::new(Known { withdrawn: true, ..*known }))))
-        }
-        _ => None,
-    }
 }
 
 /// Brings the tables up to the journal. Returns how many decisions they lacked.
@@ -279,7 +255,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::MemberId;
     use crate::domain::member::Profile;
-    use crate::engine::decision::Key;
+    use crate::engine::decision::{IssuedCode, Key, Known};
 
     /// A bundle's members: who, and when it was signed.
     struct Listed(&'static [&'static str], i64);
@@ -352,5 +328,27 @@ mod tests {
         }
         arrive(4, Listed(&[], 400));
         assert_eq!(state("left"), (300, Some(3), false), "a bundle without members speaks of none");
+    }
+
+    #[test]
+    fn does_a_later_bundle_bring_back_the_old_home_of_a_code() {
+        let code = |home: &str, listed, moved| {
+            let coupon = crate::domain::ids::CouponId::new("five").expect("an id");
+            let home = crate::domain::ids::StoreId::new(home).expect("an id");
+            Record::Code(IssuedCode { coupon, member: None, home: Some(home), expires: None, listed, moved })
+        };
+        let again = |known: Record| known.listed_again(code("s01", Some(7), 0));
+        assert_eq!(again(code("s02", Some(6), 1)), code("s02", Some(7), 1), "moved");
+        assert_eq!(again(code("s02", Some(6), 0)), code("s01", Some(7), 0), "listed elsewhere");
+        assert_eq!(code("s02", Some(6), 0).left_out(7, None), Some(None));
+        let gone = code("s02", Some(6), 1).left_out(7, None).expect("it changes").expect("it stays");
+        assert_eq!(gone.left_out(8, None), None, "withdrawn once");
+        match &gone {
+            Record::Code(issued) => {
+                assert!(issued.expires.is_some_and(|expires| expires < UnixMs(0)) && issued.moved == 1);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(again(gone), code("s02", Some(7), 1), "listed again, at its new home");
     }
 }

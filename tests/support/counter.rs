@@ -63,6 +63,7 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
             home: code.home.clone(),
             expires: None,
             listed: Some(1),
+            moved: 0,
         };
         records.push((Key::Code(code.code.clone()), Record::Code(issued)));
     }
