@@ -239,9 +239,9 @@ pub(crate) async fn endure(
     Figures { sold: sold as u64, cycles, compared }
 }
 
-/// The whole journal is read for it, so not each time: the first cycles, then every tenth, every hundredth.
+/// The whole journal is read for it, so not each time: the first thirty cycles, then every tenth, every hundredth.
 fn is_looked_at(cycle: u64) -> bool {
-    cycle < 3 || (cycle < 200 && cycle.is_multiple_of(10)) || cycle.is_multiple_of(100)
+    cycle < 30 || (cycle < 200 && cycle.is_multiple_of(10)) || cycle.is_multiple_of(100)
 }
 
 /// How often, as the environment says.
