@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "support/child.rs"]
 mod child;
+#[path = "daemon/clocks.rs"]
+mod clocks;
 #[path = "daemon/disk.rs"]
 mod disk;
 #[path = "daemon/gifts.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Layout below `<data>/bundles`: `inbox/*.aisb` waits (put there whole by `aisled bundle install` or by
 //! `upstream`), `<version>-<hash>.aisb` is kept (decisions name it), `active.aisb` is a second name of the active one.
-//! A file is verified and compiled before it is kept, and kept before it becomes active; what is refused is moved to
+//! A file is verified, compiled and synced before it is kept, and kept before it becomes active; what is refused is moved to
 //! `refused/` with its code in the log. The version never goes down.
 
 use std::fs::{self, File};
@@ -118,6 +118,8 @@ impl Shelf {
         let bundle = Bundle::compile(opened.reference, opened.rules)
             .map_err(|error| anyhow!("failed to compile {}: {error} ({})", path.display(), error.code()))?;
         let kept = self.kept(&bundle.reference);
+        // Whoever put it there may not have waited for the disk; decisions that name it will.
+        File::open(path).and_then(|file| file.sync_all()).context("failed to sync a bundle")?;
         self.name_also(path, &kept)?;
         File::open(&self.dir).and_then(|dir| dir.sync_all()).context("failed to sync the bundles")?;
         Ok(Some(bundle))

@@ -246,6 +246,8 @@ impl Slice {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn id(number: u64) -> LeaseId {
@@ -300,5 +302,82 @@ mod tests {
         grant(&mut slices, 99, 5, 1_000);
         assert_eq!(slices.left(UnixMs(0)), limits::LEASE_SLICES_MAX as i64);
         assert!(slices.0.last().is_some_and(|slice| slice.sealed && slice.amount == 0 && slice.used == 0));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Spend(i64),
+        GiveBack(i64),
+        Hear(Say),
+        Wait(i64),
+    }
+
+    /// Anything that head office, tills and clocks may do, in any order, with figures beyond all reason among them.
+    fn event() -> impl Strategy<Value = Event> {
+        let much = prop_oneof![6 => 0..50_i64, 1 => Just(i64::MAX), 1 => Just(i64::MIN), 1 => -50..0_i64];
+        let spent = prop_oneof![6 => 0..50_i64, 1 => Just(i64::MAX)];
+        let lease = (0..9_u64).prop_map(id);
+        let time = prop_oneof![6 => (-2_000..4_000_i64).prop_map(UnixMs), 1 => any::<i64>().prop_map(UnixMs)];
+        let scope = Scope::Risk;
+        prop_oneof![
+            4 => spent.clone().prop_map(Event::Spend),
+            2 => spent.prop_map(Event::GiveBack),
+            1 => (-3_000..3_000_i64).prop_map(Event::Wait),
+            1 => Just(Event::Hear(Say::Greet)),
+            3 => (much.clone(), time.clone()).prop_map({
+                let scope = scope.clone();
+                move |(amount, expires)| Event::Hear(Say::Grant { scope: scope.clone(), amount, expires })
+            }),
+            2 => (lease.clone(), much, time).prop_map({
+                let scope = scope.clone();
+                move |(lease, more, expires)| {
+                    Event::Hear(Say::TopUp { scope: scope.clone(), lease, more, expires })
+                }
+            }),
+            2 => lease.prop_map(move |lease| Event::Hear(Say::Seal { scope: scope.clone(), lease })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn is_more_spent_than_lent_or_a_final_figure_changed(events in prop::collection::vec(event(), 0..60)) {
+            let (mut slices, mut word, mut now) = (Slices::default(), 0, UnixMs(0));
+            for event in events {
+                let before = slices.clone();
+                let used = |slices: &Slices| slices.0.iter().map(|slice| i128::from(slice.used)).sum::<i128>();
+                match event {
+                    Event::Spend(amount) => {
+                        let rest = slices.spend(amount, now);
+                        prop_assert!((0..=amount).contains(&rest));
+                        prop_assert_eq!(used(&slices) - used(&before), i128::from(amount) - i128::from(rest));
+                        let was_open = |slice: &Slice| !slice.sealed && now <= slice.expires;
+                        for (was, is) in before.0.iter().zip(&slices.0) {
+                            prop_assert!(was.used == is.used || was_open(was), "{:?} {:?}", was, is);
+                        }
+                    }
+                    Event::GiveBack(amount) => {
+                        let rest = slices.give_back(amount);
+                        prop_assert!((0..=amount).contains(&rest));
+                        prop_assert_eq!(used(&before) - used(&slices), i128::from(amount) - i128::from(rest));
+                    }
+                    Event::Hear(say) => {
+                        word += 1;
+                        slices.follow(id(word), &say);
+                    }
+                    Event::Wait(ms) => now = now.plus_ms(ms),
+                }
+                prop_assert!(slices.0.len() <= limits::LEASE_SLICES_MAX + 1);
+                for slice in &slices.0 {
+                    prop_assert!((0..=slice.amount).contains(&slice.used), "{:?}", slice);
+                }
+                for was in &before.0 {
+                    match slices.0.iter().find(|is| is.lease == was.lease) {
+                        Some(is) if was.sealed => prop_assert_eq!(is, was, "a sealed figure is final"),
+                        Some(is) => prop_assert!(is.amount >= was.amount, "what was lent is not taken away"),
+                        None => prop_assert!(was.sealed, "an open slice stays: {:?}", was),
+                    }
+                }
+            }
+        }
     }
 }
