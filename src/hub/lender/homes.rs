@@ -258,6 +258,3 @@ impl Lender {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

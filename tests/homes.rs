@@ -1,13 +1,19 @@
-//! Moves of a code between real engines and a real lender, over a line that loses, repeats and reorders.
+//! Is a single-use code at home in one shop at a time? Moves of a code between real engines and a real lender, over a line that loses, repeats and reorders.
 //!
 //! After each step the truth is asked for: no code may be redeemable without risk in two shops.
 
-use super::*;
-use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{CouponId, Seq};
-use crate::engine::decision::Facts;
-use crate::engine::{Engine, Identity, Outcome};
-use crate::upstream::wire::Words;
+use std::collections::BTreeMap;
+
+use aisled::domain::basket::TransactionKey;
+use aisled::domain::calendar::{Day, UnixMs};
+use aisled::domain::ids::{CouponCode, CouponId, DeviceId, Epoch, Seq, StoreId};
+use aisled::domain::lease::{Say, Word};
+use aisled::engine::decision::{Entry, Facts, IssuedCode, Key, Record as Kept};
+use aisled::engine::input::Input;
+use aisled::engine::{Engine, Identity, Outcome};
+use aisled::hub::lender::homes::{Asked, Stage};
+use aisled::hub::lender::{Lender, Record};
+use aisled::upstream::wire::Words;
 
 const NOW: UnixMs = UnixMs(1_000);
 
@@ -62,9 +68,9 @@ impl Shop {
     }
 
     fn redeem(&mut self) {
-        let sale = crate::domain::basket::TransactionKey {
-            device: crate::domain::ids::DeviceId::new("till-1").expect("an id"),
-            business_day: crate::domain::calendar::Day::new(2026, 11, 18).expect("a day"),
+        let sale = TransactionKey {
+            device: DeviceId::new("till-1").expect("an id"),
+            business_day: Day::new(2026, 11, 18).expect("a day"),
             seq: 1,
         };
         self.tables.insert(Key::Redeemed(code()), Kept::Redeemed(sale));
