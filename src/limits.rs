@@ -466,6 +466,9 @@ pub const UPSTREAM_KEEP_ALIVE_S: u64 = 30;
 pub const UPSTREAM_CONNECT_S_MAX: u64 = 10;
 /// Shops that one reference head office serves.
 pub const HUB_STORES_MAX: usize = 8_192;
+/// Shops let in per second, the others told to come again: 5,000 that come at once are in within minutes, while their hellos
+/// and what they have gathered stay below what their sales are in an ordinary second.
+pub const HUB_ADMISSIONS_PER_SECOND: u64 = 50;
 /// Lives of one shop's box that head office tells apart.
 pub const HUB_EPOCHS_MAX: usize = 64;
 /// Frames waiting for head office's writer; full means the line is not read for a moment.

@@ -1,19 +1,25 @@
 //! Who may say what at head office's broker: a shop under its own topics, head office's own lines under all of them.
 //!
 //! Invariants: a shop's user name is its store id, and what it may publish and hear follows from that alone; without a
-//! password to prove itself with, a shop is let in from loopback only; head office's own user needs this run's secret.
+//! password to prove itself with, a shop is let in from loopback only; head office's own user needs this run's secret. A shop
+//! that may come in waits where too many come at once.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mqtt5::broker::{AuthProvider, AuthResult};
 use mqtt5::error::Result;
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::types::ReasonCode;
 
+use crate::clock::{Clock, Stopwatch};
 use crate::domain::ids::StoreId;
+use crate::limits;
 use crate::upstream::wire;
+
+use super::admission::Admission;
 
 /// Head office's own user: no store id, because of the underscore.
 pub(super) const OFFICE_USER: &str = "_office";
@@ -23,9 +29,12 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Decides for each connect, publish and subscription.
 pub(super) struct Doorman {
     /// Of this run.
-    pub(super) secret: String,
+    secret: String,
     /// What every shop proves itself with, if anything.
-    pub(super) password: Option<String>,
+    password: Option<String>,
+    admission: Mutex<Admission>,
+    clock: Arc<dyn Clock>,
+    since: Stopwatch,
 }
 
 /// Takes the same time wherever the two differ.
@@ -34,6 +43,18 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
 }
 
 impl Doorman {
+    /// At the door of this run.
+    pub(super) fn new(secret: String, password: Option<String>, clock: Arc<dyn Clock>) -> Doorman {
+        let admission = Mutex::new(Admission::new(limits::HUB_ADMISSIONS_PER_SECOND));
+        let since = Stopwatch::start(&*clock);
+        Doorman { secret, password, admission, clock, since }
+    }
+
+    fn has_room(&self, user: &str) -> bool {
+        let mut admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
+        user == OFFICE_USER || admission.admits(self.since.elapsed_us(&*self.clock))
+    }
+
     fn admits(&self, user: &str, password: Option<&[u8]>, from: SocketAddr) -> bool {
         let given = password.unwrap_or_default();
         if user == OFFICE_USER {
@@ -55,7 +76,9 @@ impl AuthProvider for Doorman {
     ) -> Boxed<'a, Result<AuthResult>> {
         let user = packet.username.clone().unwrap_or_default();
         let admitted = self.admits(&user, packet.password.as_deref(), from) && packet.will.is_none();
-        Box::pin(std::future::ready(Ok(if admitted {
+        Box::pin(std::future::ready(Ok(if admitted && !self.has_room(&user) {
+            AuthResult::fail_with_reason(ReasonCode::ServerBusy, "many shops come at once; come again")
+        } else if admitted {
             AuthResult::success_with_user(user)
         } else {
             tracing::warn!(user = %user.chars().take(64).flat_map(char::escape_default).collect::<String>(), %from, "connect refused");
@@ -100,13 +123,25 @@ mod tests {
     fn does_a_shop_prove_itself_and_speak_for_itself_only() {
         let near: SocketAddr = "127.0.0.1:9".parse().expect("an address");
         let far: SocketAddr = "192.0.2.1:9".parse().expect("an address");
-        let open = Doorman { secret: "s".into(), password: None };
+        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+        let open = Doorman::new("s".into(), None, clock.clone());
         assert!(open.admits("s1", None, near) && !open.admits("s1", None, far));
         assert!(!open.admits("", None, near) && !open.admits("a/b", None, near));
-        let closed = Doorman { secret: "s".into(), password: Some("p".into()) };
+        let closed = Doorman::new("s".into(), Some("p".into()), clock);
         assert!(closed.admits("s1", Some(b"p"), far) && !closed.admits("s1", Some(b"q"), far));
         assert!(
             closed.admits(OFFICE_USER, Some(b"s"), near) && !closed.admits(OFFICE_USER, Some(b"p"), near)
         );
+    }
+
+    #[test]
+    fn do_shops_that_come_at_once_take_turns_and_is_head_office_ever_kept_waiting() {
+        let clock = crate::clock::ManualClock::new(crate::domain::calendar::UnixMs(0));
+        let door = Doorman::new("s".into(), None, Arc::new(clock.clone()));
+        let admitted = || (0..5_000).filter(|_| door.has_room("s1")).count() as u64;
+        assert_eq!((admitted(), admitted()), (limits::HUB_ADMISSIONS_PER_SECOND, 0));
+        assert!(door.has_room(OFFICE_USER));
+        clock.advance_ms(1_000);
+        assert_eq!(admitted(), limits::HUB_ADMISSIONS_PER_SECOND);
     }
 }

@@ -1,6 +1,6 @@
 //! Head office's end of the wire: the reference implementation that a chain's own can be checked against.
 //!
-//! `ledger` who has sent what, exactly once and in order, pure · `lender` who was lent what, pure · `fold` what the entries say, pure · `files` the logs on disk ·
+//! `admission` how many may come in at once, pure · `ledger` who has sent what, exactly once and in order, pure · `lender` who was lent what, pure · `fold` what the entries say, pure · `files` the logs on disk ·
 //! `office` one frame in, answers out, around one sync · `doorman` who may say what at its broker · `server` broker,
 //! line and writer thread.
 //!
@@ -8,6 +8,7 @@
 //! holds, where there is one; what does not fit (another hash under the same key, bytes that are not a decision) is
 //! kept for a human and stops nobody. Everything but the logs is a fold of the logs.
 
+pub mod admission;
 mod doorman;
 pub mod files;
 pub mod fold;

@@ -147,7 +147,7 @@ impl Hub {
         });
         let office = opened.await.map_err(|panic| HubError::Ended(panic.to_string()))??;
         let secret = secret().map_err(|error| HubError::Ended(error.to_string()))?;
-        let doorman = Doorman { secret: secret.clone(), password: config.password };
+        let doorman = Doorman::new(secret.clone(), config.password, clock.clone());
         let mut broker = MqttBroker::with_config(settings(listen))
             .await
             .map_err(|error| HubError::Bind(listen, error.to_string()))?

@@ -231,7 +231,18 @@ fn is_damage_of_a_running_journal_contained_and_told() {
     again.store.close();
 }
 
-/// Figures only, none asserted: `cargo test --release --test store how_long -- --ignored --nocapture`.
+/// Bytes that a directory takes on its disk.
+fn taken(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
+    let size = |entry: std::fs::DirEntry| match entry.metadata().expect("it is there") {
+        found if found.is_dir() => taken(&entry.path()),
+        found => found.blocks() * 512,
+    };
+    entries.map(size).sum()
+}
+
+/// Times are figures only; the disk is asserted: `cargo test --release --test store how_long -- --ignored --nocapture`.
 #[test]
 #[ignore = "minutes; it prints figures"]
 fn how_long_does_a_rebuild_of_thirty_days_take() {
@@ -250,6 +261,11 @@ fn how_long_does_a_rebuild_of_thirty_days_take() {
         shop.wait_followed();
     }
     shop.store.close();
+    let bytes = taken(dir.path());
+    let told =
+        format!("a month without head office, 60,000 sales: {} MiB on disk, ballast included\n", bytes >> 20);
+    std::io::stderr().write_all(told.as_bytes()).expect("it is told");
+    assert!(bytes <= 2 << 30, "{bytes}");
     let took = |what: &str| {
         let watch = aisled::clock::Stopwatch::start(&aisled::clock::SystemClock);
         let shop = Memory::open_with(dir.path(), u64::MAX);
