@@ -55,7 +55,7 @@ impl Escrow {
         let (lease, scope, more) = match &word.say {
             Say::Grant { scope, amount, .. } => (word.id, scope, *amount),
             Say::TopUp { scope, lease, more, .. } => (*lease, scope, *more),
-            Say::Seal { .. } | Say::Greet => return,
+            Say::Seal { .. } | Say::Greet | Say::Release { .. } | Say::Adopt { .. } => return,
         };
         let lent = self.lent.entry((life, lease)).or_insert(Lent {
             scope: scope.clone(),

@@ -179,7 +179,8 @@ impl ChainRules {
                 let code = CouponCode::new(&code(home, nth)).expect("a code");
                 let coupon = CouponId::new("once").expect("a coupon id");
                 let home = Some(store_id(home));
-                let issued = IssuedCode { coupon, member: None, home, expires: None, listed: Some(1) };
+                let issued =
+                    IssuedCode { coupon, member: None, home, expires: None, listed: Some(1), moved: 0 };
                 records.push((Key::Code(code), Record::Code(issued)));
             }
         }
