@@ -42,7 +42,7 @@ pub(crate) struct Books {
     pub(crate) requests_repeated: u64,
     /// Points of each member whose account moved, as their last entry left them.
     pub(crate) points: BTreeMap<MemberId, i64>,
-    /// Version of the bundle of the last entry.
+    /// Newest version of a bundle that an entry names: the last entry may be older than the rules it follows.
     pub(crate) bundle: u64,
     requests: BTreeMap<(DeviceId, RequestId), u32>,
 }
@@ -86,7 +86,7 @@ impl Books {
 
     fn book(&mut self, entry: &Entry) {
         if let Some(bundle) = &entry.bundle {
-            self.bundle = bundle.version;
+            self.bundle = self.bundle.max(bundle.version);
         }
         for change in entry.changes.iter() {
             if let (Key::Ledger(member), Some(Record::Ledger(ledger))) = (&change.key, &change.record) {
