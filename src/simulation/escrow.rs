@@ -1,8 +1,7 @@
 //! The judge's books of what was lent: every word ever said, and what every box's journal says it holds.
 //!
 //! Truth is what was said and what was durable, not what head office believes: a slice counts with all that was lent in it
-//! from the first time it is said until its box's own journal shows it sealed, then with its final figure; or shows that the
-//! box listens to a newer life of head office, then with what it had taken.
+//! from the first time it is said until its box's own journal shows it sealed, then with its final figure.
 
 use std::collections::BTreeMap;
 
@@ -140,30 +139,6 @@ impl Escrow {
         let spent = self.spent.get(scope).copied().unwrap_or_default();
         if spent > budget && !self.is_cloned {
             found.push(("I4", format!("{name}: {scope:?} spent {spent} of {budget}")));
-        }
-    }
-
-    /// A box heard a word: what an earlier life of head office said and it has not taken by then, it never will.
-    pub(super) fn heard(&mut self, (of, store, epoch): (usize, &StoreId, Epoch), last: LeaseId) {
-        if last.number != 1 {
-            return;
-        }
-        let life = (store.clone(), epoch);
-        for ((_, lease), lent) in self.lent.iter_mut().filter(|((by, _), _)| *by == life) {
-            let held = self.held.get(&(of, lent.scope.clone())).into_iter().flatten();
-            let taken = held.filter(|slice| slice.lease == *lease).map(|slice| slice.amount).sum::<i64>();
-            let newer = LeaseId { incarnation: last.incarnation, number: 0 };
-            let words = self.words.range((life.clone(), newer)..).take_while(|((of, _), _)| *of == life);
-            let coming = words.map(|(_, word)| match &word.say {
-                Say::TopUp { lease: of, more, .. } if of == lease => *more,
-                _ => 0,
-            });
-            let stands = taken + if taken > 0 { coming.sum::<i64>() } else { 0 };
-            if lent.is_sealed || lease.incarnation >= last.incarnation || stands >= lent.amount {
-                continue;
-            }
-            *self.burden.entry(lent.scope.clone()).or_default() -= lent.amount - stands;
-            lent.amount = stands;
         }
     }
 

@@ -217,14 +217,6 @@ impl Judge {
                 self.escrow.holds((of, store, *epoch), (scope, slices), &self.terms, &mut found);
             }
         }
-        let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
-            (Key::Heard(_), Some(Record::Heard(heard))) => Some(heard.last),
-            _ => None,
-        });
-        if let Some(last) = heard {
-            let Line { store, epoch, .. } = &self.lines[of];
-            self.escrow.heard((of, store, *epoch), last);
-        }
         self.accuse_all(found);
     }
 
