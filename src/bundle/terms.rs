@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::domain::calendar::UnixMs;
 use crate::domain::lease::Scope;
 use crate::limits;
-use crate::pricing::model::{LimitMeasure, LimitScope, Promotion};
+use crate::pricing::model::{Limit, LimitMeasure, LimitScope, Promotion};
 
 use super::document::Rules;
 
@@ -38,6 +38,21 @@ impl Default for Terms {
     }
 }
 
+/// The chain-wide limits of a promotion, each with the scope it is lent by: to head office and to the shop the same.
+pub fn scopes(promotion: &Promotion) -> impl Iterator<Item = (&Limit, Scope)> {
+    let chain = promotion.limits.iter().filter(|limit| limit.scope == LimitScope::Chain);
+    chain.map(|limit| {
+        let id = promotion.id.clone();
+        let scope = match limit.measure {
+            LimitMeasure::Uses => Scope::Uses(id),
+            LimitMeasure::Units => Scope::Units(id),
+            LimitMeasure::Money => Scope::Money(id),
+            LimitMeasure::Points => Scope::Points(id),
+        };
+        (limit, scope)
+    })
+}
+
 impl Terms {
     /// What these rules say.
     pub fn of(rules: &Rules) -> Terms {
@@ -58,14 +73,7 @@ impl Terms {
     fn limits_of(&mut self, promotion: &Promotion, rules: &Rules) {
         let last = promotion.schedule.to;
         let until = last.map(|day| rules.shop.time_zone.start_of(day.plus_days(1)));
-        for limit in promotion.limits.iter().filter(|limit| limit.scope == LimitScope::Chain) {
-            let id = promotion.id.clone();
-            let scope = match limit.measure {
-                LimitMeasure::Uses => Scope::Uses(id),
-                LimitMeasure::Units => Scope::Units(id),
-                LimitMeasure::Money => Scope::Money(id),
-                LimitMeasure::Points => Scope::Points(id),
-            };
+        for (limit, scope) in scopes(promotion) {
             self.add(scope, Budget { max: limit.max, until });
         }
     }

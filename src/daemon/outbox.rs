@@ -45,31 +45,15 @@ impl Backlog for Outbox {
         entries_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<(Seq, Epoch, Vec<u8>)>, BacklogError> {
-        if self.reader.position() != from {
-            self.reader.seek(from);
-        }
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while entries.len() < entries_max && (entries.is_empty() || bytes < bytes_max) {
-            match self.reader.next() {
-                Ok(Some(entry)) => {
-                    bytes += entry.payload.len();
-                    entries.push((entry.seq, entry.epoch, entry.payload.to_vec()));
-                }
-                Ok(None) => break,
-                Err(StorageError::Pruned { first, .. }) => self.reader.seek(first),
-                Err(error @ StorageError::Gap { .. }) => {
-                    tracing::error!(%error, code = error.code(), "head office is told of a hole in the journal");
-                }
-                Err(error) => {
-                    if let StorageError::Damaged { seq, .. } = error {
-                        self.keeper.damaged(seq);
-                    }
-                    return Err(failed(error));
-                }
+        let read = self.reader.read_many(from, (entries_max, bytes_max), |error| {
+            tracing::error!(%error, code = error.code(), "head office is told of a hole in the journal");
+        });
+        read.map_err(|error| {
+            if let StorageError::Damaged { seq, .. } = error {
+                self.keeper.damaged(seq);
             }
-        }
-        Ok(entries)
+            failed(error)
+        })
     }
 
     fn prune(&mut self, through: Seq) -> Result<(), BacklogError> {

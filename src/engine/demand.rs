@@ -8,11 +8,10 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Bundle;
+use crate::bundle::terms::scopes;
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::PromotionId;
 use crate::domain::lease::{Scope, Slices, Want};
 use crate::limits;
-use crate::pricing::model::{LimitMeasure, LimitScope};
 
 use super::decision::{Change, Facts, Key, Record};
 
@@ -106,18 +105,12 @@ impl Pace {
 
 /// A part of the whole limit, so that a first use fits.
 fn least(bundle: &Bundle, scope: &Scope) -> i64 {
-    let of_limit = |id: &PromotionId, measure: LimitMeasure| {
-        let limits = bundle.book.promotion(id).into_iter().flat_map(|promotion| &promotion.limits);
-        let max = limits
-            .filter(|limit| limit.scope == LimitScope::Chain && limit.measure == measure)
-            .map(|limit| limit.max);
-        (max.min().unwrap_or_default() / limits::LEASE_FIRST_PART).max(1)
-    };
     match scope {
-        Scope::Uses(id) => of_limit(id, LimitMeasure::Uses),
-        Scope::Units(id) => of_limit(id, LimitMeasure::Units),
-        Scope::Money(id) => of_limit(id, LimitMeasure::Money),
-        Scope::Points(id) => of_limit(id, LimitMeasure::Points),
+        Scope::Uses(id) | Scope::Units(id) | Scope::Money(id) | Scope::Points(id) => {
+            let chain = bundle.book.promotion(id).into_iter().flat_map(scopes);
+            let max = chain.filter(|(_, lent)| lent == scope).map(|(limit, _)| limit.max).min();
+            (max.unwrap_or_default() / limits::LEASE_FIRST_PART).max(1)
+        }
         Scope::Pocket(_) => 0,
         Scope::Overdraft | Scope::Risk => limits::LEASE_FIRST_NEED,
     }

@@ -12,12 +12,12 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Bundle;
+use crate::bundle::terms::scopes;
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, Epoch, MemberId, PromotionId};
 use crate::domain::lease::{Heard, Scope, Slices, Word};
 use crate::domain::member::{Member, Usage, Used};
 use crate::domain::money::Money;
-use crate::pricing::model::{LimitMeasure, LimitScope, Promotion};
 use crate::pricing::outcome::Reason;
 use crate::pricing::{Lent, PresentedCode, amount};
 
@@ -80,21 +80,6 @@ pub(super) fn pocket(turn: &Turn<'_>, member: &MemberId) -> Option<i64> {
     let is_lent = turn.is_lent && turn.facts.knows(&Key::Lease(turn.identity.epoch, own.clone()));
     let left = |scope: &Scope| turn.facts.slices(turn.identity.epoch, scope).left(turn.now);
     is_lent.then(|| left(&own) + left(&Scope::Overdraft))
-}
-
-/// The chain-wide limits of a promotion, each with the scope it is lent by.
-fn scopes(promotion: &Promotion) -> impl Iterator<Item = (LimitMeasure, Scope)> {
-    let chain = promotion.limits.iter().filter(|limit| limit.scope == LimitScope::Chain);
-    chain.map(|limit| {
-        let id = promotion.id.clone();
-        let scope = match limit.measure {
-            LimitMeasure::Uses => Scope::Uses(id),
-            LimitMeasure::Units => Scope::Units(id),
-            LimitMeasure::Money => Scope::Money(id),
-            LimitMeasure::Points => Scope::Points(id),
-        };
-        (limit.measure, scope)
-    })
 }
 
 /// Is this code's home another shop?
@@ -166,8 +151,8 @@ pub(super) fn draw(
     let mut wanted: BTreeMap<Scope, i64> = BTreeMap::new();
     for (applied, (id, used)) in quote.priced.applied.iter().zip(uses(quote)) {
         let of_rule = bundle.book.promotion(id).into_iter().flat_map(scopes);
-        for (measure, scope) in of_rule {
-            *wanted.entry(scope).or_default() += amount(measure, &used);
+        for (limit, scope) in of_rule {
+            *wanted.entry(scope).or_default() += amount(limit.measure, &used);
         }
         let is_away = |code: &CouponCode| lent.away.as_ref().is_some_and(|(away, _)| away == code);
         if applied.coupon.as_ref().is_some_and(is_away) {

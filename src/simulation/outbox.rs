@@ -1,7 +1,6 @@
 //! A box's journal as its sender reads it.
 
 use crate::domain::ids::{Epoch, Seq};
-use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
 use crate::upstream::backlog::{Backlog, BacklogError, Extent};
 
@@ -38,24 +37,8 @@ impl Backlog for Outbox {
         entries_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<(Seq, Epoch, Vec<u8>)>, BacklogError> {
-        if self.reader.position() != from {
-            self.reader.seek(from);
-        }
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while entries.len() < entries_max && (entries.is_empty() || bytes < bytes_max) {
-            match self.reader.next() {
-                Ok(Some(entry)) => {
-                    bytes += entry.payload.len();
-                    entries.push((entry.seq, entry.epoch, entry.payload.to_vec()));
-                }
-                Ok(None) => break,
-                Err(StorageError::Pruned { first, .. }) => self.reader.seek(first),
-                Err(StorageError::Gap { .. }) => {}
-                Err(error) => return Err(BacklogError(error.to_string())),
-            }
-        }
-        Ok(entries)
+        let read = self.reader.read_many(from, (entries_max, bytes_max), |_| {});
+        read.map_err(|error| BacklogError(error.to_string()))
     }
 
     fn prune(&mut self, _through: Seq) -> Result<(), BacklogError> {

@@ -53,6 +53,33 @@ impl Reader {
         Self { shared, next, cursor: None, rest: Vec::new(), at: 0, left: 0, epoch: Epoch(0) }
     }
 
+    /// Entries from `from` on, at most so many and, behind the first, until so many bytes are there. What was pruned is
+    /// passed over; each hole is handed to `hole`, and the reading goes on behind it.
+    pub fn read_many(
+        &mut self,
+        from: Seq,
+        (entries_max, bytes_max): (usize, usize),
+        mut hole: impl FnMut(&StorageError),
+    ) -> Result<Vec<(Seq, Epoch, Vec<u8>)>> {
+        if self.position() != from {
+            self.seek(from);
+        }
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < entries_max && (entries.is_empty() || bytes < bytes_max) {
+            match self.next() {
+                Ok(Some(entry)) => {
+                    bytes += entry.payload.len();
+                    entries.push((entry.seq, entry.epoch, entry.payload.to_vec()));
+                }
+                Ok(None) => break,
+                Err(StorageError::Pruned { first, .. }) => self.seek(first),
+                Err(gap @ StorageError::Gap { .. }) => hole(&gap),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
     /// The sequence number of the next entry.
     pub fn position(&self) -> Seq {
         self.next
