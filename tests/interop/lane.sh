@@ -3,7 +3,7 @@
 #
 # usage: lane.sh AISLED
 #
-# AISLED is the built program. Needs Debian's mosquitto and mosquitto-clients, and paho-mqtt from PyPI.
+# AISLED is the built program. Needs Debian's mosquitto and mosquitto-clients, paho-mqtt from PyPI, npm and a JDK.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,6 +40,7 @@ shop embedded "listen = \"127.0.0.1:$port\"\ndevices_file = \"$dir/devices\"\n"
 "$aisled" --config "$dir/embedded.toml" run > "$dir/embedded.log" 2>&1 &
 daemon=$!
 "$here/clients.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
+"$here/examples.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
 "$aisled" --config "$dir/embedded.toml" status
 kill -TERM "$daemon"
 wait "$daemon"
