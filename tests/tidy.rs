@@ -158,6 +158,7 @@ const TOP_LEVEL: &[&str] = &[
     "benches",
     "config",
     "deny.toml",
+    "examples",
     "rust-toolchain.toml",
     "rustfmt.toml",
     "src",
