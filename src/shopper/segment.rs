@@ -199,7 +199,8 @@ mod tests {
             ..Profile::default()
         };
         let id = MemberId::new("m").expect("an id");
-        let mut member = Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) };
+        let mut member =
+            Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0), history: None };
         member.ledger.visits = 3;
         member.ledger.spend = Money(12_300);
         member.ledger.last_visit = Some(day("2026-11-01"));
