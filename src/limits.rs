@@ -111,6 +111,32 @@ pub const MEMBER_OPEN_POINTS_MAX: usize = 64;
 pub const MEMBER_USAGE_MAX: usize = 256;
 /// Tags, groups and coupons held by one member, each.
 pub const MEMBER_TAGS_MAX: usize = 64;
+/// Further tokens of one member linked in this shop: a card, a phone, a code of each application.
+pub const MEMBER_LINKED_MAX: u8 = 16;
+
+// --- what the shop learns of a member (domain, shopper) ---
+
+/// Sales of one member kept one by one: a year and a quarter of weekly shopping, 2 KiB at six categories each.
+pub const HISTORY_VISITS_MAX: usize = 64;
+/// Days before those whose sums are kept: with them, the year of whoever comes every day.
+pub const HISTORY_DAYS_MAX: usize = 320;
+/// Categories kept of one sale, the dearest ones: a full trolley has 20.
+pub const HISTORY_PARTS_MAX: usize = 12;
+/// Categories kept of one member: what a household buys again and again. A place in them fits a byte.
+pub const HISTORY_CATEGORIES_MAX: usize = 64;
+/// Kinds of events counted for one member: the contract names five.
+pub const HISTORY_KINDS_MAX: usize = 16;
+/// Segments told as entered with one decision, and as left.
+pub const HISTORY_MOVES_MAX: usize = 32;
+/// Days a mark set by a device may hold: two years.
+pub const MARK_DAYS_MAX: u32 = 730;
+/// Milliseconds by which a device's clock may be ahead of the box's for what it saw to be believed.
+pub const EVENT_AHEAD_MS_MAX: i64 = 300_000;
+/// Milliseconds after which what a device saw is told too late to be counted: as long as its request ids are kept.
+pub const EVENT_LATE_MS_MAX: i64 = REPLAY_DAYS_MIN * 86_400_000;
+
+const _: () = assert!(HISTORY_CATEGORIES_MAX <= u8::MAX as usize);
+const _: () = assert!(HISTORY_PARTS_MAX <= HISTORY_CATEGORIES_MAX);
 
 // --- prices (pricing) ---
 

@@ -135,7 +135,8 @@ fn is_somebody_in_every_segment_that_needs_no_visit() {
     let mut counts = std::collections::BTreeMap::new();
     for record in members {
         let (id, profile) = (record.id, record.profile);
-        let member = Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) };
+        let member =
+            Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0), history: None };
         for segment in segments.of(&member, today) {
             *counts.entry(segment.to_string()).or_insert(0) += 1;
         }

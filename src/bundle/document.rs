@@ -21,7 +21,7 @@ use crate::limits;
 use crate::pricing::model::{
     Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
 };
-use crate::shopper::segment::{AttributeKind, Schema};
+use crate::shopper::segment::{AttributeKind, Scales, Schema};
 
 use super::keys::PublicKey;
 
@@ -89,6 +89,9 @@ pub struct Shop {
     /// The attributes head office computes for members, with what each holds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<Tag, AttributeKind>,
+    /// What members are measured by: `rfm` and `lifecycle` of segments.
+    #[serde(default, skip_serializing_if = "Scales::is_empty")]
+    pub scales: Scales,
     /// What head office lends to shops, beside the chain-wide limits of promotions.
     #[serde(default, skip_serializing_if = "Leases::is_default")]
     pub leases: Leases,
@@ -132,7 +135,7 @@ impl Shop {
     /// What segments' predicates may speak of.
     pub fn schema(&self) -> Schema {
         let tiers = self.tiers.iter().map(|tier| tier.id.clone()).collect();
-        Schema { tiers, attributes: self.attributes.clone() }
+        Schema { tiers, attributes: self.attributes.clone(), scales: self.scales }
     }
 }
 

@@ -313,7 +313,7 @@ mod tests {
             bundle: None,
             input: Input::Activate(bundle),
             facts: Facts::default(),
-            answer: Ok(Reply::Noted(Noted { decision: format!("s1/1/{seq}") })),
+            answer: Ok(Reply::Noted(Noted::of(format!("s1/1/{seq}")))),
             changes: [].into(),
         }
         .encode()

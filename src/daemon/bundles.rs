@@ -184,6 +184,7 @@ impl Roll for Shelf {
                 as_of,
                 listed: Some(bundle.version),
                 withdrawn: false,
+                consent_at: None,
             };
             take(Key::Member(member.id), Record::Member(Box::new(known)));
         }

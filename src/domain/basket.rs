@@ -146,6 +146,19 @@ pub struct GiftCard {
     pub balance: Money,
 }
 
+/// Through what a sale comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A staffed till.
+    #[default]
+    Till,
+    /// Self-service.
+    Kiosk,
+    /// An order from the chain's shop on the net, picked up here.
+    Online,
+}
+
 /// A sale's name for all time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TransactionKey {

@@ -72,6 +72,11 @@ impl Day {
         i64::from(epoch.until(self.0).expect("days between two dates always fit").get_days())
     }
 
+    /// The day so many days after 1970-01-01; clamps at the ends of the calendar.
+    pub fn from_number(number: i64) -> Day {
+        Day(jiff::civil::date(1970, 1, 1)).plus_days(number)
+    }
+
     /// Month and day of the month.
     pub fn month_day(self) -> MonthDay {
         MonthDay { month: self.0.month(), day: self.0.day() }

@@ -144,6 +144,18 @@ codes! {
     CodeMovedMeanwhile = 2018, 409, "coupon moved meanwhile", "优惠券已转至其他门店",
         cause: "head office moved a single-use code of the quote to another shop after the quote was made", "报价之后，总部已将其中的单次券转至其他门店",
         remedy: "quote again without the code; it is redeemed at its new home", "去掉该券后重新报价；该券在新的所属门店使用";
+    TokenTaken = 2019, 409, "token of another member", "凭证属于其他会员",
+        cause: "the token that was to be linked belongs to another member", "要绑定的凭证已属于另一会员",
+        remedy: "ask head office to merge the two members", "请总部合并两个会员";
+    TooManyTokens = 2020, 422, "too many tokens", "凭证过多",
+        cause: "the member has as many linked tokens as a member may have", "该会员绑定的凭证已达上限",
+        remedy: "let head office take away those that are not used", "请总部清理不再使用的凭证";
+    TimeNotBelieved = 2021, 422, "time not believed", "时间不可信",
+        cause: "a device says that something was seen in the future, or so long ago that it is not counted any more", "设备上报的时间在将来，或早于可计入的期限",
+        remedy: "set the device's clock; what it said is kept in the journal and counted for nobody", "校准设备时钟；该记录已留存但不计入会员画像";
+    TokenUnknown = 2022, 404, "token of nobody", "凭证无人持有",
+        cause: "an event names a member by a token that nobody known here holds", "事件所带凭证在本店没有对应会员",
+        remedy: "nothing; enrol the shopper for such events to be counted", "无需处理；办理入会后此类事件才会计入";
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
         remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";

@@ -1,15 +1,17 @@
 //! Who buys: a profile that head office owns, and a ledger that this shop keeps.
 //!
 //! The two halves never overwrite each other: a bundle or a member update replaces `profile` and settles points; a
-//! sale changes `ledger`. Ids are pseudonymous; a token (card, phone, QR) is looked up by its hash only.
+//! sale changes `ledger`, and `history` where the member agreed to that. Ids are pseudonymous; a token (card, phone, QR) is looked up by its hash only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::calendar::{Day, MonthDay, UnixMs};
+use super::history::{History, packed};
 use super::ids::{MemberId, PromotionId, Tag, TierId};
 use super::money::Money;
 use super::points::PointsAccount;
@@ -186,6 +188,13 @@ pub struct Ledger {
     /// Coupons issued here and not yet used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub coupons: Vec<HeldCoupon>,
+    /// Further tokens linked here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub linked: u8,
+}
+
+fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 impl Ledger {
@@ -279,6 +288,9 @@ pub struct Member {
     pub ledger: Ledger,
     /// When head office last wrote the profile; 1970 for a member enrolled here and not yet confirmed.
     pub profile_as_of: UnixMs,
+    /// What the shop learned of them; nothing of those who did not agree to that.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "packed::optional")]
+    pub history: Option<Arc<History>>,
 }
 
 impl Member {

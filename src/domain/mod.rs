@@ -5,13 +5,14 @@
 //! basket inside `i64`. Nothing here knows files, sockets, clocks or random numbers.
 //!
 //! `money` amounts, percentages and how they round · `ids` checked names · `calendar` the shop's civil time ·
-//! `catalog` what is sold · `basket` unpaid lines · `member` who buys · `points` the programme and its ledger ·
+//! `catalog` what is sold · `basket` unpaid lines · `member` who buys, `history` what the shop learned of them · `points` the programme and its ledger ·
 //! `receipt` a committed sale with each unit's share frozen · `lease` slices of limited things · `code` every stable error code with its remedy.
 
 pub mod basket;
 pub mod calendar;
 pub mod catalog;
 pub mod code;
+pub mod history;
 pub mod ids;
 pub mod lease;
 pub mod member;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::basket::TransactionKey;
 use crate::domain::calendar::{Day, UnixMs};
+use crate::domain::history::{History, packed};
 use crate::domain::ids::{
     BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, PromotionId, QuoteId, RequestId, Seq, StoreId,
 };
@@ -112,6 +113,8 @@ pub enum Key {
     Member(MemberId),
     /// The shop's half of a member.
     Ledger(MemberId),
+    /// What the shop learned of a member who agreed to that.
+    History(MemberId),
     /// A single-use code.
     Code(CouponCode),
     /// Which sale used a single-use code up.
@@ -133,11 +136,16 @@ pub enum Key {
 }
 
 impl Key {
+    /// Everything that is known of a member.
+    pub fn of_member(id: &MemberId) -> [Key; 3] {
+        [Key::Member(id.clone()), Key::Ledger(id.clone()), Key::History(id.clone())]
+    }
+
     /// May what stands under it name further records that a decision reads?
     pub fn leads_on(&self) -> bool {
         match self {
             Key::Token(_) | Key::Code(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
-            Key::Member(_) | Key::Ledger(_) | Key::Redeemed(_) => false,
+            Key::Member(_) | Key::Ledger(_) | Key::History(_) | Key::Redeemed(_) => false,
             Key::Quote(_) | Key::Usage(..) | Key::Lease(..) | Key::Heard(_) => false,
         }
     }
@@ -165,6 +173,8 @@ pub enum Record {
     Member(Box<Known>),
     /// The shop's half.
     Ledger(Box<Ledger>),
+    /// What the shop learned.
+    History(#[serde(with = "packed")] Arc<History>),
     /// The code.
     Code(IssuedCode),
     /// The sale that used the code up.
@@ -197,9 +207,28 @@ pub struct Known {
     /// The version of the bundle that listed the member last; none for one that no bundle brought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<u64>,
-    /// Left out of a newer bundle: a stranger to every offer, with points and history kept.
+    /// Left out of a newer bundle, or gone from the programme: a stranger to every offer, with points and sales kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// When the member last said here what they agree to: what head office wrote before that does not change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_at: Option<UnixMs>,
+}
+
+impl Known {
+    /// This half, written anew by head office; what the member said here since stays.
+    pub fn written_anew(&self, new: Known) -> Known {
+        if self.consent_at.is_none_or(|at| at <= new.as_of) {
+            return new;
+        }
+        let consent = self.profile.consent;
+        Known {
+            withdrawn: new.withdrawn || !consent.programme,
+            profile: Profile { consent, ..new.profile },
+            consent_at: self.consent_at,
+            ..new
+        }
+    }
 }
 
 /// A single-use code.
@@ -238,7 +267,11 @@ impl Record {
     pub fn listed_again(self, new: Record) -> Record {
         match (self, new) {
             (Record::Member(known), Record::Member(new)) if known.as_of > new.as_of => {
-                Record::Member(Box::new(Known { listed: new.listed, withdrawn: false, ..*known }))
+                let withdrawn = known.consent_at.is_some() && !known.profile.consent.programme;
+                Record::Member(Box::new(Known { listed: new.listed, withdrawn, ..*known }))
+            }
+            (Record::Member(known), Record::Member(new)) => {
+                Record::Member(Box::new(known.written_anew(*new)))
             }
             (Record::Code(known), Record::Code(new)) if known.moved > 0 => {
                 Record::Code(IssuedCode { home: known.home, moved: known.moved, ..new })
@@ -421,7 +454,12 @@ impl Facts {
             Some(Record::Ledger(ledger)) => (**ledger).clone(),
             _ => Ledger::beginning(known.points, known.as_of),
         };
-        Some(Member { id: id.clone(), profile: known.profile.clone(), ledger, profile_as_of: known.as_of })
+        let history = match self.get(&Key::History(id.clone())) {
+            Some(Record::History(history)) if known.profile.consent.personal => Some(history.clone()),
+            _ => None,
+        };
+        let (profile, profile_as_of) = (known.profile.clone(), known.as_of);
+        Some(Member { id: id.clone(), profile, ledger, profile_as_of, history })
     }
 
     /// A single-use code.

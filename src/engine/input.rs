@@ -198,6 +198,28 @@ pub struct Event {
     /// By whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<TokenHash>,
+    /// A mark the member gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Marking>,
+    /// A mark of this shop that the member loses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmark: Option<Tag>,
+    /// What the member agrees to from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
+    /// A further token of the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TokenHash>,
+}
+
+/// A mark that a device sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marking {
+    /// Which.
+    pub tag: Tag,
+    /// For how many days; for good without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
 }
 
 /// A new member.
@@ -210,6 +232,9 @@ pub struct Enroll {
     /// Month and day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birthday: Option<MonthDay>,
+    /// What they will show as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TokenHash>,
 }
 
 /// Members as head office knows them now.

@@ -163,7 +163,7 @@ impl Record {
             Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
             Record::Member(_) | Record::Ledger(_) | Record::Code(_) => named(out, self),
             Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => named(out, self),
-            Record::Slices(_) | Record::Heard(_) => list(out, self),
+            Record::Slices(_) | Record::Heard(_) | Record::History(_) => list(out, self),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who is a member: enrolments here, and what head office says of its members.
 //!
-//! Order of checks of an enrolment: consent to the programme (422) · token free (409). Whoever head office withdrew may
+//! Order of checks of an enrolment: consent to the programme (422) · further token nobody else's (409) · token free (409). Whoever head office withdrew may
 //! enrol again and is who they were, points and history with them. A member update replaces head office's half, where it
 //! says something of it, and settles points; the shop's half keeps every movement head office has not counted yet.
 
@@ -19,14 +19,27 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
     if !enroll.consent.programme {
         return Err(Refusal::new(Code::ConsentNeeded, "consent.programme is false"));
     }
-    if let Some(id) = turn.facts.owner(enroll.token) {
+    let owner = turn.facts.owner(enroll.token);
+    if enroll.link.and_then(|link| turn.facts.owner(link)).is_some_and(|other| Some(other) != owner) {
+        return Err(Refusal::new(Code::TokenTaken, "the further token belongs to another member"));
+    }
+    let consent_at = Some(turn.now);
+    if let Some(id) = owner {
         let Some(known) = turn.facts.known(id).filter(|known| known.withdrawn) else {
             return Err(Refusal::new(Code::AlreadyEnrolled, "the token belongs to a member of this shop"));
         };
         let birthday = enroll.birthday.or(known.profile.birthday);
         let profile = Profile { birthday, consent: enroll.consent, ..known.profile.clone() };
-        let known = Known { profile, points: known.points, as_of: UnixMs(0), listed: None, withdrawn: false };
-        let changes = vec![Change::put(Key::Member(id.clone()), Record::Member(Box::new(known)))];
+        let known = Known {
+            profile,
+            points: known.points,
+            as_of: UnixMs(0),
+            listed: None,
+            withdrawn: false,
+            consent_at,
+        };
+        let mut changes = vec![Change::put(Key::Member(id.clone()), Record::Member(Box::new(known)))];
+        changes.extend(enroll.link.map(|link| Change::put(Key::Token(link), Record::Token(id.clone()))));
         return Ok((Reply::Enroll(Enrolled { member: id.clone(), decision: turn.reference() }), changes));
     }
     let id = format!("{}-{:x}-{:x}", turn.identity.store, turn.identity.epoch.0, turn.seq.0);
@@ -37,18 +50,19 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
         joined: Some(turn.bundle.shop.time_zone.civil(turn.now).day),
         ..Profile::default()
     };
-    let known = Known { profile, points: 0, as_of: UnixMs(0), listed: None, withdrawn: false };
-    let changes = vec![
+    let known = Known { profile, points: 0, as_of: UnixMs(0), listed: None, withdrawn: false, consent_at };
+    let link = enroll.link.map(|link| Change::put(Key::Token(link), Record::Token(id.clone())));
+    let mut changes = vec![
         Change::put(Key::Token(enroll.token), Record::Token(id.clone())),
         Change::put(Key::Member(id.clone()), Record::Member(Box::new(known))),
     ];
+    changes.extend(link);
     Ok((Reply::Enroll(Enrolled { member: id, decision: turn.reference() }), changes))
 }
 
 /// What taking head office's word reads.
 pub(super) fn needs(update: &MembersUpdate) -> Vec<Key> {
-    let of_member = |id: &MemberId| [Key::Member(id.clone()), Key::Ledger(id.clone())];
-    update.members.iter().flat_map(|member| of_member(&member.id)).collect()
+    update.members.iter().flat_map(|member| Key::of_member(&member.id)).collect()
 }
 
 /// What head office's word changes. An older word than the one known is passed over.
@@ -67,7 +81,13 @@ pub(super) fn update(update: &MembersUpdate, facts: &Facts) -> Vec<Change> {
                 as_of: update.as_of,
                 listed: facts.known(&member.id).and_then(|known| known.listed),
                 withdrawn: false,
+                consent_at: None,
             };
+            let record = facts.known(&member.id).map_or(record.clone(), |known| known.written_anew(record));
+            let history = Key::History(member.id.clone());
+            if !record.profile.consent.personal && facts.get(&history).is_some() {
+                changes.push(Change { key: history, record: None });
+            }
             changes.push(Change::put(Key::Member(member.id.clone()), Record::Member(Box::new(record))));
         }
         let mut ledger = known.map_or_else(|| Ledger::beginning(0, UnixMs(0)), |known| known.ledger);
@@ -99,6 +119,7 @@ mod tests {
             as_of: UnixMs(10),
             listed: Some(1),
             withdrawn: true,
+            consent_at: None,
         };
         let mut facts = Facts::default();
         facts.add(Key::Member(id.clone()), Some(Record::Member(Box::new(known))));

@@ -7,7 +7,7 @@
 //!
 //! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
-//! office's members) · `leases` (slices of limited things; `demand` how much is
+//! office's members) · `learning` (event, feedback, and what sales teach of members) · `leases` (slices of limited things; `demand` how much is
 //! wanted). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again.
 //!
@@ -21,6 +21,7 @@ mod demand;
 mod homes;
 pub mod input;
 mod kept;
+mod learning;
 mod leases;
 mod membership;
 pub mod quotes;
@@ -221,7 +222,7 @@ impl Engine {
     /// its members and codes can be looked up. Until then the present one stays.
     pub fn decide_activation(&mut self, bundle: &Bundle, now: UnixMs) -> Box<Entry> {
         let reference = bundle.reference.clone();
-        let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+        let noted = Reply::Noted(Noted::of(self.turn_reference()));
         let input = Input::Activate(reference.clone());
         let mut entry = self.entry(input, Facts::default(), Ok(noted), Vec::new(), now);
         entry.bundle = Some(reference);
@@ -274,7 +275,7 @@ impl Engine {
         if let Some(token) = request.body.token() {
             keys.push(Key::Token(token));
             if let Some(owner) = facts.owner(token) {
-                keys.extend([Key::Member(owner.clone()), Key::Ledger(owner.clone())]);
+                keys.extend(Key::of_member(owner));
             }
         }
         let Some(active) = &self.bundle else { return keys };
@@ -305,7 +306,14 @@ impl Engine {
                 keys.push(Key::Sale(back.transaction.clone()));
                 keys.extend(refund::needs(&back.original, facts, self.identity.epoch));
             }
-            Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) | Body::Scan(_) | Body::Wallet(_) => {}
+            Body::Feedback(feedback) => {
+                keys.extend(feedback.transaction.iter().map(|key| Key::Sale(key.clone())));
+                let sale = feedback.transaction.as_ref().and_then(|key| facts.sale(key));
+                keys.extend(sale.and_then(|sale| sale.member.as_ref()).into_iter().flat_map(Key::of_member));
+            }
+            Body::Event(event) => keys.extend(learning::needs_of_event(event)),
+            Body::Enroll(enroll) => keys.extend(enroll.link.map(Key::Token)),
+            Body::Scan(_) | Body::Wallet(_) => {}
         }
         keys
     }
@@ -327,12 +335,12 @@ impl Engine {
             Input::Request(request) => self.handle_read(*request, &facts, now),
             Input::Members(update) => {
                 let changes = membership::update(&update, &facts);
-                let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+                let noted = Reply::Noted(Noted::of(self.turn_reference()));
                 Outcome::Decided(self.entry(Input::Members(update), facts, Ok(noted), changes, now))
             }
             Input::Lease(word) => match leases::hear(&word, &facts, &self.identity) {
                 Some(changes) => {
-                    let noted = Reply::Noted(Noted { decision: self.turn_reference() });
+                    let noted = Reply::Noted(Noted::of(self.turn_reference()));
                     Outcome::Decided(self.entry(Input::Lease(word), facts, Ok(noted), changes, now))
                 }
                 None => Outcome::Passed,
@@ -426,9 +434,8 @@ impl Engine {
             Body::Void(transaction) => refund::void(&turn, self.past.as_ref(), transaction),
             Body::Return(back) => refund::give_back(&turn, self.past.as_ref(), back),
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),
-            Body::Feedback(_) | Body::Event(_) => {
-                Ok((Reply::Noted(Noted { decision: turn.reference() }), Vec::new()))
-            }
+            Body::Feedback(feedback) => Ok(learning::feedback(&turn, request.at, feedback)),
+            Body::Event(event) => learning::event(&turn, (&request.device, request.at), event),
             Body::Scan(_) | Body::Quote(_) | Body::Wallet(_) => {
                 Err(Refusal::new(Code::UnknownOperation, "a read is not decided as a write"))
             }

@@ -28,10 +28,10 @@ use crate::pricing::returns::{self, Refunded, ReturnFault, SoldGift, SoldLine, S
 use super::codes::is_in_time;
 use super::decision::{Change, Entry, Facts, Key, Quote, Record};
 use super::input::Return;
-use super::referral;
 use super::reply::{LineUnits, Receipt, Refund, RefundLine, Refusal, Reply};
 use super::sale::{counted, keep_newest, price_again, view};
 use super::{Turn, leases};
+use super::{learning, referral};
 
 /// What taking back a sale reads.
 pub(super) fn needs(original: &TransactionKey, facts: &Facts, epoch: Epoch) -> Vec<Key> {
@@ -39,7 +39,7 @@ pub(super) fn needs(original: &TransactionKey, facts: &Facts, epoch: Epoch) -> V
     let Some(sale) = facts.sale(original) else { return keys };
     keys.push(Key::Decision(sale.decision));
     if let Some(member) = &sale.member {
-        keys.extend([Key::Member(member.clone()), Key::Ledger(member.clone())]);
+        keys.extend(Key::of_member(member));
     }
     keys.extend(sale.referred.iter().flat_map(referral::needs_of_return));
     let took = counted(&sale.took, &original.device);
@@ -299,7 +299,7 @@ fn take_back(
     let mut points_balance_after = None;
     let member = record.member.as_ref().and_then(|id| turn.facts.member(id)).filter(|_| counts);
     if let Some(member) = member {
-        let mut ledger = member.ledger;
+        let mut ledger = member.ledger.clone();
         ledger.spend -= back.amount;
         ledger.points.book(turn.seq, back.points_given - back.points_taken);
         ledger.coupons.retain(|held| !withdrawn.contains(&held.code));
@@ -315,6 +315,8 @@ fn take_back(
             keep_newest(&mut ledger.coupons);
         }
         points_balance_after = Some(ledger.points.balance());
+        let sold = (*record, *quote, *receipt);
+        changes.extend(learning::taken_back(turn, &member, &mut ledger, sold, back));
         changes.push(Change::put(Key::Ledger(member.id), Record::Ledger(Box::new(ledger))));
     }
     changes.extend(withdrawn.iter().map(|code| {

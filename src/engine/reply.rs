@@ -448,4 +448,31 @@ pub struct WalletReply {
 pub struct Noted {
     /// A reference to the decision.
     pub decision: String,
+    /// What was kept and not counted, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+}
+
+impl Noted {
+    /// Kept, with nothing to remark.
+    pub fn of(decision: String) -> Noted {
+        Noted { decision, remarks: Vec::new() }
+    }
+}
+
+/// Why something was kept and not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remark {
+    /// Its page: `aisled explain` prints it.
+    #[schemars(with = "String", regex(pattern = "^AIS-[0-9]{4}$"))]
+    pub code: Code,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl Remark {
+    /// A remark of a code.
+    pub fn new(code: Code, detail: impl Into<String>) -> Remark {
+        Remark { code, detail: detail.into() }
+    }
 }

@@ -35,6 +35,7 @@ use super::charged::{as_charged, name_prices};
 use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
+use super::learning::{self, Coupons};
 use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
@@ -324,6 +325,9 @@ fn settle(
     if !commit.training {
         if let Some(member) = &member {
             let ledger = ledger_after(turn, member, (&quote, &settled), &took, &issued);
+            let expired = member.ledger.coupons.iter().filter(|held| held.expires < turn.now).count();
+            let coupons = Coupons { issued: issued.len(), used: burned.len(), expired };
+            changes.extend(learning::bought(turn, member, &ledger, (&bundle, &quote, &settled), coupons));
             balance_after = Some(ledger.points.balance());
             changes.push(Change::put(Key::Ledger(member.id.clone()), Record::Ledger(Box::new(ledger))));
         }

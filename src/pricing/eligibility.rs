@@ -238,6 +238,7 @@ mod tests {
             profile: crate::domain::member::Profile::default(),
             ledger: crate::domain::member::Ledger { visits, ..Default::default() },
             profile_as_of: UnixMs(0),
+            history: None,
         };
         let won =
             |visits: u32| (0..20_000).filter(|n| wins(&draw, &member(*n, visits))).collect::<Vec<u32>>();

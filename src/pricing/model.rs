@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::basket::Channel;
 use crate::domain::calendar::{Day, TimeOfDay, Weekday};
 use crate::domain::ids::{
     BrandId, CampaignId, CategoryId, DeviceId, MemberId, PromotionId, SegmentId, Sku, Tag, TierId, Zone,
@@ -280,19 +281,6 @@ pub struct LineQtyCondition {
     pub items: ItemSet,
     /// Units the line needs.
     pub qty_min: u32,
-}
-
-/// Through what a sale comes in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// A staffed till.
-    #[default]
-    Till,
-    /// Self-service.
-    Kiosk,
-    /// An order from the chain's shop on the net, picked up here.
-    Online,
 }
 
 /// A set of units: every list that is given must match (a list matches by any of its entries).

@@ -3,7 +3,8 @@
 //! Not a decision procedure, on purpose: it knows literals, bounds on one number, and one word that would have to be
 //! two. What it calls never is never; what it does not see through is left alone.
 
-use super::predicate::{Field, Leaf, Node, Operand, Predicate, Relation};
+use super::field::Field;
+use super::predicate::{Leaf, Node, Operand, Predicate, Relation};
 
 impl Predicate {
     /// Can it be seen that it holds for no member on any day?

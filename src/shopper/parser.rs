@@ -4,10 +4,11 @@
 //! bounded by `limits::PREDICATE_DEPTH_MAX`; every leaf that leaves here has sides whose types go together, tiers the
 //! shop has and attributes it declares. A fault names the first wrong place, in characters from 1.
 
-use crate::domain::ids::{Tag, TierId};
+use crate::domain::ids::{CategoryId, InvalidId, Tag, TierId};
 use crate::limits;
 
-use super::predicate::{FIELDS, Field, Kind, Leaf, Node, Operand, PredicateFault, Relation, column_of};
+use super::field::{FAMILIES, FIELDS, Field, Kind};
+use super::predicate::{Leaf, Node, Operand, PredicateFault, Relation, column_of};
 use super::segment::Schema;
 
 /// The tree of a predicate that is not longer than `limits::PREDICATE_BYTES_MAX`.
@@ -295,8 +296,9 @@ impl Parser<'_> {
     }
 
     fn field(&mut self, first: String, start: usize) -> Parsed<Field> {
-        if first == "attr" {
-            return self.attribute();
+        let is_keyed = matches!(self.peek(), Some(Lexeme::Symbol("[")));
+        if first == "attr" || (is_keyed && FAMILIES.contains(&first.as_str())) {
+            return self.of_family(&first);
         }
         let mut name = first;
         while self.eat(".") {
@@ -310,31 +312,44 @@ impl Parser<'_> {
             let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
             self.fault(
                 start,
-                format!("no field is called {name}; there are {} and attr.<name>", known.join(", ")),
+                format!(
+                    "no field is called {name}; there are {}, attr.<name>, share[\"category\"], interval[..], \
+                     days_since[..] and events[\"kind\"]",
+                    known.join(", ")
+                ),
             )
         })
     }
 
-    /// `attr.name`, or `attr["name"]` for a name that is no identifier.
-    fn attribute(&mut self) -> Parsed<Field> {
+    /// `attr.name`, or `attr["name"]` for a name that is no identifier; the other families take a text only.
+    fn of_family(&mut self, family: &str) -> Parsed<Field> {
         let bracketed = !self.eat(".");
         if bracketed && !self.eat("[") {
             return Err(self.fault_here("an attribute is written attr.name or attr[\"name\"]"));
         }
         let start = self.start();
-        let name = match self.peek() {
-            Some(Lexeme::Name(name)) if !bracketed => Tag::new(name),
-            Some(Lexeme::Text(name)) if bracketed => Tag::new(name),
-            _ => return Err(self.fault(start, "expected the attribute's name")),
+        let key = match self.peek() {
+            Some(Lexeme::Name(name)) if !bracketed => name.clone(),
+            Some(Lexeme::Text(name)) if bracketed => name.clone(),
+            _ => return Err(self.fault(start, format!("expected the name in quotes: {family}[\"name\"]"))),
         };
         self.next += 1;
         if bracketed && !self.eat("]") {
             return Err(self.fault_here("expected ]"));
         }
-        let name = name.map_err(|error| self.fault(start, error.to_string()))?;
-        match self.schema.attributes.get(&name) {
-            Some(kind) => Ok(Field::Attribute(name, *kind)),
-            None => Err(self.fault(start, format!("the shop declares no attribute {name}"))),
+        let wrong = |error: InvalidId| self.fault(start, error.to_string());
+        match family {
+            "share" => CategoryId::new(&key).map(Field::Share).map_err(wrong),
+            "interval" => CategoryId::new(&key).map(Field::Interval).map_err(wrong),
+            "days_since" => CategoryId::new(&key).map(Field::DaysSince).map_err(wrong),
+            "events" => Tag::new(&key).map(Field::Events).map_err(wrong),
+            _ => {
+                let name = Tag::new(&key).map_err(wrong)?;
+                match self.schema.attributes.get(&name) {
+                    Some(kind) => Ok(Field::Attribute(name, *kind)),
+                    None => Err(self.fault(start, format!("the shop declares no attribute {name}"))),
+                }
+            }
         }
     }
 }

@@ -2,10 +2,24 @@
 //!
 //! ```text
 //! any     = all { "||" all }             operand = field | integer | "text" | true | false | "[" literals "]"
-//! all     = one { "&&" one }             field   = tier | tags | groups | points | visits | spend | orders
-//! one     = "!" one | "(" any ")"                | days_since_last | days_since_joined | birthday_in_days
-//!         | operand [ relation operand ]         | consent.personal | consent.programme | attr.name | attr["name"]
+//! all     = one { "&&" one }             field   = name | family "." key | family "[" "text" "]"
+//! one     = "!" one | "(" any ")"
+//!         | operand [ relation operand ]
 //! relation = "==" | "!=" | "<" | "<=" | ">" | ">=" | "in"
+//!
+//! known of every member                  learned here, of those who agreed to consent.personal
+//!   tier                     text          visits_4w  visits_13w  visits_52w      number, today included
+//!   tags  groups             texts         spend_4w  spend_13w  spend_52w         minor units
+//!   points  visits  spend    numbers       basket_average                         of 52 weeks, minor units
+//!   orders                   number        rfm.r  rfm.f  rfm.m                    1 to 5; needs shop.scales.rfm
+//!   days_since_last          number        lifecycle    new active cooling lapsed; needs shop.scales.stages
+//!   days_since_joined        number        channel                                till kiosk online: the usual one
+//!   birthday_in_days         number        share["category"]                      percent of the spend of their visits
+//!   consent.personal         flag          interval["category"]                   mean days between purchases
+//!   consent.programme        flag          days_since["category"]                 since the last purchase
+//!   attr.name, attr["name"]  as declared   coupons.issued  .used  .expired        numbers
+//!                                          feedback.last  feedback.average        0 to 10; tenths, 0 to 100
+//!                                          events["kind"]                         number
 //! ```
 //!
 //! Invariants: what `compile` accepts has a type, so evaluation cannot fail; a predicate is bounded in bytes and in
@@ -15,13 +29,11 @@
 
 use std::fmt;
 
-use crate::domain::calendar::Day;
-use crate::domain::ids::Tag;
-use crate::domain::member::{Attribute, Member};
 use crate::limits;
 
+use super::field::{Field, Kind, Sight, Value};
 use super::parser;
-use super::segment::{AttributeKind, Schema};
+use super::segment::Schema;
 
 /// A predicate does not compile. Fits after "failed to compile the predicate:".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,144 +99,6 @@ pub(super) enum Operand {
     NothingListed,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
-    Tier,
-    Tags,
-    Groups,
-    Points,
-    Visits,
-    Spend,
-    Orders,
-    DaysSinceLast,
-    DaysSinceJoined,
-    BirthdayInDays,
-    ConsentPersonal,
-    ConsentProgramme,
-    Attribute(Tag, AttributeKind),
-}
-
-pub(super) const FIELDS: &[(&str, Field)] = &[
-    ("tier", Field::Tier),
-    ("tags", Field::Tags),
-    ("groups", Field::Groups),
-    ("points", Field::Points),
-    ("visits", Field::Visits),
-    ("spend", Field::Spend),
-    ("orders", Field::Orders),
-    ("days_since_last", Field::DaysSinceLast),
-    ("days_since_joined", Field::DaysSinceJoined),
-    ("birthday_in_days", Field::BirthdayInDays),
-    ("consent.personal", Field::ConsentPersonal),
-    ("consent.programme", Field::ConsentProgramme),
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Number,
-    Word,
-    Flag,
-    Numbers,
-    Words,
-    /// `[]`: a list of anything.
-    Nothing,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Number => "a whole number",
-            Kind::Word => "text",
-            Kind::Flag => "true or false",
-            Kind::Numbers => "a list of whole numbers",
-            Kind::Words => "a list of texts",
-            Kind::Nothing => "an empty list",
-        }
-    }
-}
-
-impl Field {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Field::Tier => Kind::Word,
-            Field::Tags | Field::Groups => Kind::Words,
-            Field::Points | Field::Visits | Field::Spend | Field::Orders => Kind::Number,
-            Field::DaysSinceLast | Field::DaysSinceJoined | Field::BirthdayInDays => Kind::Number,
-            Field::ConsentPersonal | Field::ConsentProgramme => Kind::Flag,
-            Field::Attribute(_, AttributeKind::Flag) => Kind::Flag,
-            Field::Attribute(_, AttributeKind::Number) => Kind::Number,
-            Field::Attribute(_, AttributeKind::Word) => Kind::Word,
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Field::Attribute(name, _) => format!("attr.{name}"),
-            field => FIELDS
-                .iter()
-                .find(|(_, known)| known == field)
-                .map_or_else(String::new, |(name, _)| (*name).to_owned()),
-        }
-    }
-
-    fn of<'m>(&self, member: &'m Member, today: Day) -> Value<'m> {
-        let known = |days: Option<i64>| days.map_or(Value::Unknown, Value::Number);
-        let (profile, ledger) = (&member.profile, &member.ledger);
-        match self {
-            Field::Tier => profile.tier.as_ref().map_or(Value::Unknown, |tier| Value::Word(tier.as_str())),
-            Field::Tags => Value::Tags(&profile.tags),
-            Field::Groups => Value::Tags(&profile.groups),
-            Field::Points => Value::Number(ledger.points.balance()),
-            Field::Visits => Value::Number(i64::from(ledger.visits)),
-            Field::Spend => Value::Number(ledger.spend.0),
-            Field::Orders => Value::Number(i64::from(member.orders())),
-            Field::DaysSinceLast => known(ledger.last_visit.map(|day| today.days_since(day))),
-            Field::DaysSinceJoined => known(profile.joined.map(|day| today.days_since(day))),
-            Field::BirthdayInDays => known(profile.birthday.map(|day| day.days_from(today))),
-            Field::ConsentPersonal => Value::Flag(profile.consent.personal),
-            Field::ConsentProgramme => Value::Flag(profile.consent.programme),
-            Field::Attribute(name, kind) => match (profile.attributes.get(name), kind) {
-                (Some(Attribute::Flag(flag)), AttributeKind::Flag) => Value::Flag(*flag),
-                (Some(Attribute::Number(number)), AttributeKind::Number) => Value::Number(*number),
-                (Some(Attribute::Word(word)), AttributeKind::Word) => Value::Word(word),
-                _ => Value::Unknown,
-            },
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Value<'a> {
-    Unknown,
-    Number(i64),
-    Word(&'a str),
-    Flag(bool),
-    Numbers(&'a [i64]),
-    Words(&'a [Box<str>]),
-    Tags(&'a [Tag]),
-}
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, words: &mut dyn Iterator<Item = &str>| {
-            f.write_str("[")?;
-            for (index, word) in words.enumerate() {
-                write!(f, "{}{word:?}", if index == 0 { "" } else { ", " })?;
-            }
-            f.write_str("]")
-        };
-        match self {
-            Value::Unknown => f.write_str("unknown"),
-            Value::Number(number) => write!(f, "{number}"),
-            Value::Word(word) => write!(f, "{word:?}"),
-            Value::Flag(flag) => write!(f, "{flag}"),
-            Value::Numbers(numbers) => write!(f, "{numbers:?}"),
-            Value::Words(words) => list(f, &mut words.iter().map(|word| &**word)),
-            Value::Tags(tags) => list(f, &mut tags.iter().map(Tag::as_str)),
-        }
-    }
-}
-
 impl Operand {
     pub(super) fn kind(&self) -> Kind {
         match self {
@@ -238,9 +112,17 @@ impl Operand {
         }
     }
 
-    fn value<'m>(&'m self, member: &'m Member, today: Day) -> Value<'m> {
+    fn value<'m>(&'m self, sight: &Sight<'m>) -> Value<'m> {
         match self {
-            Operand::Field(field) => field.of(member, today),
+            Operand::Field(field) => field.of(sight),
+            constant => constant.constant(),
+        }
+    }
+
+    /// Its value, if it is no field.
+    fn constant(&self) -> Value<'_> {
+        match self {
+            Operand::Field(_) => Value::Unknown,
             Operand::Number(number) => Value::Number(*number),
             Operand::Word(word) => Value::Word(word),
             Operand::Flag(flag) => Value::Flag(*flag),
@@ -252,8 +134,25 @@ impl Operand {
 }
 
 impl Leaf {
-    fn holds(&self, member: &Member, today: Day) -> bool {
-        let (left, right) = (self.left.value(member, today), self.right.value(member, today));
+    fn holds(&self, sight: &Sight<'_>) -> bool {
+        self.relates(self.left.value(sight), self.right.value(sight))
+    }
+
+    /// Does it hold where the one field in it has this value?
+    pub(super) fn holds_of<'v>(&'v self, value: Value<'v>) -> bool {
+        let side = |operand| match operand {
+            &Operand::Field(_) => value,
+            constant => constant.constant(),
+        };
+        self.relates(side(&self.left), side(&self.right))
+    }
+
+    /// Does it say the same, wherever it stands?
+    pub(super) fn says_as(&self, other: &Leaf) -> bool {
+        (&self.left, self.relation, &self.right) == (&other.left, other.relation, &other.right)
+    }
+
+    fn relates(&self, left: Value<'_>, right: Value<'_>) -> bool {
         let known = left != Value::Unknown && right != Value::Unknown;
         let order = match (left, right) {
             (Value::Number(left), Value::Number(right)) => Some(left.cmp(&right)),
@@ -269,7 +168,7 @@ impl Leaf {
             Relation::In => match (left, right) {
                 (Value::Number(number), Value::Numbers(numbers)) => numbers.contains(&number),
                 (Value::Word(word), Value::Words(words)) => words.iter().any(|one| &**one == word),
-                (Value::Word(word), Value::Tags(tags)) => tags.iter().any(|tag| tag.as_str() == word),
+                (Value::Word(word), tags @ Value::Tags { .. }) => tags.tags().any(|tag| tag == word),
                 _ => false,
             },
         }
@@ -308,15 +207,15 @@ impl Predicate {
     }
 
     /// Does it hold for this member on this day?
-    pub fn holds(&self, member: &Member, today: Day) -> bool {
-        holds(&self.root, member, today)
+    pub fn holds(&self, sight: &Sight<'_>) -> bool {
+        self.root.holds(sight)
     }
 
     /// The leaves that keep it from holding, in reading order: the first failing part of an `&&`, every part of an
     /// `||`. Empty if it holds.
-    pub fn failed(&self, member: &Member, today: Day) -> Vec<FailedLeaf> {
+    pub fn failed(&self, sight: &Sight<'_>) -> Vec<FailedLeaf> {
         let mut leaves = Vec::new();
-        self.blame(&self.root, true, (member, today), &mut leaves);
+        self.blame(&self.root, true, sight, &mut leaves);
         leaves
     }
 
@@ -330,13 +229,13 @@ impl Predicate {
     }
 
     /// Names the leaves because of which `node` is not `wanted`.
-    fn blame(&self, node: &Node, wanted: bool, of: (&Member, Day), into: &mut Vec<FailedLeaf>) {
-        if holds(node, of.0, of.1) == wanted {
+    fn blame(&self, node: &Node, wanted: bool, of: &Sight<'_>, into: &mut Vec<FailedLeaf>) {
+        if node.holds(of) == wanted {
             return;
         }
         match (node, wanted) {
             (Node::All(nodes), true) | (Node::Any(nodes), false) => {
-                if let Some(node) = nodes.iter().find(|node| holds(node, of.0, of.1) != wanted) {
+                if let Some(node) = nodes.iter().find(|node| node.holds(of) != wanted) {
                     self.blame(node, wanted, of, into);
                 }
             }
@@ -348,10 +247,10 @@ impl Predicate {
         }
     }
 
-    fn failed_leaf(&self, leaf: &Leaf, under_not: bool, (member, today): (&Member, Day)) -> FailedLeaf {
+    fn failed_leaf(&self, leaf: &Leaf, under_not: bool, sight: &Sight<'_>) -> FailedLeaf {
         let (start, end) = (usize::from(leaf.start), usize::from(leaf.end));
         let seen = [&leaf.left, &leaf.right].into_iter().filter_map(|operand| match operand {
-            Operand::Field(field) => Some((field.name(), field.of(member, today).to_string())),
+            Operand::Field(field) => Some((field.name(), field.of(sight).to_string())),
             _ => None,
         });
         FailedLeaf {
@@ -363,12 +262,14 @@ impl Predicate {
     }
 }
 
-fn holds(node: &Node, member: &Member, today: Day) -> bool {
-    match node {
-        Node::All(nodes) => nodes.iter().all(|node| holds(node, member, today)),
-        Node::Any(nodes) => nodes.iter().any(|node| holds(node, member, today)),
-        Node::Not(node) => !holds(node, member, today),
-        Node::Leaf(leaf) => leaf.holds(member, today),
+impl Node {
+    pub(super) fn holds(&self, sight: &Sight<'_>) -> bool {
+        match self {
+            Node::All(nodes) => nodes.iter().all(|node| node.holds(sight)),
+            Node::Any(nodes) => nodes.iter().any(|node| node.holds(sight)),
+            Node::Not(node) => !node.holds(sight),
+            Node::Leaf(leaf) => leaf.holds(sight),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A bundle's segments: named predicates over the member, compiled once and asked at every scan and quote.
 //!
-//! `Segments` is immutable. `of` answers in the order of ids, whatever order they were written in; `why` names the
+//! `Segments` is immutable. `of` answers from the index (`index`), as each predicate by itself would; in the order of ids, whatever order they were written in; `why` names the
 //! part of a predicate that keeps a member out, with the value seen.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +15,14 @@ use crate::domain::member::Member;
 use crate::domain::text::Texts;
 use crate::limits;
 
+use super::field::Sight;
+use super::index::{Bits, Index};
 use super::predicate::{FailedLeaf, Predicate, PredicateFault};
+pub use super::traits::Scales;
+use super::traits::Traits;
 
 /// What a member's attribute holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttributeKind {
     /// Yes or no.
@@ -36,6 +40,8 @@ pub struct Schema {
     pub tiers: Vec<TierId>,
     /// The attributes head office computes, by name.
     pub attributes: BTreeMap<Tag, AttributeKind>,
+    /// What members are measured by.
+    pub scales: Scales,
 }
 
 /// A segment does not compile.
@@ -71,6 +77,8 @@ pub enum Why {
 pub struct Segments {
     /// By id.
     compiled: Box<[(SegmentId, Predicate)]>,
+    index: Index,
+    scales: Scales,
 }
 
 impl Segments {
@@ -100,23 +108,49 @@ impl Segments {
             }
         }
         compiled.sort_by(|a, b| a.0.cmp(&b.0));
-        if faults.is_empty() { Ok(Segments { compiled: compiled.into() }) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let index = Index::of(compiled.iter().map(|(_, predicate)| predicate));
+        Ok(Segments { compiled: compiled.into(), index, scales: schema.scales })
     }
 
     /// The segments a member is in on a day, sorted.
     pub fn of(&self, member: &Member, today: Day) -> Vec<SegmentId> {
-        self.compiled
-            .iter()
-            .filter(|(_, predicate)| predicate.holds(member, today))
-            .map(|(segment, _)| segment.clone())
-            .collect()
+        if self.compiled.is_empty() {
+            return Vec::new();
+        }
+        let traits = self.traits(member, today);
+        let bits = self.bits(&Sight::of(member, &traits, today));
+        bits.ones().map(|nth| self.compiled[nth].0.clone()).collect()
+    }
+
+    /// What follows from a member's history, by the scales of these segments.
+    pub fn traits(&self, member: &Member, today: Day) -> Traits {
+        Traits::of(member, today, &self.scales)
+    }
+
+    /// The segments a member is in, a bit for each in the order of ids.
+    pub fn bits(&self, sight: &Sight<'_>) -> Bits {
+        self.index.of_member(sight)
+    }
+
+    /// Every segment, in the order of ids.
+    pub fn ids(&self) -> impl Iterator<Item = &SegmentId> {
+        self.compiled.iter().map(|(id, _)| id)
+    }
+
+    /// Bytes the index takes.
+    pub fn index_bytes(&self) -> usize {
+        self.index.bytes()
     }
 
     /// Is the member in it, and if not, because of what?
     pub fn why(&self, segment: &SegmentId, member: &Member, today: Day) -> Why {
         match self.get(segment) {
             None => Why::Unknown,
-            Some(predicate) => match predicate.failed(member, today) {
+            Some(predicate) => match predicate.failed(&Sight::of(member, &self.traits(member, today), today))
+            {
                 leaves if leaves.is_empty() => Why::Inside,
                 leaves => Why::Outside(leaves),
             },
@@ -186,7 +220,7 @@ mod tests {
         let tiers = ["silver", "gold"].map(|tier| TierId::new(tier).expect("an id")).into();
         let kinds = [AttributeKind::Flag, AttributeKind::Number, AttributeKind::Word];
         let attributes = ["baby", "rfm.m", "city"].map(tag).into_iter().zip(kinds).collect();
-        Schema { tiers, attributes }
+        Schema { tiers, attributes, ..Schema::default() }
     }
 
     fn member() -> Member {
@@ -199,7 +233,8 @@ mod tests {
             ..Profile::default()
         };
         let id = MemberId::new("m").expect("an id");
-        let mut member = Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) };
+        let mut member =
+            Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0), history: None };
         member.ledger.visits = 3;
         member.ledger.spend = Money(12_300);
         member.ledger.last_visit = Some(day("2026-11-01"));

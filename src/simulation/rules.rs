@@ -141,6 +141,7 @@ impl ChainRules {
                 as_of: UnixMs(1_000),
                 listed: Some(1),
                 withdrawn: false,
+                consent_at: None,
             };
             members.push((Key::Member(member.id.clone()), Record::Member(Box::new(known))));
         }

@@ -80,7 +80,7 @@ impl ReadCache {
 /// Requests, sales and decisions are read once, if at all.
 fn is_read_again(key: &Key) -> bool {
     match key {
-        Key::Token(_) | Key::Member(_) | Key::Ledger(_) | Key::Usage(..) => true,
+        Key::Token(_) | Key::Member(_) | Key::Ledger(_) | Key::History(_) | Key::Usage(..) => true,
         Key::Code(_) | Key::Redeemed(_) | Key::Lease(..) | Key::Heard(_) => true,
         Key::Quote(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => false,
     }

@@ -266,7 +266,14 @@ mod tests {
 
     fn known(as_of: i64, listed: Option<u64>) -> Record {
         let profile = Profile { orders_elsewhere: 7, ..Profile::default() };
-        Record::Member(Box::new(Known { profile, points: 9, as_of: UnixMs(as_of), listed, withdrawn: false }))
+        Record::Member(Box::new(Known {
+            profile,
+            points: 9,
+            as_of: UnixMs(as_of),
+            listed,
+            withdrawn: false,
+            consent_at: None,
+        }))
     }
 
     impl Roll for Listed {

@@ -30,13 +30,14 @@ use backend::{Backend, Write};
 
 const RECORD_VERSION: u8 = 1;
 
-/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease.
-const TREES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease, 10 history.
+const TREES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
 const META: usize = 0;
 const MEMBERS: usize = 2;
 const CODES: usize = 4;
 const REQUESTS: usize = 8;
 const LEASES: usize = 9;
+const HISTORIES: usize = 10;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
 const LIVED: &[u8] = b"lived";
@@ -324,6 +325,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
         Key::Token(hash) => (1, hash.0.to_vec()),
         Key::Member(id) => (MEMBERS, id.as_str().as_bytes().to_vec()),
         Key::Ledger(id) => (3, id.as_str().as_bytes().to_vec()),
+        Key::History(id) => (HISTORIES, id.as_str().as_bytes().to_vec()),
         Key::Code(code) => (CODES, code.as_str().as_bytes().to_vec()),
         Key::Redeemed(code) => (5, code.as_str().as_bytes().to_vec()),
         Key::Usage(of, promotion) => {

@@ -214,7 +214,7 @@ fn member(case: &Value, names: &mut Names, promotions: &[Value]) -> Result<Optio
         ledger.usage.insert(made(json!(names.id("p", &text(&promotion["id"]))), "id")?, usage);
     }
     let profile = made(json!({ "groups": groups }), "profile")?;
-    Ok(Some(Member { id: made(json!(id), "id")?, profile, ledger, profile_as_of: UnixMs(0) }))
+    Ok(Some(Member { id: made(json!(id), "id")?, profile, ledger, profile_as_of: UnixMs(0), history: None }))
 }
 
 /// Which promotions a presented text sets off: letters count, unless the case is about that.

@@ -15,7 +15,7 @@ use aisled::pricing::outcome::Priced;
 /// A member nobody has bought anything with.
 pub(crate) fn member(name: &str, profile: Profile) -> Member {
     let id = MemberId::new(name).expect("an id of the test");
-    Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0) }
+    Member { id, profile, ledger: Ledger::default(), profile_as_of: UnixMs(0), history: None }
 }
 
 /// Prices every case of a table; how many there are, and what differs from the table, for people.

@@ -171,7 +171,14 @@ impl Roll for MadeRoll {
                 take(Key::Token(hash), Record::Token(member.id.clone()));
             }
             let (profile, points) = (member.profile, member.points);
-            let known = Known { profile, points, as_of: at, listed: Some(bundle.version), withdrawn: false };
+            let known = Known {
+                profile,
+                points,
+                as_of: at,
+                listed: Some(bundle.version),
+                withdrawn: false,
+                consent_at: None,
+            };
             take(Key::Member(member.id), Record::Member(Box::new(known)));
         };
         self.shop.members.iter().take(self.members).cloned().for_each(&mut add);

@@ -85,6 +85,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
             quote_seconds: 300,
             tiers: Vec::new(),
             attributes: BTreeMap::new(),
+            scales: Default::default(),
             leases: Default::default(),
         },
         catalogue: journey.articles.iter().map(|(product, article)| item_of(*product, article)).collect(),

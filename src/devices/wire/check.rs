@@ -15,14 +15,14 @@ use crate::domain::ids::{
 use crate::domain::member::{Token, TokenHash, TokenKind};
 use crate::domain::money::Money;
 use crate::domain::text::Lang;
-use crate::engine::input::{Body, Commit, Enroll, Event, Feedback, QuoteBody, Return, Scan, Sold};
+use crate::engine::input::{Body, Commit, Enroll, Event, Feedback, Marking, QuoteBody, Return, Scan, Sold};
 use crate::limits;
 
 use super::fault::{At, Fault};
 use super::request::{
     BasketData, ChargedData, ClaimData, CommitData, EnrollData, EventData, FeedbackData, GiftCardData,
-    GiftChoiceData, LineData, OriginalData, PointsData, QuoteData, ReturnData, ScanData, Spend, TokenData,
-    TransactionData, VoidData, WalletData,
+    GiftChoiceData, LineData, MarkData, OriginalData, PointsData, QuoteData, ReturnData, ScanData, Spend,
+    TokenData, TransactionData, VoidData, WalletData,
 };
 
 /// Who sent it, and what is needed to check it.
@@ -194,7 +194,24 @@ impl Checked for EventData<'_> {
         let sku = optional(self.sku, |text| name(data.key("sku"), text, Sku::new))?;
         let zone = zone(self.zone)?;
         let member = |shown| token(data.key("member"), shown, sender.chain);
-        Ok(Body::Event(Event { kind, sku, zone, member: optional(self.member.as_ref(), member)? }))
+        let link = |shown| token(data.key("link"), shown, sender.chain);
+        let at = data.key("mark");
+        let days = |days| Ok::<_, Fault>(range(at.key("days"), days, 1, limits::MARK_DAYS_MAX.into())?);
+        let mark = |sent: &MarkData<'_>| {
+            let tag = name(at.key("tag"), sent.tag, Tag::new)?;
+            let days = optional(sent.days, days)?.and_then(|days| u32::try_from(days).ok());
+            Ok(Marking { tag, days })
+        };
+        Ok(Body::Event(Event {
+            kind,
+            sku,
+            zone,
+            member: optional(self.member.as_ref(), member)?,
+            mark: optional(self.mark.as_ref(), mark)?,
+            unmark: optional(self.unmark, |text| name(data.key("unmark"), text, Tag::new))?,
+            consent: self.consent,
+            link: optional(self.link.as_ref(), link)?,
+        }))
     }
 }
 
@@ -206,7 +223,9 @@ impl Checked for EnrollData<'_> {
         let birthday = optional(self.birthday, |text| {
             text.parse().map_err(|reason: &str| at.fault(Code::BadTime, reason))
         })?;
-        Ok(Body::Enroll(Enroll { token, consent: self.consent, birthday }))
+        let link = |shown| self::token(data.key("link"), shown, sender.chain);
+        let link = optional(self.link.as_ref(), link)?;
+        Ok(Body::Enroll(Enroll { token, consent: self.consent, birthday, link }))
     }
 }
 

@@ -503,6 +503,33 @@ pub struct EventData<'a> {
     /// By whom, where that is known.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub member: Option<TokenData<'a>>,
+    /// A mark the member gets: `tags` of segments see it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkData<'a>>,
+    /// A mark this shop set, taken away again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Tag>")]
+    pub unmark: Option<&'a str>,
+    /// What the member agrees to from now on; without `personal` what was learned of them is forgotten at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
+    /// A further card, phone or code of the member's.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TokenData<'a>>,
+}
+
+/// A mark on a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Mark")]
+pub struct MarkData<'a> {
+    /// The mark.
+    #[schemars(with = "Tag")]
+    pub tag: &'a str,
+    /// Days it holds, today not counted; for good without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = limits::MARK_DAYS_MAX))]
+    pub days: Option<i64>,
 }
 
 /// A new member; works without a line to head office.
@@ -519,6 +546,9 @@ pub struct EnrollData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<MonthDay>")]
     pub birthday: Option<&'a str>,
+    /// A second thing they will show, for example the phone beside the card.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub link: Option<TokenData<'a>>,
 }
 
 /// What does the member hold?

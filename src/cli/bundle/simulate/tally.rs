@@ -60,6 +60,7 @@ impl Side {
                     profile: known.map(|known| known.profile.clone()).unwrap_or_default(),
                     ledger,
                     profile_as_of: UnixMs(0),
+                    history: None,
                 }
             }
         };

@@ -155,6 +155,7 @@ impl Given {
             profile: Profile::default(),
             ledger: Ledger::default(),
             profile_as_of: UnixMs(0),
+            history: None,
         };
         for part in rest.split_whitespace() {
             let Some((key, value)) = part.split_once('=') else {
