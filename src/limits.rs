@@ -629,6 +629,24 @@ pub const LEASE_FIRST_PART: i64 = 64;
 /// The same of what has no limit of its own (risk in minor units, points): a hundred yuan or points for one.
 pub const LEASE_FIRST_NEED: i64 = 10_000;
 
+/// Baskets before the last that weights of recommendation are fitted on, each with sources that have not seen it: a short
+/// list of members says more that way, and each costs a build.
+pub const RECOMMEND_ROUNDS_MAX: usize = 4;
+/// Rows the trees of recommendation are grown on: 32 bytes each once binned, and a minute of one core at most.
+pub const RECOMMEND_ROWS_MAX: usize = 1_000_000;
+/// Members whose last basket a shop's weights are fitted on: a rebuild stays within ten seconds.
+pub const RECOMMEND_TRAINED_ON_MAX: usize = 2_000;
+/// Entries of inverted lists that one question looks at: a third of a millisecond.
+pub const RECOMMEND_ENTRIES_MAX: usize = 100_000;
+/// Candidates of one source of people in a shop: those of all together are scored within half a millisecond.
+pub const RECOMMEND_CANDIDATES: usize = 60;
+/// Items of a member, bought last, that pairs are counted over: the count costs their square.
+pub const RECOMMEND_ITEMS_OF_MEMBER_MAX: usize = 100;
+/// Others kept for each item: 30,000 items and three tables stay within 64 MiB.
+pub const RECOMMEND_PAIRS_KEPT: usize = 50;
+/// Factors of a shipped factorisation for each item: a member's product with 30,000 items stays within half a millisecond.
+pub const RECOMMEND_RANK_MAX: usize = 64;
+
 /// Codes whose home was ever moved, kept so that a new life of a box is told again.
 pub const HUB_MOVES_MAX: usize = 65_536;
 /// Words said for one move of a code: beyond that a human has to look at why nothing answers.

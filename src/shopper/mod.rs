@@ -10,5 +10,6 @@ pub mod field;
 pub mod index;
 mod parser;
 pub mod predicate;
+pub mod recommend;
 pub mod segment;
 pub mod traits;

@@ -1,0 +1,163 @@
+//! People like you: what members with a similar taste buy (TIFU-KNN: Hu and others 2020, "Modeling Personalized Item
+//! Frequency Information for Next-basket Recommendation").
+//!
+//! A member's taste is a weight for each item. Baskets are grouped from the last one backwards; a basket weighs `within`
+//! to the power of its place in its group times `between` to the power of its group's. Similar is the cosine of two
+//! tastes, found over inverted lists: item -> members who bought it. A question looks at so many entries of those lists
+//! at most, from the shopper's rarest items up: rare things tell people apart, and a shop's size does not slow an answer.
+
+use super::history::{History, Item, Member, Past};
+use super::tally::{Tally, top};
+
+/// How tastes fade.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fading {
+    /// Baskets of a group, at least 1.
+    pub group: usize,
+    /// What each basket further back in its group weighs less, 0 to 1.
+    pub within: f32,
+    /// What each group further back weighs less, 0 to 1.
+    pub between: f32,
+    /// How much rare items count more in likeness: the power of `ln(members / buyers)`; 0 is not at all.
+    pub rarity: f32,
+}
+
+/// Weights below this say nothing; leaving them out keeps a long past short.
+const WEIGHT_MIN: f32 = 1e-4;
+
+/// Weighs each item a member bought into `taste`, which is cleared. Items from `item_count` up are left out.
+pub fn taste(past: Past<'_>, fading: Fading, item_count: usize, taste: &mut Tally) {
+    taste.clear(item_count);
+    let groups = past.len().div_ceil(fading.group).max(1);
+    let share = 1.0 / (groups * fading.group) as f32;
+    for (ago, basket) in past.iter().rev().enumerate() {
+        let (group, place) = (ago / fading.group, ago % fading.group);
+        let faded = fading.within.powi(place as i32) * fading.between.powi(group as i32);
+        if faded < WEIGHT_MIN {
+            break;
+        }
+        for &item in basket.iter().filter(|&&item| (item as usize) < item_count) {
+            taste.add(item, share * faded);
+        }
+    }
+}
+
+/// Scratch space of a question.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// The shopper's taste.
+    pub own: Tally,
+    alike: Tally,
+    rarest: Vec<Item>,
+}
+
+/// Every member's taste, and who bought what.
+#[derive(Clone, Debug)]
+pub struct Neighbours {
+    fading: Fading,
+    ends: Vec<u32>,
+    tastes: Vec<(Item, f32)>,
+    buyer_ends: Vec<u32>,
+    /// Each item's buyers, with its weight in a taste of length one.
+    buyers: Vec<(Member, f32)>,
+    rarity: Vec<f32>,
+}
+
+impl Neighbours {
+    /// Weighs every member's taste, without the last `held` baskets.
+    #[must_use]
+    pub fn build(history: &History, held: usize, fading: Fading) -> Neighbours {
+        let item_count = history.item_count();
+        let (mut ends, mut tastes) = (vec![0], Vec::new());
+        let mut tally = Tally::default();
+        for (_, past) in history.pasts(held) {
+            taste(past, fading, item_count, &mut tally);
+            let from = tastes.len();
+            tastes.extend(tally.touched().iter().map(|&item| (item, tally.get(item))));
+            tastes[from..].sort_unstable_by_key(|&(item, _)| item);
+            ends.push(tastes.len() as u32);
+        }
+        let mut buyer_ends = vec![0u32; item_count + 1];
+        for &(item, _) in &tastes {
+            buyer_ends[item as usize + 1] += 1;
+        }
+        let members = history.members() as f32 + 1.0;
+        let rare = |buyers: u32| (members / (buyers as f32 + 1.0)).ln().max(WEIGHT_MIN).powf(fading.rarity);
+        let rarity: Vec<f32> = buyer_ends[1..].iter().map(|&buyers| rare(buyers)).collect();
+        for item in 0..item_count {
+            buyer_ends[item + 1] += buyer_ends[item];
+        }
+        let mut at = buyer_ends.clone();
+        let mut buyers = vec![(0, 0.0); tastes.len()];
+        for member in 0..history.members() {
+            let taste = &tastes[ends[member] as usize..ends[member + 1] as usize];
+            let length = length(taste.iter().map(|&(item, weight)| weight * rarity[item as usize]));
+            for &(item, weight) in taste {
+                let slot = &mut at[item as usize];
+                buyers[*slot as usize] = (member as Member, weight * rarity[item as usize] / length);
+                *slot += 1;
+            }
+        }
+        Neighbours { fading, ends, tastes, buyer_ends, buyers, rarity }
+    }
+
+    /// The `count` members most like this past with their cosines, most alike first, without `but`; looks at
+    /// `entries_max` entries of the lists, and at all of the last list it begins. Leaves the taste in `asking.own`.
+    pub fn like(
+        &self,
+        past: Past<'_>,
+        but: Option<Member>,
+        count: usize,
+        entries_max: usize,
+        asking: &mut Asking,
+        into: &mut Vec<(Member, f32)>,
+    ) {
+        let Asking { own, alike, rarest } = asking;
+        taste(past, self.fading, self.rarity.len(), own);
+        alike.clear(self.ends.len() - 1);
+        let length = length(own.touched().iter().map(|&item| own.get(item) * self.rarity[item as usize]));
+        rarest.clear();
+        rarest.extend_from_slice(own.touched());
+        rarest.sort_unstable_by_key(|&item| (self.buyers_of(item).len(), item));
+        let mut entries = 0;
+        for &item in rarest.iter() {
+            if entries >= entries_max {
+                break;
+            }
+            let weight = own.get(item) * self.rarity[item as usize] / length;
+            let buyers = self.buyers_of(item);
+            for &(member, theirs) in buyers {
+                alike.add(member, weight * theirs);
+            }
+            entries += buyers.len();
+        }
+        into.clear();
+        let others = alike.touched().iter().filter(|&&member| Some(member) != but);
+        into.extend(others.map(|&member| (member, alike.get(member))));
+        top(into, count);
+    }
+
+    /// The taste of a member.
+    #[must_use]
+    pub fn taste_of(&self, member: Member) -> &[(Item, f32)] {
+        &self.tastes[self.ends[member as usize] as usize..self.ends[member as usize + 1] as usize]
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.ends[..])
+            + size_of_val(&self.tastes[..])
+            + size_of_val(&self.buyer_ends[..])
+            + size_of_val(&self.buyers[..])
+            + size_of_val(&self.rarity[..])
+    }
+
+    fn buyers_of(&self, item: Item) -> &[(Member, f32)] {
+        &self.buyers[self.buyer_ends[item as usize] as usize..self.buyer_ends[item as usize + 1] as usize]
+    }
+}
+
+fn length(weights: impl Iterator<Item = f32>) -> f32 {
+    weights.map(|weight| weight * weight).sum::<f32>().sqrt().max(f32::MIN_POSITIVE)
+}
