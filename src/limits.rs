@@ -339,6 +339,15 @@ const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);
 const _: () = assert!(LINE_UNITS_MAX <= BASKET_UNITS_MAX);
 
+// --- the lab (shopper, cli) ---
+
+/// Customers of one analysed file: the largest shop we know has 200,000 members, and a million's totals are some 150 MiB.
+pub const LAB_CUSTOMERS_MAX: usize = 1_000_000;
+/// Faults of a file that are told one by one; the rest are counted.
+pub const LAB_FAULTS_LISTED_MAX: usize = 100;
+/// Bytes of one name in an analysed file: a customer, an item. Longer ones are two columns in one.
+pub const LAB_NAME_BYTES_MAX: usize = 256;
+
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the

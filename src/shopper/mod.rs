@@ -7,4 +7,5 @@
 mod constant;
 mod parser;
 pub mod predicate;
+pub mod rfm;
 pub mod segment;
