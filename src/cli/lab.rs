@@ -9,6 +9,8 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+mod numbers;
+mod response;
 mod rfm;
 mod table;
 
@@ -27,6 +29,8 @@ pub struct LabArgs {
 enum LabVerb {
     /// Recency, frequency and money in fifths, and the segments they make
     Rfm(rfm::RfmArgs),
+    /// Who answers an offer: learns from past answers, and says how well it tells them apart
+    Response(response::ResponseArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -36,5 +40,6 @@ enum LabVerb {
 pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
     match &args.verb {
         LabVerb::Rfm(args) => rfm::run(args, out),
+        LabVerb::Response(args) => response::run(args, out),
     }
 }

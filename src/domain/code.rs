@@ -488,6 +488,12 @@ codes! {
     LabTooMuch = 8007, 413, "more than an analysis holds", "超出分析的上限",
         cause: "a file has more customers, items or results than one analysis keeps in memory", "文件中的客户、商品或结果超出一次分析的内存上限",
         remedy: "the message names the bound: split the file, or ask for higher support and confidence", "消息给出上限：拆分文件，或提高支持度与置信度";
+    LabConstant = 8008, 422, "a column that never changes", "列值恒定",
+        cause: "a column of an analysed file holds one value in all rows to learn from, or no number at all", "待分析文件中某列在学习用的行里只有一个值，或没有任何数字",
+        remedy: "nothing: the column is left out; if it should say something, look at how the file was made", "无需处理：该列不参与计算；若本应有变化，请检查文件的生成过程";
+    LabDuplicates = 8009, 422, "rows that repeat", "重复的行",
+        cause: "most rows of an analysed file are the same as another row", "待分析文件中多数行与其他行完全相同",
+        remedy: "look at how the file was made: figures from repeated rows look surer than they are", "请检查文件的生成过程：重复行会使结果显得过于可靠";
 
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",

@@ -3,9 +3,14 @@
 //! Everything here is a pure function of a member and a civil day. `predicate` is the language segments are written
 //! in (a subset of CEL's syntax, type-checked when it is compiled); `segment` is the set of named predicates of a
 //! bundle and what it answers; `constant` sees predicates that hold for nobody.
+//!
+//! `response` learns who answers an offer, from `trees` and logistic regression; chance comes from a seed (`seeded`).
 
 mod constant;
 mod parser;
 pub mod predicate;
+pub mod response;
 pub mod rfm;
+pub mod seeded;
 pub mod segment;
+pub mod trees;

@@ -132,7 +132,8 @@ impl Trees {
             let is_drawn = |_: &&u32| seeded.unit() < growth.row_share;
             let mut drawn: Vec<u32> = rows.iter().filter(is_drawn).copied().collect();
             seeded.shuffle(&mut columns);
-            let mut tree = Tree { binned, slopes: &slopes, growth, columns: &columns[..asked], nodes: Vec::new() };
+            let mut tree =
+                Tree { binned, slopes: &slopes, growth, columns: &columns[..asked], nodes: Vec::new() };
             tree.branch(&mut drawn, growth.depth);
             let nodes = tree.nodes;
             for row in rows {

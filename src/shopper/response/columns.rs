@@ -15,7 +15,8 @@ pub struct Columns {
 impl Columns {
     /// Columns of `rows` values each; `None` where one has another length or a value is infinite.
     pub fn new(rows: usize, values: Vec<Vec<f64>>) -> Option<Columns> {
-        let fits = |column: &Vec<f64>| column.len() == rows && !column.iter().any(|value| value.is_infinite());
+        let fits =
+            |column: &Vec<f64>| column.len() == rows && !column.iter().any(|value| value.is_infinite());
         values.iter().all(fits).then_some(Columns { values, rows })
     }
 
@@ -82,7 +83,8 @@ impl Ruler {
         let mut ticks = Vec::new();
         for (column, values) in columns.values.iter().enumerate() {
             let seen = rows.iter().map(|row| values[*row as usize]);
-            let present: Vec<f64> = seen.filter(|value| !value.is_nan()).map(|value| measure.of(value)).collect();
+            let present: Vec<f64> =
+                seen.filter(|value| !value.is_nan()).map(|value| measure.of(value)).collect();
             let share = present.len() as f64 / rows.len().max(1) as f64;
             ticks.extend(tick(column, &present));
             if share > 0.0 && share < 1.0 {

@@ -42,7 +42,10 @@ impl std::fmt::Display for NothingToLearn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let NothingToLearn::TooFew { responded, did_not } = self;
         let least = limits::RESPONSE_CLASS_ROWS_MIN;
-        write!(f, "learn from {responded} rows that responded and {did_not} that did not: at least {least} of each are needed")
+        write!(
+            f,
+            "learn from {responded} rows that responded and {did_not} that did not: at least {least} of each are needed"
+        )
     }
 }
 
@@ -117,7 +120,8 @@ pub fn fit(columns: &Columns, outcomes: &[f64], parts: &Parts, seed: u64) -> Res
     let binned = Binned::new(columns, &all);
     let growth = Growth { rounds: grown.rounds, ..growth(grown.depth, seed) };
     let forest = Trees::grow(&binned, &all, outcomes, &growth);
-    let trees: Vec<f64> = every.iter().map(|row| forest.path(&binned, *row).last().unwrap_or_default()).collect();
+    let trees: Vec<f64> =
+        every.iter().map(|row| forest.path(&binned, *row).last().unwrap_or_default()).collect();
     let both = logistic.iter().zip(&trees);
     let average = both.map(|(linear, trees)| slope * averaged(*linear, *trees) + shift).collect();
     let losses = [linear.loss, grown.loss, average_loss];
@@ -302,7 +306,8 @@ fn calibrate(margins: &[f64], happened: &[f64]) -> (f64, f64) {
         if determinant <= 0.0 {
             break;
         }
-        let (more_slope, more_shift) = ((bb * pull - ab * turn) / determinant, (aa * turn - ab * pull) / determinant);
+        let (more_slope, more_shift) =
+            ((bb * pull - ab * turn) / determinant, (aa * turn - ab * pull) / determinant);
         slope += more_slope.clamp(-0.5, 0.5);
         shift += more_shift.clamp(-1.0, 1.0);
         if more_slope.abs() + more_shift.abs() < 1e-10 {

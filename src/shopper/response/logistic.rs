@@ -54,7 +54,8 @@ pub fn fit_logistic(inputs: Inputs<'_>, outcomes: &[f64], ridge: f64, start: &[f
         let step = newton_step(inputs, outcomes, ridge, &weights);
         let mut length = 1.0;
         let gained = loop {
-            let tried: Weights = weights.iter().zip(&step).map(|(weight, step)| weight + length * step).collect();
+            let tried: Weights =
+                weights.iter().zip(&step).map(|(weight, step)| weight + length * step).collect();
             let value = objective(inputs, outcomes, ridge, &tried);
             if value <= best {
                 let gained = best - value;
@@ -167,7 +168,10 @@ mod tests {
         // ln odds(1) = 0 and ln odds(0) = ln(1/3): intercept -ln 3, slope ln 3.
         let (values, outcomes) = ([0.0, 0.0, 0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
         let weights = fit_logistic(Inputs { values: &values, width: 1 }, &outcomes, 0.0, &[0.0, 0.0]);
-        assert!((weights[0] - 3f64.ln()).abs() < 1e-6 && (weights[1] + 3f64.ln()).abs() < 1e-6, "{weights:?}");
+        assert!(
+            (weights[0] - 3f64.ln()).abs() < 1e-6 && (weights[1] + 3f64.ln()).abs() < 1e-6,
+            "{weights:?}"
+        );
         let line = fit_linear(Inputs { values: &[0.0, 1.0, 2.0], width: 1 }, &[1.0, 3.0, 5.0], 0.0);
         assert!((line[0] - 2.0).abs() < 1e-9 && (line[1] - 1.0).abs() < 1e-9, "{line:?}");
     }
