@@ -368,6 +368,22 @@ pub const RESPONSE_TREES_MAX: usize = 400;
 pub const RESPONSE_SHARES: [f64; 5] = [0.25, 0.5, 0.75, 0.0, 1.0];
 /// How firmly a calibration's slope is held at 1, in rows.
 pub const RESPONSE_CALIBRATION_HOLD: f64 = 10.0;
+/// Rows of either arm at least to learn a difference from: a leaf of the trees in every fold.
+pub const UPLIFT_ARM_ROWS_MIN: usize = 50;
+/// Folds among which a learner of differences is chosen.
+pub const UPLIFT_FOLDS: usize = 3;
+/// Rows among which it is chosen: more say little more, and each costs six learners three times.
+pub const UPLIFT_CHOICE_ROWS_MAX: usize = 30_000;
+/// Trees of such a learner: with steps of 0.05 enough for what little there is to learn.
+pub const UPLIFT_TREES: usize = 80;
+/// Penalty of its linear regressions, by row.
+pub const UPLIFT_RIDGE: f64 = 0.05;
+/// Penalty of its logistic regressions.
+pub const UPLIFT_LOGISTIC_RIDGE: f64 = 100.0;
+/// Random splits of one analysis at most.
+pub const UPLIFT_SPLITS_MAX: u32 = 1_000;
+/// Points of a Qini curve that are reported: every twentieth of the rows.
+pub const UPLIFT_CURVE_POINTS: u32 = 20;
 /// Numbers of one analysed file: 400 MB, a hundred columns of half a million rows.
 pub const LAB_CELLS_MAX: usize = 50_000_000;
 /// Part of the rows that may be the same as another before it is told.

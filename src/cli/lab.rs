@@ -13,6 +13,7 @@ mod numbers;
 mod response;
 mod rfm;
 mod table;
+mod uplift;
 
 use super::Exit;
 
@@ -31,6 +32,8 @@ enum LabVerb {
     Rfm(rfm::RfmArgs),
     /// Who answers an offer: learns from past answers, and says how well it tells them apart
     Response(response::ResponseArgs),
+    /// Whom an offer moves: learns from treated and untreated, judged by Qini over random splits
+    Uplift(uplift::UpliftArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -41,5 +44,6 @@ pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
     match &args.verb {
         LabVerb::Rfm(args) => rfm::run(args, out),
         LabVerb::Response(args) => response::run(args, out),
+        LabVerb::Uplift(args) => uplift::run(args, out),
     }
 }

@@ -4,7 +4,7 @@
 //! in (a subset of CEL's syntax, type-checked when it is compiled); `segment` is the set of named predicates of a
 //! bundle and what it answers; `constant` sees predicates that hold for nobody.
 //!
-//! `response` learns who answers an offer, from `trees` and logistic regression; chance comes from a seed (`seeded`).
+//! `response` learns who answers an offer, from `trees` and logistic regression, `uplift` whom it moves; chance comes from a seed (`seeded`).
 
 mod constant;
 mod parser;
@@ -14,3 +14,4 @@ pub mod rfm;
 pub mod seeded;
 pub mod segment;
 pub mod trees;
+pub mod uplift;
