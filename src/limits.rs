@@ -365,6 +365,56 @@ const _: () = assert!(TABLES_BEHIND_DECISIONS_MAX >= 2 * COMMIT_QUEUE_MAX);
 const _: () = assert!(UNIT_PRICE_MINOR_MAX <= i64::MAX / 16 / BASKET_UNITS_MAX as i64);
 const _: () = assert!(LINE_UNITS_MAX <= BASKET_UNITS_MAX);
 
+// --- the lab (shopper, cli) ---
+
+/// Customers of one analysed file: the largest shop we know has 200,000 members, and a million's totals are some 150 MiB.
+pub const LAB_CUSTOMERS_MAX: usize = 1_000_000;
+/// Faults of a file that are told one by one; the rest are counted.
+pub const LAB_FAULTS_LISTED_MAX: usize = 100;
+/// Bytes of one name in an analysed file: a customer, an item. Longer ones are two columns in one.
+pub const LAB_NAME_BYTES_MAX: usize = 256;
+
+// --- response and uplift (shopper) ---
+
+/// Bins of a column for trees: finer cuts of a few thousand rows follow chance. A missing value's bin is beside them.
+pub const TREES_BINS_MAX: usize = 64;
+/// Steps of Newton's method: it ends after five to ten wherever it ends.
+pub const RESPONSE_NEWTON_STEPS_MAX: usize = 40;
+/// Rows of either outcome at least to learn from: a row of each for every fold, twice.
+pub const RESPONSE_CLASS_ROWS_MIN: usize = 10;
+/// Folds of the rows to learn from.
+pub const RESPONSE_FOLDS: usize = 5;
+/// Penalties tried, in rows' worth of log-likelihood: from nearly none to one that leaves a hint of each column.
+pub const RESPONSE_RIDGES: [f64; 7] = [1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0];
+/// Depths of trees tried: two questions see pairs of columns, three are the most that thousands of rows carry.
+pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
+/// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.
+pub const RESPONSE_TREES_MAX: usize = 400;
+/// Shares of the trees in the average, the preferred first: two different learners together are rarely worse than one.
+pub const RESPONSE_SHARES: [f64; 5] = [0.25, 0.5, 0.75, 0.0, 1.0];
+/// How firmly a calibration's slope is held at 1, in rows.
+pub const RESPONSE_CALIBRATION_HOLD: f64 = 10.0;
+/// Rows of either arm at least to learn a difference from: a leaf of the trees in every fold.
+pub const UPLIFT_ARM_ROWS_MIN: usize = 50;
+/// Folds among which a learner of differences is chosen.
+pub const UPLIFT_FOLDS: usize = 3;
+/// Rows among which it is chosen: more say little more, and each costs six learners three times.
+pub const UPLIFT_CHOICE_ROWS_MAX: usize = 30_000;
+/// Trees of such a learner: with steps of 0.05 enough for what little there is to learn.
+pub const UPLIFT_TREES: usize = 80;
+/// Penalty of its linear regressions, by row.
+pub const UPLIFT_RIDGE: f64 = 0.05;
+/// Penalty of its logistic regressions.
+pub const UPLIFT_LOGISTIC_RIDGE: f64 = 100.0;
+/// Random splits of one analysis at most.
+pub const UPLIFT_SPLITS_MAX: u32 = 1_000;
+/// Points of a Qini curve that are reported: every twentieth of the rows.
+pub const UPLIFT_CURVE_POINTS: u32 = 20;
+/// Numbers of one analysed file: 400 MB, a hundred columns of half a million rows.
+pub const LAB_CELLS_MAX: usize = 50_000_000;
+/// Part of the rows that may be the same as another before it is told.
+pub const LAB_DUPLICATES_TOLD: f64 = 0.5;
+
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the

@@ -2,7 +2,7 @@
 //!
 //! A code is never reused and never changes its meaning; a new refusal gets a new line. Ranges: 1xxx the request
 //! itself, 2xxx refused by a rule of the shop, 3xxx bundle, 4xxx configuration, 5xxx storage, 6xxx head office,
-//! 7xxx broker and devices, 9xxx ours. `aisled explain AIS-2104` prints the page; `status` is the contract's.
+//! 7xxx broker and devices, 8xxx files given to the lab, 9xxx ours. `aisled explain AIS-2104` prints the page; `status` is the contract's.
 
 use std::fmt;
 
@@ -478,6 +478,34 @@ codes! {
     MessageTopic = 7104, 503, "message without a proper topic", "消息主题不合法",
         cause: "a message was to go to an empty topic or to one with a wildcard", "消息主题为空或含通配符",
         remedy: "send us the log: the daemon builds its topics itself", "请将日志发给我们：主题由守护进程自行生成";
+
+    LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
+        cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",
+        remedy: "the message lists the columns; name them in the first line, in any order, others may stand beside them", "按消息列出的列名写在首行，顺序不限，可有其他列";
+    LabValue = 8002, 422, "not a value of this column", "该列的值不合法",
+        cause: "a row of an analysed file holds no number, a negative one, NaN, infinity or no day where one belongs, or lacks the column", "待分析文件的某行在该列不是数字、为负、为 NaN 或无穷、不是日期，或缺少该列",
+        remedy: "the message names line and column; the row was left out and the rest counts", "消息给出行与列；该行已略过，其余照常计算";
+    LabContradiction = 8003, 422, "a row contradicts itself", "该行自相矛盾",
+        cause: "a customer without repeat purchases has a day of the last one, one with some has none, or bought after the end of the observation", "没有复购却有最近复购时间，有复购却没有，或最近购买晚于观察期末",
+        remedy: "x counts repeat purchases, t_x is when the last one was and T how long the customer was seen, both since the first purchase", "x 为复购次数，t_x 为最近复购时间，T 为观察时长，均自首购起算";
+    LabTooFew = 8004, 422, "too few rows", "行数过少",
+        cause: "an analysed file holds fewer sound rows than the analysis needs", "待分析文件中有效的行少于分析所需",
+        remedy: "the message names both numbers; see the faults of the rows first", "消息给出两个数字；请先处理各行的错误";
+    LabNothingToFit = 8005, 422, "nothing to fit", "没有可拟合的内容",
+        cause: "no customer of the file came back, or all are alike, so that no model can tell them apart", "文件中无人复购，或所有客户完全相同，模型无从区分",
+        remedy: "observe longer, or take customers of a longer period", "延长观察期，或选取更长时期的客户";
+    LabNoOptimum = 8006, 422, "the fit found no optimum", "拟合未收敛",
+        cause: "the likelihood has no maximum inside the range that is searched: a parameter runs off, or its top is flat", "在搜索范围内似然函数没有最大值：参数趋于极端，或顶部平坦",
+        remedy: "do not use the model's figures; the naive baseline beside them stands", "不要使用该模型的数字；旁边的朴素基线仍然有效";
+    LabTooMuch = 8007, 413, "more than an analysis holds", "超出分析的上限",
+        cause: "a file has more customers, items or results than one analysis keeps in memory", "文件中的客户、商品或结果超出一次分析的内存上限",
+        remedy: "the message names the bound: split the file, or ask for higher support and confidence", "消息给出上限：拆分文件，或提高支持度与置信度";
+    LabConstant = 8008, 422, "a column that never changes", "列值恒定",
+        cause: "a column of an analysed file holds one value in all rows to learn from, or no number at all", "待分析文件中某列在学习用的行里只有一个值，或没有任何数字",
+        remedy: "nothing: the column is left out; if it should say something, look at how the file was made", "无需处理：该列不参与计算；若本应有变化，请检查文件的生成过程";
+    LabDuplicates = 8009, 422, "rows that repeat", "重复的行",
+        cause: "most rows of an analysed file are the same as another row", "待分析文件中多数行与其他行完全相同",
+        remedy: "look at how the file was made: figures from repeated rows look surer than they are", "请检查文件的生成过程：重复行会使结果显得过于可靠";
 
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",

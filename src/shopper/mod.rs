@@ -1,9 +1,14 @@
-//! Knowing the shopper: who belongs to which segment, and why not.
+//! Knowing the shopper: who belongs to which segment and why not, what they are worth, what to propose, what an offer did.
 //!
-//! Everything here is a pure function of a member and a civil day. `traits` is what follows from a member's history, `field`
-//! what a predicate may speak of; `predicate` is the language segments are written in (a subset of CEL's syntax,
-//! type-checked when it is compiled); `segment` is the set of named predicates of a bundle and what it answers, `index` how
-//! it answers for all of them at once; `constant` sees predicates that hold for nobody.
+//! Everything here is a pure function of what it is given; chance comes from a seed (`seeded`), days are arguments.
+//!
+//! - Segments: `traits` is what follows from a member's history, `field` what a predicate may speak of, `predicate` the
+//!   language segments are written in (a subset of CEL's syntax, type-checked when it is compiled), `segment` the set of
+//!   named predicates of a bundle and what it answers, `index` how it answers for all of them at once; `constant` sees
+//!   predicates that hold for nobody.
+//! - Worth: `rfm` scores and segments as R's package does; `value` what customers will buy and are worth.
+//! - Proposals: `recommend`.
+//! - Offers: `response` learns who answers, from `trees` and logistic regression; `uplift` whom an offer moves.
 
 mod constant;
 pub mod field;
@@ -11,5 +16,10 @@ pub mod index;
 mod parser;
 pub mod predicate;
 pub mod recommend;
+pub mod response;
+pub mod rfm;
+pub mod seeded;
 pub mod segment;
 pub mod traits;
+pub mod trees;
+pub mod uplift;

@@ -1,0 +1,49 @@
+//! `aisled lab`: the shop's own mathematics on an analyst's files.
+//!
+//! A verb a file. Each reads one file, says what is wrong with it row by row (a row left out never stops the rest), and
+//! prints a table, or with `--json` one JSON object. Exit codes: 0 the whole file counts, 1 something in it does not or
+//! nothing could be computed, 2 the arguments are wrong.
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+mod numbers;
+mod response;
+mod rfm;
+mod table;
+mod uplift;
+
+use super::Exit;
+
+/// Arguments of `lab`.
+#[derive(Args, Clone, Debug)]
+pub struct LabArgs {
+    /// What to compute
+    #[command(subcommand)]
+    verb: LabVerb,
+}
+
+/// What to compute.
+#[derive(Subcommand, Clone, Debug)]
+enum LabVerb {
+    /// Recency, frequency and money in fifths, and the segments they make
+    Rfm(rfm::RfmArgs),
+    /// Who answers an offer: learns from past answers, and says how well it tells them apart
+    Response(response::ResponseArgs),
+    /// Whom an offer moves: learns from treated and untreated, judged by Qini over random splits
+    Uplift(uplift::UpliftArgs),
+}
+
+/// Runs the verb and prints to `out`.
+///
+/// # Errors
+/// A file that cannot be read, or is no table with the columns asked for.
+pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
+    match &args.verb {
+        LabVerb::Rfm(args) => rfm::run(args, out),
+        LabVerb::Response(args) => response::run(args, out),
+        LabVerb::Uplift(args) => uplift::run(args, out),
+    }
+}

@@ -1,0 +1,6 @@
+//! Who answers an offer.
+
+pub mod columns;
+pub mod fit;
+pub mod logistic;
+pub mod measures;
