@@ -9,3 +9,4 @@ mod parser;
 pub mod predicate;
 pub mod rfm;
 pub mod segment;
+pub mod value;
