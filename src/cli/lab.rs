@@ -10,7 +10,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 mod rfm;
+mod rules;
 mod table;
+mod value;
 
 use super::Exit;
 
@@ -27,6 +29,10 @@ pub struct LabArgs {
 enum LabVerb {
     /// Recency, frequency and money in fifths, and the segments they make
     Rfm(rfm::RfmArgs),
+    /// Association rules: what baskets that hold some items also hold
+    Rules(rules::RulesArgs),
+    /// What customers will buy and are worth: BG/NBD, Pareto/NBD and Gamma-Gamma beside a naive baseline
+    Value(value::ValueArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -36,5 +42,7 @@ enum LabVerb {
 pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
     match &args.verb {
         LabVerb::Rfm(args) => rfm::run(args, out),
+        LabVerb::Rules(args) => rules::run(args, out),
+        LabVerb::Value(args) => value::run(args, out),
     }
 }

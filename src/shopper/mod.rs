@@ -8,5 +8,6 @@ mod constant;
 mod parser;
 pub mod predicate;
 pub mod rfm;
+pub mod rules;
 pub mod segment;
 pub mod value;

@@ -11,6 +11,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use self::optimum::Outcome;
+
 pub mod bgnbd;
 pub mod optimum;
 pub mod paretonbd;
@@ -93,6 +95,18 @@ impl History {
     }
 }
 
+/// A fitted model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Fit<M> {
+    /// Its parameters.
+    #[serde(flatten)]
+    pub model: M,
+    /// The logarithm of the likelihood.
+    pub log_likelihood: f64,
+    /// Whether it is a maximum.
+    pub outcome: Outcome,
+}
+
 /// Customers for a fit: equal histories are one, those with equally many repeats stand together.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -112,7 +126,8 @@ impl Sample {
         if sorted.last()?.repeats == 0 {
             return None;
         }
-        let mean_age_weeks = sorted.iter().map(|history| history.age_weeks).sum::<f64>() / sorted.len() as f64;
+        let mean_age_weeks =
+            sorted.iter().map(|history| history.age_weeks).sum::<f64>() / sorted.len() as f64;
         let mut groups: Vec<(History, f64)> = Vec::new();
         for history in sorted {
             match groups.last_mut() {

@@ -8,9 +8,9 @@
 
 use serde::Serialize;
 
-use super::optimum::{self, Outcome};
+use super::optimum;
 use super::special::{hypergeometric, ln_add, ln_gamma};
-use super::{History, Sample};
+use super::{Fit, History, Sample};
 
 /// The parameters: all above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -25,21 +25,9 @@ pub struct BgNbd {
     pub b: f64,
 }
 
-/// A fit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Fit {
-    /// The parameters.
-    #[serde(flatten)]
-    pub model: BgNbd,
-    /// The logarithm of the likelihood.
-    pub log_likelihood: f64,
-    /// Whether it is a maximum.
-    pub outcome: Outcome,
-}
-
 impl BgNbd {
     /// The parameters under which the sample is most likely.
-    pub fn fit(sample: &Sample) -> Fit {
+    pub fn fit(sample: &Sample) -> Fit<BgNbd> {
         let scale = sample.mean_age_weeks;
         let model = |at: &[f64; 4]| {
             let [r, alpha, a, b] = at.map(f64::exp);

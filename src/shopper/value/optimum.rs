@@ -169,10 +169,10 @@ fn derivatives<const N: usize>(
     let (mut gradient, mut hessian) = ([0.0; N], [[0.0; N]; N]);
     for i in 0..N {
         gradient[i] = (moved(&[(i, FIRST)]) - moved(&[(i, -FIRST)])) / (2.0 * FIRST);
-        hessian[i][i] =
-            (moved(&[(i, SECOND)]) - 2.0 * value + moved(&[(i, -SECOND)])) / (SECOND * SECOND);
+        hessian[i][i] = (moved(&[(i, SECOND)]) - 2.0 * value + moved(&[(i, -SECOND)])) / (SECOND * SECOND);
         for j in 0..i {
-            let mixed = moved(&[(i, SECOND), (j, SECOND)]) - moved(&[(i, SECOND), (j, -SECOND)])
+            let mixed = moved(&[(i, SECOND), (j, SECOND)])
+                - moved(&[(i, SECOND), (j, -SECOND)])
                 - moved(&[(i, -SECOND), (j, SECOND)])
                 + moved(&[(i, -SECOND), (j, -SECOND)]);
             hessian[i][j] = mixed / (4.0 * SECOND * SECOND);
@@ -184,7 +184,11 @@ fn derivatives<const N: usize>(
 
 /// The step (damping I - H)^-1 g by Cholesky's decomposition, and what the model of second order gains with it; nothing if
 /// the matrix is not positive definite.
-fn solve<const N: usize>(hessian: &[[f64; N]; N], gradient: &[f64; N], damping: f64) -> Option<([f64; N], f64)> {
+fn solve<const N: usize>(
+    hessian: &[[f64; N]; N],
+    gradient: &[f64; N],
+    damping: f64,
+) -> Option<([f64; N], f64)> {
     let mut lower = [[0.0; N]; N];
     for i in 0..N {
         for j in 0..=i {

@@ -9,9 +9,9 @@
 
 use serde::Serialize;
 
-use super::optimum::{self, Outcome};
+use super::optimum;
 use super::special::{hypergeometric_one, ln_gamma};
-use super::{History, Sample};
+use super::{Fit, History, Sample};
 
 /// The parameters: all above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -26,21 +26,9 @@ pub struct ParetoNbd {
     pub beta: f64,
 }
 
-/// A fit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Fit {
-    /// The parameters.
-    #[serde(flatten)]
-    pub model: ParetoNbd,
-    /// The logarithm of the likelihood.
-    pub log_likelihood: f64,
-    /// Whether it is a maximum.
-    pub outcome: Outcome,
-}
-
 impl ParetoNbd {
     /// The parameters under which the sample is most likely.
-    pub fn fit(sample: &Sample) -> Fit {
+    pub fn fit(sample: &Sample) -> Fit<ParetoNbd> {
         let scale = sample.mean_age_weeks;
         let model = |at: &[f64; 4]| {
             let [r, alpha, s, beta] = at.map(f64::exp);
@@ -143,10 +131,15 @@ mod tests {
             ParetoNbd { r: 0.7, alpha: 9.0, s: 1.0, beta: 9.0 },
         ];
         for model in models {
-            for (x, last, age) in [(0.0, 0.0, 38.86), (2.0, 30.43, 38.86), (26.0, 12.0, 39.0), (3.0, 38.86, 38.86)] {
+            for (x, last, age) in
+                [(0.0, 0.0, 38.86), (2.0, 30.43, 38.86), (26.0, 12.0, 39.0), (3.0, 38.86, 38.86)]
+            {
                 let seen = history(x, last, age);
                 let (found, expected) = (model.ways(&seen).1, left_by_moments(&model, &seen));
-                assert!((found - expected).abs() <= 1e-8 * expected.max(1.0), "{model:?} {seen:?}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-8 * expected.max(1.0),
+                    "{model:?} {seen:?}: {found} {expected}"
+                );
             }
         }
     }

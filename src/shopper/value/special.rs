@@ -87,8 +87,10 @@ mod tests {
             let artanh = z.atanh() / z;
             assert_close(hypergeometric_one(0.5, 1.5, z * z), artanh, "artanh");
         }
+        // Thousands of factors close to 1: their rounding errors add up.
         let z = 0.999_999_f64;
-        assert_close(hypergeometric_one(1.0, 2.0, z), -f64::ln_1p(-z) / z, "close to 1");
+        let ln = -f64::ln_1p(-z) / z;
+        assert!((hypergeometric_one(1.0, 2.0, z) / ln - 1.0).abs() < 1e-11);
     }
 
     /// Euler's transformation must not matter: the two ways are independent of each other.

@@ -6,7 +6,8 @@
 
 use serde::Serialize;
 
-use super::optimum::{self, Outcome};
+use super::Fit;
+use super::optimum;
 use super::special::ln_gamma;
 use crate::shopper::rfm::Sum;
 
@@ -30,21 +31,9 @@ pub struct GammaGamma {
     pub gamma: f64,
 }
 
-/// A fit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Fit {
-    /// The parameters.
-    #[serde(flatten)]
-    pub model: GammaGamma,
-    /// The logarithm of the likelihood.
-    pub log_likelihood: f64,
-    /// Whether it is a maximum.
-    pub outcome: Outcome,
-}
-
 impl GammaGamma {
     /// The parameters under which these customers' averages are most likely; nothing if there are none, or all are alike.
-    pub fn fit(customers: &[Spend]) -> Option<Fit> {
+    pub fn fit(customers: &[Spend]) -> Option<Fit<GammaGamma>> {
         let first = customers.first()?;
         if customers.iter().all(|customer| customer.average == first.average) {
             return None;
@@ -69,7 +58,9 @@ impl GammaGamma {
             let x = f64::from(*repeats);
             let shape = p * x;
             sum.add(
-                of_all + ln_gamma(shape + q) - ln_gamma(shape) + (shape - 1.0) * average.ln() + shape * x.ln()
+                of_all + ln_gamma(shape + q) - ln_gamma(shape)
+                    + (shape - 1.0) * average.ln()
+                    + shape * x.ln()
                     - (shape + q) * (gamma + x * average).ln(),
             );
         }
