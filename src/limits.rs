@@ -371,6 +371,24 @@ const _: () = assert!(LINE_UNITS_MAX <= BASKET_UNITS_MAX);
 pub const LAB_CUSTOMERS_MAX: usize = 1_000_000;
 /// Faults of a file that are told one by one; the rest are counted.
 pub const LAB_FAULTS_LISTED_MAX: usize = 100;
+/// Customers that the models of customer value are fitted to, at least: fewer than three for each parameter fit anything.
+pub const LAB_FIT_CUSTOMERS_MIN: usize = 12;
+/// Customers or rules that a table lists; the JSON object has all.
+pub const LAB_LISTED_MAX: usize = 10;
+/// Baskets of one analysed file: two years of the busiest shop.
+pub const LAB_BASKETS_MAX: usize = 4_000_000;
+/// Items in all of them: 200 MiB as numbers.
+pub const LAB_BASKET_ENTRIES_MAX: usize = 50_000_000;
+/// Different items of one analysed file: three times the largest assortment we know.
+pub const LAB_ITEMS_MAX: usize = 100_000;
+/// Bytes of one basket as a line: the largest basket there may be, with names of some words.
+pub const LAB_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Frequent sets of items held at a time: some 100 MiB; more is a support nobody can read the rules of.
+pub const LAB_ITEMSETS_MAX: usize = 4_000_000;
+/// Rules found at a time: some 150 MiB.
+pub const LAB_RULES_MAX: usize = 1_000_000;
+/// Items of one rule: what arules looks for where nothing is said.
+pub const LAB_RULE_ITEMS_MAX: usize = 10;
 /// Bytes of one name in an analysed file: a customer, an item. Longer ones are two columns in one.
 pub const LAB_NAME_BYTES_MAX: usize = 256;
 

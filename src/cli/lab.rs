@@ -12,8 +12,10 @@ use clap::{Args, Subcommand};
 mod numbers;
 mod response;
 mod rfm;
+mod rules;
 mod table;
 mod uplift;
+mod value;
 
 use super::Exit;
 
@@ -34,6 +36,10 @@ enum LabVerb {
     Response(response::ResponseArgs),
     /// Whom an offer moves: learns from treated and untreated, judged by Qini over random splits
     Uplift(uplift::UpliftArgs),
+    /// Association rules: what baskets that hold some items also hold
+    Rules(rules::RulesArgs),
+    /// What customers will buy and are worth: BG/NBD, Pareto/NBD and Gamma-Gamma beside a naive baseline
+    Value(value::ValueArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -45,5 +51,7 @@ pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
         LabVerb::Rfm(args) => rfm::run(args, out),
         LabVerb::Response(args) => response::run(args, out),
         LabVerb::Uplift(args) => uplift::run(args, out),
+        LabVerb::Rules(args) => rules::run(args, out),
+        LabVerb::Value(args) => value::run(args, out),
     }
 }

@@ -1,0 +1,249 @@
+//! The maximum of a smooth function of a few parameters, found the same way each time.
+//!
+//! From every start the simplex of Nelder and Mead (1965) walks uphill, which needs no derivatives and shrugs off places
+//! where the function is not defined. The best end is then climbed with Newton's method on numerical derivatives, damped as
+//! Levenberg and Marquardt do, which settles the digits the simplex leaves open and proves the top: the Hessian there is
+//! negative definite and what a further step could gain is below `GAIN_MIN`.
+//!
+//! Parameters are logarithms: a fit of positive quantities has no borders, its units are factors, and `EDGE` bounds how far
+//! a parameter may run. No random number, no clock: equal inputs give equal bits.
+
+use serde::Serialize;
+
+/// Farthest a parameter may go, as a logarithm to e: a factor of 160,000 from where the model starts.
+const EDGE: f64 = 12.0;
+/// Of the logarithm of a likelihood: far below what any reader looks at, far above what rounding leaves.
+const GAIN_MIN: f64 = 1e-7;
+/// Rounds of the simplex from one start, and steps of Newton's method after it.
+const SIMPLEX_ROUNDS: usize = 600;
+const NEWTON_STEPS: usize = 60;
+/// Steps of the numerical derivatives, as logarithms: first and second.
+const FIRST: f64 = 1e-4;
+const SECOND: f64 = 1e-3;
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// At a maximum.
+    Converged,
+    /// A parameter ran to the end of the range that is searched: the function rises on and on.
+    RanOff,
+    /// No direction is uphill and yet it is no top: the function is flat, or not smooth.
+    Flat,
+}
+
+/// Where a search ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimum<const N: usize> {
+    /// The parameters.
+    pub at: [f64; N],
+    /// The function there.
+    pub value: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Climbs `function` from each of the starts. Where it is not finite it counts as low as can be.
+pub fn maximise<const N: usize>(function: impl Fn(&[f64; N]) -> f64, starts: &[[f64; N]]) -> Optimum<N> {
+    let bounded = |at: &[f64; N]| {
+        let value = if at.iter().all(|p| p.abs() <= EDGE) { function(at) } else { f64::NEG_INFINITY };
+        if value.is_nan() { f64::NEG_INFINITY } else { value }
+    };
+    let mut best = ([0.0; N], f64::NEG_INFINITY);
+    for start in starts {
+        let end = simplex(&bounded, start);
+        if end.1 > best.1 {
+            best = end;
+        }
+    }
+    newton(&bounded, best)
+}
+
+fn simplex<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: &[f64; N]) -> ([f64; N], f64) {
+    let mut corners: Vec<([f64; N], f64)> = Vec::with_capacity(N + 1);
+    corners.push((*start, function(start)));
+    for index in 0..N {
+        let mut corner = *start;
+        corner[index] += 0.5;
+        corners.push((corner, function(&corner)));
+    }
+    for _ in 0..SIMPLEX_ROUNDS {
+        corners.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let (best, worst) = (corners[0].1, corners[N]);
+        if best - worst.1 < 1e-6 {
+            break;
+        }
+        let mut centre = [0.0; N];
+        for (corner, _) in &corners[..N] {
+            for (sum, p) in centre.iter_mut().zip(corner) {
+                *sum += p / N as f64;
+            }
+        }
+        let towards = |factor: f64| {
+            let mut point = centre;
+            for (p, w) in point.iter_mut().zip(&worst.0) {
+                *p += factor * (*p - w);
+            }
+            (point, function(&point))
+        };
+        let reflected = towards(1.0);
+        let replacement = if reflected.1 > best {
+            let expanded = towards(2.0);
+            if expanded.1 > reflected.1 { expanded } else { reflected }
+        } else if reflected.1 > corners[N - 1].1 {
+            reflected
+        } else {
+            let contracted = towards(if reflected.1 > worst.1 { 0.5 } else { -0.5 });
+            if contracted.1 > worst.1.max(reflected.1) {
+                contracted
+            } else {
+                let first = corners[0].0;
+                for corner in &mut corners[1..] {
+                    for (p, f) in corner.0.iter_mut().zip(&first) {
+                        *p = f + 0.5 * (*p - f);
+                    }
+                    corner.1 = function(&corner.0);
+                }
+                continue;
+            }
+        };
+        corners[N] = replacement;
+    }
+    corners.sort_by(|a, b| b.1.total_cmp(&a.1));
+    corners[0]
+}
+
+fn newton<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: ([f64; N], f64)) -> Optimum<N> {
+    let (mut at, mut value) = start;
+    let mut damping = 0.0;
+    let ends = |at: [f64; N], value: f64, outcome: Outcome| {
+        let ran_off = at.iter().any(|p| p.abs() > EDGE - 1.0);
+        Optimum { at, value, outcome: if ran_off { Outcome::RanOff } else { outcome } }
+    };
+    for _ in 0..NEWTON_STEPS {
+        let (gradient, hessian) = derivatives(function, &at, value);
+        let Some((step, gain)) = solve(&hessian, &gradient, damping) else {
+            damping = next_damping(damping, &hessian);
+            if !damping.is_finite() {
+                break;
+            }
+            continue;
+        };
+        if damping == 0.0 && gain < GAIN_MIN {
+            return ends(at, value, Outcome::Converged);
+        }
+        let mut next = at;
+        for (p, s) in next.iter_mut().zip(&step) {
+            *p += s.clamp(-1.0, 1.0);
+        }
+        let reached = function(&next);
+        if reached > value {
+            (at, value) = (next, reached);
+            damping = if damping < 1e-3 { 0.0 } else { damping / 10.0 };
+        } else {
+            damping = next_damping(damping, &hessian);
+        }
+    }
+    ends(at, value, Outcome::Flat)
+}
+
+fn next_damping<const N: usize>(damping: f64, hessian: &[[f64; N]; N]) -> f64 {
+    let size = (0..N).map(|i| hessian[i][i].abs()).fold(1e-3, f64::max);
+    if damping == 0.0 { size * 1e-3 } else { damping * 10.0 }
+}
+
+/// Central differences: gradient and Hessian.
+fn derivatives<const N: usize>(
+    function: &impl Fn(&[f64; N]) -> f64,
+    at: &[f64; N],
+    value: f64,
+) -> ([f64; N], [[f64; N]; N]) {
+    let moved = |steps: &[(usize, f64)]| {
+        let mut point = *at;
+        for (index, step) in steps {
+            point[*index] += step;
+        }
+        function(&point)
+    };
+    let (mut gradient, mut hessian) = ([0.0; N], [[0.0; N]; N]);
+    for i in 0..N {
+        gradient[i] = (moved(&[(i, FIRST)]) - moved(&[(i, -FIRST)])) / (2.0 * FIRST);
+        hessian[i][i] = (moved(&[(i, SECOND)]) - 2.0 * value + moved(&[(i, -SECOND)])) / (SECOND * SECOND);
+        for j in 0..i {
+            let mixed = moved(&[(i, SECOND), (j, SECOND)])
+                - moved(&[(i, SECOND), (j, -SECOND)])
+                - moved(&[(i, -SECOND), (j, SECOND)])
+                + moved(&[(i, -SECOND), (j, -SECOND)]);
+            hessian[i][j] = mixed / (4.0 * SECOND * SECOND);
+            hessian[j][i] = hessian[i][j];
+        }
+    }
+    (gradient, hessian)
+}
+
+/// The step (damping I - H)^-1 g by Cholesky's decomposition, and what the model of second order gains with it; nothing if
+/// the matrix is not positive definite.
+fn solve<const N: usize>(
+    hessian: &[[f64; N]; N],
+    gradient: &[f64; N],
+    damping: f64,
+) -> Option<([f64; N], f64)> {
+    let mut lower = [[0.0; N]; N];
+    for i in 0..N {
+        for j in 0..=i {
+            let own = if i == j { damping } else { 0.0 };
+            let rest: f64 = (0..j).map(|k| lower[i][k] * lower[j][k]).sum();
+            let left = own - hessian[i][j] - rest;
+            if i == j {
+                // Below this the direction is flat: second differences of rounding errors are of that size.
+                if !(left > 1e-4) {
+                    return None;
+                }
+                lower[i][i] = f64::sqrt(left);
+            } else {
+                lower[i][j] = left / lower[j][j];
+            }
+        }
+    }
+    let mut step = *gradient;
+    for i in 0..N {
+        let rest: f64 = (0..i).map(|k| lower[i][k] * step[k]).sum();
+        step[i] = (step[i] - rest) / lower[i][i];
+    }
+    for i in (0..N).rev() {
+        let rest: f64 = (i + 1..N).map(|k| lower[k][i] * step[k]).sum();
+        step[i] = (step[i] - rest) / lower[i][i];
+    }
+    let gain = step.iter().zip(gradient).map(|(s, g)| s * g).sum::<f64>() / 2.0;
+    gain.is_finite().then_some((step, gain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The valley of Rosenbrock (1960), upside down: its top is at (1, 1).
+    #[test]
+    fn is_the_top_of_a_bent_ridge_found() {
+        let ridge = |at: &[f64; 2]| -100.0 * (at[1] - at[0] * at[0]).powi(2) - (1.0 - at[0]).powi(2);
+        let optimum = maximise(ridge, &[[-1.2, 1.0]]);
+        assert_eq!(optimum.outcome, Outcome::Converged);
+        assert!(optimum.at.iter().all(|p| (p - 1.0).abs() < 1e-4), "{optimum:?}");
+    }
+
+    #[test]
+    fn is_the_higher_of_two_tops_taken() {
+        let hills = |at: &[f64; 1]| (-(at[0] - 3.0).powi(2)).exp() + 2.0 * (-(at[0] + 3.0).powi(2)).exp();
+        let optimum = maximise(hills, &[[2.0], [-2.0]]);
+        assert!((optimum.at[0] + 3.0).abs() < 1e-6, "{optimum:?}");
+    }
+
+    #[test]
+    fn is_a_function_without_a_top_said() {
+        let endless = |at: &[f64; 2]| -at[0].powi(2) - (-at[1]).exp();
+        assert_eq!(maximise(endless, &[[1.0, 0.0]]).outcome, Outcome::RanOff);
+        assert_eq!(maximise(|at: &[f64; 2]| -at[0].powi(2), &[[1.0, 0.0]]).outcome, Outcome::Flat);
+        assert_eq!(maximise(|_: &[f64; 2]| f64::NAN, &[[1.0, 0.0]]).outcome, Outcome::Flat);
+    }
+}
