@@ -18,6 +18,7 @@ pub mod journey;
 pub mod outbox;
 pub mod replay;
 pub mod run;
+pub mod segments;
 pub mod simulate;
 pub mod tills;
 
