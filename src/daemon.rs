@@ -12,6 +12,7 @@
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
 mod bundles;
+pub mod census;
 pub mod control;
 pub mod desk;
 mod disk;
@@ -597,12 +598,27 @@ impl Shop {
         notify(&[sd_notify::NotifyState::Status(&format!("{state:?}, {bundle}"))]);
     }
 
+    /// Members are counted in a thread of its own: it may take seconds.
+    fn count_segments(&self, question: census::Question, answer: oneshot::Sender<Vec<u8>>) {
+        let Some(bundle) = self.desk.engine.bundle().cloned() else {
+            return reply(answer, &serde_json::json!({ "error": "no bundle is active" }));
+        };
+        let today = bundle.shop.time_zone.civil(self.clock.now()).day;
+        let tables = self.desk.store.tables();
+        tokio::task::spawn_blocking(move || {
+            let told = census::answer(&tables, &bundle, today, &question);
+            let told = told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
+            reply(answer, &told);
+        });
+    }
+
     fn command(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Ask(Ask::Status, answer) => reply(answer, &self.status()),
             Command::Ask(Ask::Decision { seq }, answer) => {
                 reply(answer, &self.desk.store.decision(seq).map_err(storage_failed)?);
             }
+            Command::Ask(Ask::Segments { question }, answer) => self.count_segments(question, answer),
             Command::Ask(Ask::Request { op, payload }, answer) => {
                 let shell = DeviceId::new("shell").expect("a constant id is valid");
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;

@@ -70,6 +70,10 @@ pub const COMMANDS_MAX: usize = 64;
 pub const TICK_MS: u64 = 1_000;
 /// Milliseconds a stop waits for what is decided to become durable and be spoken.
 pub const STOP_MS_MAX: u64 = 5_000;
+/// Milliseconds that counting who is in which segment may take: a million members on a slow disk.
+pub const SEGMENTS_MS_MAX: u64 = 120_000;
+/// Members of a segment named in one answer.
+pub const SEGMENT_MEMBERS_TOLD_MAX: usize = 100_000;
 /// Bytes of one line on the control socket.
 pub const CONTROL_LINE_BYTES_MAX: usize = 2 * WIRE_PAYLOAD_BYTES_MAX;
 /// Rounds of loading facts before a decision: request, owner, sale, its decision, its member.
@@ -320,8 +324,8 @@ const _: () = assert!(CLOCK_UNIX_MS_MIN < CLOCK_UNIX_MS_MAX);
 pub const PREDICATE_BYTES_MAX: usize = 4_096;
 /// Deepest nesting of a predicate in parentheses and `!`: people lose count at five.
 pub const PREDICATE_DEPTH_MAX: usize = 32;
-/// Segments of one bundle: each is asked at every scan, at well below a microsecond.
-pub const BUNDLE_SEGMENTS_MAX: usize = 1_024;
+/// Segments of one bundle: all of them are asked at once at every scan, from bitmaps, some 50 microseconds of so many.
+pub const BUNDLE_SEGMENTS_MAX: usize = 100_000;
 /// Bytes of one file of an authoring folder: members of a large chain as JSON.
 pub const AUTHORING_FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Deepest nesting of an authoring file: an audience of audiences of audiences needs 12.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use aisled::cli::{
     Exit, ask, backup, bench, bundle, check, completions, config, demo, drive, explain, hub, lab, outbox,
-    replay, run, simulate,
+    replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -42,6 +42,8 @@ enum Verb {
     Scan(ask::ScanArgs),
     /// Price a basket with the running daemon, as a till would
     Quote(ask::QuoteArgs),
+    /// How many members each segment has, who they are, and why somebody is not in one
+    Segments(segments::SegmentsArgs),
     /// Write, check, sign and install the rules a shop runs on
     Bundle(bundle::BundleArgs),
     /// What waits for head office, and what a human parked
@@ -108,6 +110,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Status(args) => ask::status(args, &data_dir()?, out),
         Verb::Scan(args) => ask::scan(args, &data_dir()?, out),
         Verb::Quote(args) => ask::quote(args, &data_dir()?, out),
+        Verb::Segments(args) => segments::run(args, &data_dir()?, out),
         Verb::Bench(args) => bench::run(args, out),
         Verb::Bundle(args) => bundle::run(args, &bundle_surroundings(file, &environment)?, out),
         Verb::Explain(args) => match args.subject.as_deref().filter(|subject| Code::parse(subject).is_none())

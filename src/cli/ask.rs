@@ -293,7 +293,7 @@ fn request(
     Ok(if refused { Exit::Finding } else { Exit::Ok })
 }
 
-fn not_running(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<Exit> {
+pub(super) fn not_running(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<Exit> {
     if json {
         writeln!(out, "{}", json!({ "state": "not_running", "data_dir": data_dir }))?;
     } else {
@@ -322,11 +322,11 @@ fn line(index: usize, text: &str) -> Result<Value> {
     Ok(line)
 }
 
-fn list<'a>(reply: &'a Value, path: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(reply: &'a Value, path: &str) -> impl Iterator<Item = &'a Value> {
     reply.pointer(path).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn plain(value: Option<&Value>) -> String {
+pub(super) fn plain(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

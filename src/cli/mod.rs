@@ -19,6 +19,7 @@ pub mod lab;
 pub mod outbox;
 pub mod replay;
 pub mod run;
+pub mod segments;
 pub mod simulate;
 pub mod tills;
 

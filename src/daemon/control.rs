@@ -1,7 +1,7 @@
 //! The control socket: how the verbs of the shell reach a running daemon.
 //!
 //! `<data>/control.sock`, for the daemon's own user only. One JSON line in, one JSON line out, then the connection ends:
-//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
+//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"segments","question":{"of":"count"}}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
 //! through the same door as a device's, as device `shell`.
 
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use crate::domain::ids::Seq;
 use crate::limits;
 
 use super::Command;
+use super::census::Question;
 
 /// Name of the socket in the data directory.
 pub const SOCKET: &str = "control.sock";
@@ -31,6 +32,11 @@ pub enum Ask {
     Decision {
         /// Its place.
         seq: Seq,
+    },
+    /// Who is in which segment; counted over all members, which takes its time.
+    Segments {
+        /// What about them.
+        question: Question,
     },
     /// A device's request.
     Request {
@@ -54,7 +60,7 @@ pub async fn serve(path: PathBuf, commands: mpsc::Sender<Command>) -> Result<()>
         let (stream, _) = listener.accept().await.context("failed to accept on the control socket")?;
         let commands = commands.clone();
         tokio::spawn(async move {
-            let patience = Duration::from_millis(limits::STOP_MS_MAX);
+            let patience = Duration::from_millis(limits::SEGMENTS_MS_MAX);
             match tokio::time::timeout(patience, answer(stream, commands)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "a shell's question failed"),
@@ -86,7 +92,11 @@ pub fn ask(data_dir: &Path, ask: &Ask) -> Result<Option<serde_json::Value>> {
     use std::io::{BufRead, Read, Write};
     let path = data_dir.join(SOCKET);
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&path) else { return Ok(None) };
-    let patience = Some(Duration::from_millis(limits::STOP_MS_MAX));
+    let patience = match ask {
+        Ask::Segments { .. } => limits::SEGMENTS_MS_MAX,
+        Ask::Status | Ask::Decision { .. } | Ask::Request { .. } => limits::STOP_MS_MAX,
+    };
+    let patience = Some(Duration::from_millis(patience));
     stream.set_read_timeout(patience).context("failed to set a deadline")?;
     let mut line = serde_json::to_vec(ask).context("failed to write the question")?;
     line.push(b'\n');

@@ -561,3 +561,6 @@ impl Tags {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

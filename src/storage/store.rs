@@ -321,6 +321,11 @@ impl Store {
         Ok((store, recovered))
     }
 
+    /// The tables, for who reads many of their records beside the loop.
+    pub fn tables(&self) -> Tables {
+        self.tables.clone()
+    }
+
     /// What the disk allows: less than the whole once the tables had to leave it.
     pub fn footing(&self) -> Footing {
         match self.footing {

@@ -20,9 +20,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, Seq};
+use crate::domain::ids::{BundleRef, MemberId, Seq};
 use crate::domain::lease::Scope;
-use crate::engine::decision::{Change, Key, Record, UsageOf};
+use crate::domain::member::Member;
+use crate::engine::decision::{Change, Facts, Key, Record, UsageOf};
 use crate::limits;
 
 use super::age::Lived;
@@ -92,6 +93,14 @@ pub struct ActiveBundle {
 #[derive(Clone)]
 pub struct Tables {
     open: Arc<RwLock<Arc<Backend>>>,
+}
+
+/// Some members, and where the next ones are.
+pub struct MembersPage {
+    /// In the order of their ids.
+    pub members: Vec<Member>,
+    /// Where to go on; nothing after the last.
+    pub next: Option<Vec<u8>>,
 }
 
 /// What a batch of decisions changes: the last record of each key, and what became active. Records are written down only
@@ -276,6 +285,29 @@ impl Tables {
             })?;
         }
         Ok(())
+    }
+
+    /// A member by id, as the tables hold them.
+    pub fn member(&self, id: &MemberId) -> Result<Option<Member>, TablesFault> {
+        let mut facts = Facts::default();
+        for key in Key::of_member(id) {
+            let record = self.get(&key)?;
+            facts.add(key, record);
+        }
+        Ok(facts.known(id).filter(|known| !known.withdrawn).and_then(|_| facts.member(id)))
+    }
+
+    /// Members from a place on, a page of them; those withdrawn are left out.
+    pub fn members(&self, from: &[u8], most: usize) -> Result<MembersPage, TablesFault> {
+        let page = self.now().page(MEMBERS, from, most)?;
+        let next = page.last().filter(|_| page.len() == most).map(|(last, _)| behind(last));
+        let mut members = Vec::with_capacity(page.len());
+        for (key, _) in &page {
+            let id = std::str::from_utf8(key).ok().and_then(|id| MemberId::new(id).ok());
+            let id = id.ok_or_else(|| TablesFault::Record("a member's key is no id".to_owned()))?;
+            members.extend(self.member(&id)?);
+        }
+        Ok(MembersPage { members, next })
     }
 
     /// Makes everything so far durable.
