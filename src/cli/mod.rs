@@ -15,6 +15,7 @@ pub mod drive;
 pub mod explain;
 pub mod hub;
 pub mod journey;
+pub mod lab;
 pub mod outbox;
 pub mod replay;
 pub mod run;
