@@ -716,6 +716,12 @@ pub const RECOMMEND_CANDIDATES: usize = 60;
 pub const RECOMMEND_ITEMS_OF_MEMBER_MAX: usize = 100;
 /// Others kept for each item: 30,000 items and three tables stay within 64 MiB.
 pub const RECOMMEND_PAIRS_KEPT: usize = 50;
+/// Bytes of one line of a file of histories: a member with 100,000 lines is one.
+pub const LAB_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Items of all baskets in a file of histories: some gigabytes of memory.
+pub const LAB_ITEMS_MAX: usize = 50_000_000;
+/// Lines of a file of histories left out that are told one by one.
+pub const LAB_LINES_TOLD_MAX: usize = 20;
 /// Factors of a shipped factorisation for each item: a member's product with 30,000 items stays within half a millisecond.
 pub const RECOMMEND_RANK_MAX: usize = 64;
 

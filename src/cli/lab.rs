@@ -9,6 +9,7 @@ use std::io::Write;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+mod next_basket;
 mod numbers;
 mod response;
 mod rfm;
@@ -36,6 +37,8 @@ enum LabVerb {
     Response(response::ResponseArgs),
     /// Whom an offer moves: learns from treated and untreated, judged by Qini over random splits
     Uplift(uplift::UpliftArgs),
+    /// What shoppers buy next: how well each source and the hybrid find a basket held back
+    NextBasket(next_basket::NextBasketArgs),
     /// Association rules: what baskets that hold some items also hold
     Rules(rules::RulesArgs),
     /// What customers will buy and are worth: BG/NBD, Pareto/NBD and Gamma-Gamma beside a naive baseline
@@ -51,6 +54,7 @@ pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
         LabVerb::Rfm(args) => rfm::run(args, out),
         LabVerb::Response(args) => response::run(args, out),
         LabVerb::Uplift(args) => uplift::run(args, out),
+        LabVerb::NextBasket(args) => next_basket::run(args, out),
         LabVerb::Rules(args) => rules::run(args, out),
         LabVerb::Value(args) => value::run(args, out),
     }
