@@ -11,6 +11,7 @@
 //! reverse: say so, refuse new requests, let what is decided become durable and be spoken, farewell, close the store.
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
+mod advisor;
 mod bundles;
 pub mod census;
 pub mod control;
@@ -41,6 +42,7 @@ use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::domain::lease::Word;
+use crate::engine::advice::Advice;
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -48,6 +50,7 @@ use crate::storage::store::{Footing, Progress, Recovered, Store, StoreOptions};
 use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
 
+use advisor::Advisor;
 use bundles::Shelf;
 use control::Ask;
 use desk::Desk;
@@ -60,6 +63,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
+    /// What to propose from now on.
+    Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
     Looked(Option<Arc<Bundle>>),
 }
@@ -261,6 +266,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let disk = DiskWatch::new(&store, &config.store.data_dir, config.storage.free_space_min_mb);
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
+    let advisor = Advisor::start(&store.journal(), commands.clone())?;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
         .with_rules_of(Box::new(move |reference| kept.load(reference)));
     let mut shop = Shop {
@@ -278,10 +284,15 @@ async fn serve(setup: Setup) -> Result<()> {
         fed: Seq(0),
         present: Default::default(),
         disk,
+        advisor,
+        shown_at: started,
     };
     shop.look_at_disk();
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
+    if let Some(bundle) = shop.desk.engine.bundle() {
+        shop.advisor.bundle(bundle.clone());
+    }
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
     }
@@ -519,6 +530,9 @@ struct Shop {
     fed: Seq,
     present: std::collections::BTreeMap<DeviceId, bool>,
     disk: DiskWatch,
+    advisor: Advisor,
+    /// When what members were shown was decided last.
+    shown_at: UnixMs,
 }
 
 impl Shop {
@@ -543,6 +557,7 @@ impl Shop {
             return;
         };
         let reference = bundle.reference.clone();
+        self.advisor.bundle(bundle.clone());
         self.desk.engine.resume_bundle(bundle, since);
         tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
         if let Some(sender) = &self.sender {
@@ -641,6 +656,7 @@ impl Shop {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
             }
+            Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
                 self.looking = false;
@@ -687,6 +703,21 @@ impl Shop {
         Ok(())
     }
 
+    /// What members were shown becomes a decision once a minute: results are counted from it.
+    fn tell_shown(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        if now.ms_since(self.shown_at).abs() < limits::SHOWN_EVERY_MS || !self.desk.store.has_room() {
+            return Ok(());
+        }
+        self.shown_at = now;
+        if let Some(shown) = self.desk.engine.shown()
+            && let Outcome::Decided(entry) = self.desk.decide(shown).map_err(storage_failed)?
+        {
+            self.desk.commit(entry).map_err(storage_failed)?;
+        }
+        Ok(())
+    }
+
     fn line(&mut self, status: Option<LineStatus>) {
         let Some(status) = status else { return };
         let line = if status.connected { HeadOffice::Near } else { HeadOffice::DownSince(status.since) };
@@ -696,6 +727,7 @@ impl Shop {
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
+        self.tell_shown()?;
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));

@@ -717,11 +717,30 @@ pub const RECOMMEND_ITEMS_OF_MEMBER_MAX: usize = 100;
 /// Others kept for each item: 30,000 items and three tables stay within 64 MiB.
 pub const RECOMMEND_PAIRS_KEPT: usize = 50;
 /// Bytes of one line of a file of histories: a member with 100,000 lines is one.
-pub const LAB_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const LAB_MEMBER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of all baskets in a file of histories: some gigabytes of memory.
-pub const LAB_ITEMS_MAX: usize = 50_000_000;
+pub const LAB_BOUGHT_MAX: usize = 50_000_000;
 /// Lines of a file of histories left out that are told one by one.
 pub const LAB_LINES_TOLD_MAX: usize = 20;
+/// Newest baskets of a member that proposals are made from: two years of a weekly shop.
+pub const ADVICE_BASKETS_OF_MEMBER_MAX: usize = 100;
+/// Lines that proposals are made from: 20,000 members with 50 baskets of 6, some 60 MB and 10 s of one core.
+pub const ADVICE_LINES_MAX: usize = 6_000_000;
+/// Articles that may be proposed.
+pub const ADVICE_ITEMS_MAX: usize = 65_536;
+/// Articles suggested with a quote that asks for it: a till's screen shows few.
+pub const QUOTE_SUGGESTIONS_MAX: usize = 4;
+/// Ms between two models: what was bought this morning is known in the afternoon.
+pub const ADVICE_EVERY_MS: u64 = 3_600_000;
+/// Decisions the maker of proposals reads at once from the journal.
+pub const ADVICE_READ_ENTRIES: usize = 512;
+/// Bytes of them.
+pub const ADVICE_READ_BYTES: usize = 4 * 1024 * 1024;
+/// Scans whose offers and suggestions wait to be written down: a minute of them in a large shop.
+pub const SHOWN_WAITING_MAX: usize = 1_024;
+/// Ms between two decisions that write them down; a power cut forgets at most these.
+pub const SHOWN_EVERY_MS: i64 = 60_000;
+
 /// Factors of a shipped factorisation for each item: a member's product with 30,000 items stays within half a millisecond.
 pub const RECOMMEND_RANK_MAX: usize = 64;
 

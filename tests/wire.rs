@@ -172,7 +172,7 @@ fn does_null_mean_absent_and_a_repeated_coupon_once() {
         "member": null, "coupons": [" save-10 ", "SAVE-10"], "points": null, "at": null
     }));
     let (_, request) = decode("quote", &json_bytes(&document)).expect("null is absent");
-    let Body::Quote(quote) = request.body else { panic!("not a quote") };
+    let Body::Quote { asked: quote, .. } = request.body else { panic!("not a quote") };
     assert_eq!(quote.basket.coupons.iter().map(|code| code.as_str()).collect::<Vec<_>>(), ["SAVE-10"]);
     assert_eq!((quote.member, quote.basket.points, quote.at), (None, None, None));
 }

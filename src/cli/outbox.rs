@@ -173,10 +173,11 @@ fn word(entry: &Entry) -> &'static str {
     match &entry.input {
         Input::Members(_) => "members",
         Input::Lease(_) => "lease",
+        Input::Shown(_) => "shown",
         Input::Activate(_) => "activate",
         Input::Request(request) => match &request.body {
             Body::Scan(_) => "scan",
-            Body::Quote(_) => "quote",
+            Body::Quote { .. } => "quote",
             Body::Commit(_) => "commit",
             Body::Void(_) => "void",
             Body::Return(_) => "return",

@@ -19,7 +19,7 @@ use crate::limits;
 /// The basket that a request prices anew.
 fn priced_anew(body: &Body) -> Option<&QuoteBody> {
     match body {
-        Body::Quote(asked) => Some(asked),
+        Body::Quote { asked, .. } => Some(asked),
         Body::Commit(commit) if commit.charged.is_none() => match &commit.sold {
             Sold::Basket(asked) => Some(asked),
             Sold::Quote(_) => None,

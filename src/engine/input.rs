@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::basket::{Basket, Charged, Tender, TransactionKey};
 use crate::domain::calendar::{MonthDay, UnixMs};
-use crate::domain::ids::{BundleRef, DeviceId, LineId, MemberId, QuoteId, RequestId, Seq, Sku, Tag, Zone};
+use crate::domain::ids::{
+    BundleRef, DeviceId, LineId, MemberId, PromotionId, QuoteId, RequestId, Seq, Sku, Tag, Zone,
+};
 use crate::domain::lease::Word;
 use crate::domain::member::{Consent, Profile, TokenHash};
 use crate::domain::text::Lang;
@@ -26,6 +28,23 @@ pub enum Input {
     Activate(BundleRef),
     /// Head office says something about what it lent this box.
     Lease(Word),
+    /// What members were shown since the last such decision.
+    Shown(Vec<Shown>),
+}
+
+/// What a member was shown at a scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Who; one who agreed to be learned of.
+    pub member: MemberId,
+    /// Where.
+    pub device: DeviceId,
+    /// When.
+    pub at: UnixMs,
+    /// Which offers, in order.
+    pub offers: Vec<PromotionId>,
+    /// Which articles were suggested, in order.
+    pub suggested: Vec<Sku>,
 }
 
 /// A device's request, checked at the door.
@@ -55,7 +74,12 @@ pub enum Body {
     /// A member shows up.
     Scan(Scan),
     /// What would this cost?
-    Quote(QuoteBody),
+    Quote {
+        /// What and for whom.
+        asked: QuoteBody,
+        /// Say also what goes with it.
+        suggest: bool,
+    },
     /// The sale happened.
     Commit(Commit),
     /// The sale did not happen after all.
@@ -76,7 +100,7 @@ impl Body {
     /// Does answering it change what the shop knows?
     pub fn is_write(&self) -> bool {
         match self {
-            Body::Scan(_) | Body::Quote(_) | Body::Wallet(_) => false,
+            Body::Scan(_) | Body::Quote { .. } | Body::Wallet(_) => false,
             Body::Commit(_) | Body::Void(_) | Body::Return(_) => true,
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) => true,
         }
@@ -86,7 +110,7 @@ impl Body {
     pub fn token(&self) -> Option<TokenHash> {
         match self {
             Body::Scan(scan) => Some(scan.token),
-            Body::Quote(quote) => quote.member,
+            Body::Quote { asked, .. } => asked.member,
             Body::Commit(commit) => match &commit.sold {
                 Sold::Quote(_) => None,
                 Sold::Basket(quote) => quote.member,
@@ -107,6 +131,9 @@ pub struct Scan {
     /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
+    /// The article they look at: alternatives to it are suggested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<Sku>,
     /// In which language to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<Lang>,

@@ -14,6 +14,7 @@
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
+pub mod advice;
 mod charged;
 mod codes;
 pub mod decision;
@@ -44,11 +45,12 @@ use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 use crate::limits;
 
+use advice::{Advice, Adviser};
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
-use input::{Body, Input, QuoteBody, Request, Sold};
+use input::{Body, Input, QuoteBody, Request, Shown, Sold};
 use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
-use reply::{Answer, DataAge, Noted, Refusal, Reply};
+use reply::{Answer, DataAge, Noted, Refusal, Reply, ScanReply};
 
 /// Who this box is: constant for one life of its data.
 #[derive(Clone, Debug)]
@@ -74,6 +76,9 @@ pub struct Engine {
     demand: Demand,
     /// The rules of an earlier sale, for its return.
     past: Option<Arc<Bundle>>,
+    adviser: Option<Adviser>,
+    /// What members were shown and no decision tells yet.
+    shown: Vec<Shown>,
 }
 
 struct Active {
@@ -123,6 +128,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) offline_hours: Option<u32>,
     /// Is what the chain shares spent by lease?
     pub(crate) is_lent: bool,
+    /// What the shop's own sales say one could propose.
+    pub(crate) advice: Option<&'a Adviser>,
 }
 
 impl Turn<'_> {
@@ -176,6 +183,8 @@ impl Engine {
             head_office: HeadOffice::Absent,
             demand: Demand::default(),
             past: None,
+            adviser: None,
+            shown: Vec::new(),
         }
     }
 
@@ -199,6 +208,16 @@ impl Engine {
         let hours =
             self.bundle().map_or(limits::LEASE_OUTAGE_HOURS, |bundle| bundle.shop.leases.outage_hours);
         self.demand.wants(hours, now)
+    }
+
+    /// From now on this is proposed.
+    pub fn advise(&mut self, advice: Box<Advice>) {
+        self.adviser = Some(Adviser::new(advice));
+    }
+
+    /// What members were shown since this was asked last, to be decided; nothing if nobody was.
+    pub fn shown(&mut self) -> Option<Input> {
+        (!self.shown.is_empty()).then(|| Input::Shown(std::mem::take(&mut self.shown)))
     }
 
     /// Open quotes, for status.
@@ -236,6 +255,7 @@ impl Engine {
             Input::Members(update) => membership::needs(update),
             Input::Activate(_) => Vec::new(),
             Input::Lease(word) => leases::needs(word),
+            Input::Shown(_) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -285,7 +305,7 @@ impl Engine {
             keys.extend(leases::needs_of_member(&active.bundle, owner, self.identity.epoch));
         }
         match &request.body {
-            Body::Quote(quote) => {
+            Body::Quote { asked: quote, .. } => {
                 keys.extend(sale::needs(&active.bundle, quote, &request.device, facts));
                 keys.extend(self.lent_to(&active.bundle, quote));
             }
@@ -345,6 +365,10 @@ impl Engine {
                 }
                 None => Outcome::Passed,
             },
+            Input::Shown(shown) => {
+                let noted = Reply::Noted(Noted::of(self.turn_reference()));
+                Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), Vec::new(), now))
+            }
             Input::Activate(reference) => {
                 let detail = format!("bundle {} comes with its file, not as a request", reference.version);
                 Outcome::Deferred(Refusal::new(Code::NoBundle, detail))
@@ -361,14 +385,24 @@ impl Engine {
                 return Outcome::Again { answer: Arc::new(answer), after: None };
             }
         }
-        let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, facts, self.next, now) else {
+        let Some(turn) = turn(
+            &self.bundle,
+            &self.identity,
+            self.head_office,
+            (facts, self.adviser.as_ref()),
+            self.next,
+            now,
+        ) else {
             return Outcome::Deferred(no_bundle());
         };
         self.demand.looked(turn.bundle, facts, now);
+        let since = turn.since;
         let answer = match &request.body {
             Body::Scan(scan) => Ok(scan::scan(&turn, scan)),
             Body::Wallet(token) => Ok(scan::wallet(&turn, *token)),
-            Body::Quote(quote) => sale::quote(&turn, &mut self.quotes, &request.device, quote),
+            Body::Quote { asked, suggest } => {
+                sale::quote(&turn, &mut self.quotes, &request.device, asked, *suggest)
+            }
             _ => {
                 return Outcome::Deferred(Refusal::new(
                     Code::UnknownOperation,
@@ -376,14 +410,33 @@ impl Engine {
                 ));
             }
         };
+        if let (Body::Scan(_), Ok(Reply::Scan(reply))) = (&request.body, &answer) {
+            self.note_shown(&request, reply, facts, now);
+        }
         let first = match &answer {
-            Ok(Reply::Quote(reply)) => {
-                FirstAnswer::Quoted { id: reply.quote.clone(), at: now, since: turn.since }
+            Ok(Reply::Quote(reply)) if reply.recommendations.is_empty() => {
+                FirstAnswer::Quoted { id: reply.quote.clone(), at: now, since }
             }
             answer => FirstAnswer::said(answer),
         };
         self.reads.keep(request.device, request.id, request.digest, first);
         Outcome::Read(Arc::new(answer))
+    }
+
+    /// Remembers what a member sees, until it is decided; beyond the bound nothing more is remembered.
+    fn note_shown(&mut self, request: &Request, reply: &ScanReply, facts: &Facts, now: UnixMs) {
+        let Some(id) = reply.member.as_ref().map(|member| &member.id) else { return };
+        let agreed = facts.member(id).is_some_and(|member| member.profile.consent.personal);
+        if !agreed || self.shown.len() == limits::SHOWN_WAITING_MAX {
+            return;
+        }
+        self.shown.push(Shown {
+            member: id.clone(),
+            device: request.device.clone(),
+            at: now,
+            offers: reply.offers.iter().map(|offer| offer.promotion.clone()).collect(),
+            suggested: reply.recommendations.iter().map(|suggestion| suggestion.sku.clone()).collect(),
+        });
     }
 
     /// The first answer to a read; nothing if it was a quote that is not open any more.
@@ -401,6 +454,7 @@ impl Engine {
                     since: *since,
                     offline_hours: None,
                     is_lent: false,
+                    advice: None,
                 };
                 Some(sale::quoted(&turn, &open.quote()))
             }
@@ -419,7 +473,8 @@ impl Engine {
         {
             return again(decision, &facts);
         }
-        let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, &facts, self.next, now) else {
+        let Some(turn) = turn(&self.bundle, &self.identity, self.head_office, (&facts, None), self.next, now)
+        else {
             return Outcome::Deferred(no_bundle());
         };
         self.demand.looked(turn.bundle, &facts, now);
@@ -436,7 +491,7 @@ impl Engine {
             Body::Enroll(enroll) => membership::enroll(&turn, enroll),
             Body::Feedback(feedback) => Ok(learning::feedback(&turn, request.at, feedback)),
             Body::Event(event) => learning::event(&turn, (&request.device, request.at), event),
-            Body::Scan(_) | Body::Quote(_) | Body::Wallet(_) => {
+            Body::Scan(_) | Body::Quote { .. } | Body::Wallet(_) => {
                 Err(Refusal::new(Code::UnknownOperation, "a read is not decided as a write"))
             }
         };
@@ -487,7 +542,7 @@ fn turn<'a>(
     active: &'a Option<Active>,
     identity: &'a Identity,
     head_office: HeadOffice,
-    facts: &'a Facts,
+    (facts, advice): (&'a Facts, Option<&'a Adviser>),
     seq: Seq,
     now: UnixMs,
 ) -> Option<Turn<'a>> {
@@ -506,6 +561,7 @@ fn turn<'a>(
         since: active.since,
         offline_hours,
         is_lent,
+        advice,
     })
 }
 

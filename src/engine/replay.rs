@@ -93,6 +93,7 @@ pub fn take_back_again(
     // Nothing that a refund says comes from the secret or the start of the box.
     let identity = Identity { store, epoch: entry.epoch, secret: [0; 32], started: UnixMs(0) };
     let turn = Turn {
+        advice: None,
         bundle,
         facts: &facts,
         seq: entry.seq,

@@ -292,6 +292,9 @@ pub struct QuoteReply {
     /// The figures.
     #[serde(flatten)]
     pub figures: Figures,
+    /// What goes with it, where you asked with `suggest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recommendations: Vec<Suggestion>,
 }
 
 /// Gifts to choose from.

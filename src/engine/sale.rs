@@ -31,6 +31,7 @@ use crate::pricing::model::{LimitScope, Promotion, ReturnPolicy};
 use crate::pricing::outcome::{Applied, Issue, Priced};
 use crate::pricing::{PriceFault, Sale, Shopper};
 
+use super::advice::Asked;
 use super::charged::{as_charged, name_prices};
 use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
@@ -40,7 +41,8 @@ use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
-    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, TransactionView,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, Suggestion,
+    TransactionView,
 };
 use super::{Turn, leases};
 
@@ -84,6 +86,7 @@ pub(super) fn quote(
     quotes: &mut OpenQuotes,
     device: &DeviceId,
     asked: &QuoteBody,
+    suggest: bool,
 ) -> Answer {
     quotes.supersede(device, asked);
     let priced = price(turn, turn.bundle, quotes, device, asked, asked.at.unwrap_or(turn.now));
@@ -91,26 +94,40 @@ pub(super) fn quote(
     let (mut quote, reasons) = priced?;
     quote.id = quotes.next_id();
     quotes.open(&quote, turn.bundle.clone(), turn.facts.keys().cloned().collect());
-    Ok(quote_reply(turn, &quote, &reasons))
+    let mut reply = quote_reply(turn, &quote, &reasons);
+    if suggest {
+        reply.recommendations = goes_with(turn, &quote);
+    }
+    Ok(Reply::Quote(Box::new(reply)))
+}
+
+/// What goes with the basket, as far as the shop's own sales tell.
+fn goes_with(turn: &Turn<'_>, quote: &Quote) -> Vec<Suggestion> {
+    let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
+    let mut skus = quote.asked.basket.lines.iter().map(|line| &line.sku);
+    let asked = Asked { member: quote.member.as_ref(), basket: &mut skus, now: turn.now, lang };
+    turn.advice
+        .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::QUOTE_SUGGESTIONS_MAX))
 }
 
 /// The answer to `quote` that made this quote, found again by pricing again. `turn` is of then, with the quote's rules.
 pub(super) fn quoted(turn: &Turn<'_>, quote: &Quote) -> Answer {
     let mut priced = price_again(turn.bundle, quote).map_err(refuse_fault)?;
     let reasons = Reasons::taken_from(&mut priced);
-    Ok(quote_reply(turn, quote, &reasons))
+    Ok(Reply::Quote(Box::new(quote_reply(turn, quote, &reasons))))
 }
 
-fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> Reply {
+fn quote_reply(turn: &Turn<'_>, quote: &Quote, reasons: &Reasons) -> QuoteReply {
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
     let mut figures = figures(turn, turn.bundle, (quote, &quote.priced), lang);
     figures.add_reasons(reasons, lang);
-    Reply::Quote(Box::new(QuoteReply {
+    QuoteReply {
         quote: quote.id.clone(),
         expires: turn.stamp(quote.expires),
         gift_choices: gift_choices(turn.bundle, quote),
         figures,
-    }))
+        recommendations: Vec::new(),
+    }
 }
 
 /// Where a shopper may choose among gifts of what applied.

@@ -3,12 +3,13 @@
 //! An unknown token is not an error: the shopper sees what everybody may see.
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::SegmentId;
+use crate::domain::ids::{SegmentId, Sku};
 use crate::domain::member::{Member, TokenHash};
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::pricing::{OpenOffer, Shopper};
 
+use super::advice::Asked;
 use super::input::Scan;
 use super::reply::{
     Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
@@ -47,7 +48,10 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
     });
     Reply::Scan(Box::new(ScanReply {
         offers: offers.collect(),
-        recommendations: suggestions(turn, &shopper, lang),
+        recommendations: match &scan.like {
+            Some(sku) => alternatives(turn, sku, lang),
+            None => suggestions(turn, &shopper, lang),
+        },
         care: care(turn, &shopper, lang),
         data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
         member: member.as_ref().map(|member| view(turn, member)),
@@ -95,7 +99,34 @@ fn view(turn: &Turn<'_>, member: &Member) -> MemberView {
     }
 }
 
+fn alternatives(turn: &Turn<'_>, sku: &Sku, lang: Lang) -> Vec<Suggestion> {
+    let most = limits::SCAN_SUGGESTIONS_MAX;
+    turn.advice.map_or_else(Vec::new, |advice| advice.instead(turn.bundle, sku, lang, most))
+}
+
+/// Head office's lists and the shop's own model take turns; what one leaves is the other's.
 fn suggestions(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion> {
+    let asked = Asked { member: shopper.member, basket: &mut std::iter::empty(), now: turn.now, lang };
+    let own = turn
+        .advice
+        .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::SCAN_SUGGESTIONS_MAX));
+    let listed = listed(turn, shopper, lang);
+    let mut turns = [listed.into_iter(), own.into_iter()];
+    let mut mixed: Vec<Suggestion> = Vec::new();
+    let mut turn_of = 0;
+    while mixed.len() < limits::SCAN_SUGGESTIONS_MAX {
+        let Some(next) = turns[turn_of].next().or_else(|| turns[1 - turn_of].next()) else { break };
+        turn_of = 1 - turn_of;
+        if mixed.iter().all(|known| known.sku != next.sku) {
+            // The order says which is better; the score does not contradict it.
+            let score = mixed.last().map_or(next.score, |last| last.score.min(next.score));
+            mixed.push(Suggestion { score, ..next });
+        }
+    }
+    mixed
+}
+
+fn listed(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion> {
     let mut suggestions: Vec<Suggestion> = Vec::new();
     let lists = turn.bundle.recommendations.iter();
     for list in lists.filter(|list| turn.bundle.book.audience_matches(&list.audience, shopper)) {

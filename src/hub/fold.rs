@@ -121,7 +121,7 @@ impl Fold {
                     }
                 }
             }
-            (Input::Activate(_) | Input::Lease(_), _) => {}
+            (Input::Activate(_) | Input::Lease(_) | Input::Shown(_), _) => {}
         }
         Some(entry)
     }

@@ -170,17 +170,17 @@ fn read(args: &NextBasketArgs) -> Result<Read> {
         text.clear();
         number += 1;
         let failed = || format!("failed to read {}", args.file.display());
-        let most = limits::LAB_LINE_BYTES_MAX as u64 + 1;
+        let most = limits::LAB_MEMBER_BYTES_MAX as u64 + 1;
         let bytes =
             std::io::Read::take(&mut reader, most).read_until(b'\n', &mut text).with_context(failed)?;
         if bytes == 0 {
             return Ok(read);
         }
-        if bytes > limits::LAB_LINE_BYTES_MAX {
+        if bytes > limits::LAB_MEMBER_BYTES_MAX {
             bail!(
                 "failed to read {}:{number}: longer than {} bytes",
                 args.file.display(),
-                limits::LAB_LINE_BYTES_MAX
+                limits::LAB_MEMBER_BYTES_MAX
             );
         }
         if text.iter().all(u8::is_ascii_whitespace) {
@@ -192,8 +192,8 @@ fn read(args: &NextBasketArgs) -> Result<Read> {
                 read.faults.push(Fault { line: number, message });
             }
         }
-        if read.history.lines() > limits::LAB_ITEMS_MAX {
-            bail!("failed to read {}: more than {} items", args.file.display(), limits::LAB_ITEMS_MAX);
+        if read.history.lines() > limits::LAB_BOUGHT_MAX {
+            bail!("failed to read {}: more than {} items", args.file.display(), limits::LAB_BOUGHT_MAX);
         }
     }
 }

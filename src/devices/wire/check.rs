@@ -46,7 +46,8 @@ impl Checked for ScanData<'_> {
         let data = At::top(DATA);
         let token = token(data.key("token"), &self.token, sender.chain)?;
         let zone = optional(self.zone, |text| name(data.key("zone"), text, Zone::new))?;
-        Ok(Body::Scan(Scan { token, zone, lang: lang(data.key("locale"), self.locale)? }))
+        let like = optional(self.like, |text| name(data.key("like"), text, Sku::new))?;
+        Ok(Body::Scan(Scan { token, zone, like, lang: lang(data.key("locale"), self.locale)? }))
     }
 }
 
@@ -63,13 +64,14 @@ impl Checked for QuoteData<'_> {
             gifts_gone: &self.gifts_gone,
         };
         let basket = priced.check()?;
-        Ok(Body::Quote(QuoteBody {
+        let asked = QuoteBody {
             basket: Basket { zone: zone(self.zone)?, ..basket },
             member: priced.member(sender.chain)?,
             channel: self.channel.unwrap_or_default(),
             at: optional(self.at, |text| time(At::top(DATA).key("at"), text))?,
             lang: lang(At::top(DATA).key("locale"), self.locale)?,
-        }))
+        };
+        Ok(Body::Quote { asked, suggest: self.suggest })
     }
 }
 

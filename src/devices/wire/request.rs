@@ -78,6 +78,10 @@ pub struct ScanData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Zone>")]
     pub zone: Option<&'a str>,
+    /// An article they look at: alternatives to it are recommended instead of what they may need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Sku>")]
+    pub like: Option<&'a str>,
     /// The language of the texts in the reply, for example `zh-CN` or `en`; any other gives the shop's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::LOCALE_BYTES_MAX))]
@@ -123,6 +127,9 @@ pub struct QuoteData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Instant>")]
     pub at: Option<&'a str>,
+    /// Say also what goes with the basket: `recommendations` in the reply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suggest: bool,
     /// Through what it comes in; `till` unless you say otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
