@@ -366,6 +366,15 @@ pub const LAB_RULE_ITEMS_MAX: usize = 10;
 /// Bytes of one name in an analysed file: a customer, an item. Longer ones are two columns in one.
 pub const LAB_NAME_BYTES_MAX: usize = 256;
 
+/// Intervals between purchases whose median is a category's usual one: a year of a shop's milk.
+pub const REPURCHASE_INTERVALS_MAX: usize = 2_000_000;
+/// Groups that members are put into: more than a person can name.
+pub const GROUPS_MAX: usize = 32;
+/// Features that groups are made of.
+pub const GROUP_FEATURES_MAX: usize = 32;
+/// Rounds until groups have settled; most take a tenth.
+pub const GROUP_ROUNDS_MAX: usize = 200;
+
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the
