@@ -436,6 +436,14 @@ pub const UPLIFT_CURVE_POINTS: u32 = 20;
 pub const LAB_CELLS_MAX: usize = 50_000_000;
 /// Part of the rows that may be the same as another before it is told.
 pub const LAB_DUPLICATES_TOLD: f64 = 0.5;
+/// Intervals between purchases whose median is a category's usual one: a year of a shop's milk.
+pub const REPURCHASE_INTERVALS_MAX: usize = 2_000_000;
+/// Groups that members are put into: more than a person can name.
+pub const GROUPS_MAX: usize = 32;
+/// Features that groups are made of.
+pub const GROUP_FEATURES_MAX: usize = 32;
+/// Rounds until groups have settled; most take a tenth.
+pub const GROUP_ROUNDS_MAX: usize = 200;
 
 // --- the broker and the link (devices) ---
 

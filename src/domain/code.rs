@@ -496,7 +496,7 @@ codes! {
         remedy: "observe longer, or take customers of a longer period", "延长观察期，或选取更长时期的客户";
     LabNoOptimum = 8006, 422, "the fit found no optimum", "拟合未收敛",
         cause: "the likelihood has no maximum inside the range that is searched: a parameter runs off, or its top is flat", "在搜索范围内似然函数没有最大值：参数趋于极端，或顶部平坦",
-        remedy: "do not use the model's figures; the naive baseline beside them stands", "不要使用该模型的数字；旁边的朴素基线仍然有效";
+        remedy: "small or uniform files often have none: rather use another model or the naive baseline beside it, or observe longer", "样本小或过于一致时常见：请改用其他模型或旁边的朴素基线，或延长观察期";
     LabTooMuch = 8007, 413, "more than an analysis holds", "超出分析的上限",
         cause: "a file has more customers, items or results than one analysis keeps in memory", "文件中的客户、商品或结果超出一次分析的内存上限",
         remedy: "the message names the bound: split the file, or ask for higher support and confidence", "消息给出上限：拆分文件，或提高支持度与置信度";

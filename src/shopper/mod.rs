@@ -1,4 +1,5 @@
-//! Knowing the shopper: who belongs to which segment and why not, what they are worth, what to propose, what an offer did.
+//! Knowing the shopper: who belongs to which segment and why not, how they buy and what that is worth, what to propose,
+//! what an offer did.
 //!
 //! Everything here is a pure function of what it is given; chance comes from a seed (`seeded`), days are arguments.
 //!
@@ -6,16 +7,21 @@
 //!   language segments are written in (a subset of CEL's syntax, type-checked when it is compiled), `segment` the set of
 //!   named predicates of a bundle and what it answers, `index` how it answers for all of them at once; `constant` sees
 //!   predicates that hold for nobody.
-//! - Worth: `rfm` scores and segments as R's package does; `value` what customers will buy and are worth.
+//! - Worth: `rfm` scores and segments as R's package does, `lifecycle` stages, `repurchase` what is due, `value` what
+//!   customers will buy and are worth, `groups` of members alike, `rules` between items.
 //! - Proposals: `recommend`.
-//! - Offers: `response` learns who answers, from `trees` and logistic regression; `uplift` whom an offer moves.
+//! - Offers: `response` learns who answers, from `trees` and logistic regression; `uplift` whom an offer moves; `targeting`
+//!   ranks; `experiment` draws who gets what, `lift` and `series` say what came of it, `results` counts.
 
 mod constant;
 pub mod field;
+pub mod groups;
 pub mod index;
+pub mod lifecycle;
 mod parser;
 pub mod predicate;
 pub mod recommend;
+pub mod repurchase;
 pub mod response;
 pub mod rfm;
 pub mod rules;

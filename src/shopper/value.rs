@@ -4,8 +4,8 @@
 //! Gamma); each is fitted by maximum likelihood with `optimum`. Beside every model stands `naive`: the last 13 weeks again.
 //!
 //! Times are in weeks since the customer's first purchase, whatever the calendar. Invariants: a `History` is possible (no
-//! purchase after its end, a last one if and only if there are repeats); a fit that is not `Outcome::Converged` says so and
-//! its parameters are not to be used.
+//! purchase after its end, a last one if and only if there are repeats); a fit that is no maximum says so (`Outcome`): small
+//! or uniform samples often have none, and its parameters are those where the search ended.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub struct History {
     pub repeats: u32,
     /// Weeks from the first purchase to the last one; 0 without repeats.
     pub last_weeks: f64,
-    /// Weeks from the first purchase to the end of the observation.
+    /// Weeks from the first purchase to the end of the observation; 0 for who first came on its last day.
     pub age_weeks: f64,
 }
 
@@ -44,7 +44,7 @@ pub enum HistoryFault {
     Repeats(f64),
     /// The time of the last purchase is negative or no number.
     Last(f64),
-    /// The length of the observation is not above 0, or no number.
+    /// The length of the observation is negative or no number.
     Age(f64),
     /// There are no repeats, and yet a last one.
     LastWithoutRepeats(f64),
@@ -59,7 +59,7 @@ impl fmt::Display for HistoryFault {
         match self {
             HistoryFault::Repeats(x) => write!(f, "is {x}, not a whole number from 0"),
             HistoryFault::Last(last) => write!(f, "is {last}, not a number from 0"),
-            HistoryFault::Age(age) => write!(f, "is {age}, not a number above 0"),
+            HistoryFault::Age(age) => write!(f, "is {age}, not a number from 0"),
             HistoryFault::LastWithoutRepeats(last) => write!(f, "is {last} without repeat purchases (x = 0)"),
             HistoryFault::RepeatsWithoutLast(x) => write!(f, "is 0 with {x} repeat purchases"),
             HistoryFault::LastAfterEnd(last, age) => write!(f, "is {last}, after the end T = {age}"),
@@ -79,7 +79,7 @@ impl History {
         if !(last_weeks >= 0.0 && last_weeks.is_finite()) {
             return Err(HistoryFault::Last(last_weeks));
         }
-        if !(age_weeks > 0.0 && age_weeks.is_finite()) {
+        if !(age_weeks >= 0.0 && age_weeks.is_finite()) {
             return Err(HistoryFault::Age(age_weeks));
         }
         if x == 0.0 && last_weeks > 0.0 {
@@ -162,11 +162,10 @@ impl Sample {
 pub fn naive(history: &History) -> [f64; 3] {
     let window = HORIZONS_WEEKS[0].min(history.age_weeks);
     let inside = history.last_weeks - (history.age_weeks - window);
-    let recent = if history.repeats == 0 || inside <= 0.0 {
-        0.0
-    } else {
-        (f64::from(history.repeats) * (inside / history.last_weeks).min(1.0)).max(1.0)
-    };
+    if history.repeats == 0 || inside <= 0.0 {
+        return [0.0; 3];
+    }
+    let recent = (f64::from(history.repeats) * (inside / history.last_weeks).min(1.0)).max(1.0);
     HORIZONS_WEEKS.map(|weeks| recent * weeks / window)
 }
 
@@ -197,8 +196,8 @@ mod tests {
             (1.5, 1.0, 2.0, "is 1.5, not a whole number from 0"),
             (1.0, f64::NAN, 2.0, "is NaN, not a number from 0"),
             (1.0, -3.0, 2.0, "is -3, not a number from 0"),
-            (1.0, 1.0, f64::INFINITY, "is inf, not a number above 0"),
-            (0.0, 0.0, 0.0, "is 0, not a number above 0"),
+            (1.0, 1.0, f64::INFINITY, "is inf, not a number from 0"),
+            (0.0, 0.0, -1.0, "is -1, not a number from 0"),
             (0.0, 2.0, 3.0, "is 2 without repeat purchases (x = 0)"),
             (2.0, 0.0, 3.0, "is 0 with 2 repeat purchases"),
             (2.0, 4.0, 3.0, "is 4, after the end T = 3"),
@@ -213,6 +212,7 @@ mod tests {
     fn are_the_last_weeks_taken_again() {
         for (x, last, age, expected) in [
             (0.0, 0.0, 40.0, [0.0, 0.0, 0.0]),
+            (0.0, 0.0, 0.0, [0.0, 0.0, 0.0]),
             (9.0, 20.0, 40.0, [0.0, 0.0, 0.0]),
             (1.0, 39.0, 40.0, [1.0, 2.0, 4.0]),
             (8.0, 40.0, 40.0, [2.6, 5.2, 10.4]),

@@ -226,11 +226,9 @@ fn read(args: &RulesArgs) -> Result<Read> {
     }
 }
 
-/// The items of a line, or the number of the one that is wrong, and what is wrong with it.
+/// The items of a line, or the number of the one that is wrong, and what is wrong with it. A quote opens only where an item
+/// begins: one inside stands for itself, as in `5" pizza`.
 fn names(line: &[u8]) -> Result<Vec<String>, (usize, &'static str)> {
-    if line.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
-        return Err((1, "a quote is not closed"));
-    }
     let mut names = Vec::new();
     let mut take = |column: usize, field: &[u8]| {
         let name = std::str::from_utf8(field).map_err(|_| (column, "an item is not UTF-8"))?.trim();
@@ -242,17 +240,25 @@ fn names(line: &[u8]) -> Result<Vec<String>, (usize, &'static str)> {
         }
         Ok(())
     };
-    if line.contains(&b'"') {
-        // Blanks before a quote would make it part of the name.
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(line);
-        let mut record = csv::ByteRecord::new();
-        if reader.read_byte_record(&mut record).is_ok() {
-            record.iter().enumerate().try_for_each(|(index, field)| take(index + 1, field))?;
+    let (mut field, mut column, mut is_quoted) = (Vec::new(), 1, false);
+    let mut bytes = line.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if is_quoted && bytes.peek() == Some(&b'"') => field.extend(bytes.next()),
+            b'"' if is_quoted => is_quoted = false,
+            b'"' if field.trim_ascii().is_empty() => is_quoted = true,
+            b',' if !is_quoted => {
+                take(column, &field)?;
+                field.clear();
+                column += 1;
+            }
+            byte => field.push(byte),
         }
-    } else {
-        let mut fields = line.split(|byte| *byte == b',').enumerate();
-        fields.try_for_each(|(index, field)| take(index + 1, field))?;
     }
+    if is_quoted {
+        return Err((column, "a quote is not closed"));
+    }
+    take(column, &field)?;
     Ok(names)
 }
 
@@ -266,6 +272,7 @@ mod tests {
             ("milk,bread\n", vec!["milk", "bread"]),
             (" whole milk , rolls/buns\r\n", vec!["whole milk", "rolls/buns"]),
             ("\"milk, whole\",\"the \"\"best\"\" bread\"\n", vec!["milk, whole", "the \"best\" bread"]),
+            ("5\" pizza, \"milk, whole\" \n", vec!["5\" pizza", "milk, whole"]),
             ("牛奶,,面包,", vec!["牛奶", "面包"]),
             ("\n", vec![]),
         ] {
@@ -273,7 +280,7 @@ mod tests {
         }
         let long = vec![b'x'; limits::LAB_NAME_BYTES_MAX + 1];
         for (line, column, message) in [
-            (b"milk,\"bread\n".as_slice(), 1, "a quote is not closed"),
+            (b"milk,\"bread\n".as_slice(), 2, "a quote is not closed"),
             (b"milk,\xff\n", 2, "an item is not UTF-8"),
             (&long, 1, "an item is too long"),
         ] {

@@ -1,7 +1,7 @@
 //! `aisled lab value FILE`: who will come back, how often, and what that is worth.
 //!
 //! Three models are fitted to the whole file and stand beside the naive baseline, model by model and customer by customer.
-//! A fit that found no optimum is told and none of its figures are shown. The customers are held in memory, up to
+//! A fit that found no optimum is told, and its figures are shown as what they are. The customers are held in memory, up to
 //! `limits::LAB_CUSTOMERS_MAX`.
 
 use std::io::Write;
@@ -72,7 +72,7 @@ struct Read {
     faults: Faults,
 }
 
-/// What is fitted; a fit that is there is usable.
+/// What is fitted.
 #[derive(Default)]
 struct Fits {
     bg_nbd: Option<Fit<BgNbd>>,
@@ -181,8 +181,8 @@ fn fit(read: &Read) -> Fits {
     let Some(sample) = Sample::of(&histories) else {
         return nothing(find(Code::LabNothingToFit, "nobody came back: x is 0 in every row".to_owned()));
     };
-    let bg_nbd = usable("BG/NBD", BgNbd::fit(&sample), &mut findings);
-    let pareto_nbd = usable("Pareto/NBD", ParetoNbd::fit(&sample), &mut findings);
+    let bg_nbd = told("BG/NBD", BgNbd::fit(&sample), &mut findings);
+    let pareto_nbd = told("Pareto/NBD", ParetoNbd::fit(&sample), &mut findings);
     let spends: Vec<Spend> = read.customers.iter().filter_map(|customer| customer.spend).collect();
     let mut gamma_gamma = None;
     if read.has_spend {
@@ -193,7 +193,7 @@ fn fit(read: &Read) -> Fits {
                 format!("{count} customers came back, Gamma-Gamma needs {needed}"),
             ));
         } else if let Some(fit) = GammaGamma::fit(&spends) {
-            gamma_gamma = usable("Gamma-Gamma", fit, &mut findings);
+            gamma_gamma = told("Gamma-Gamma", fit, &mut findings);
         } else {
             findings
                 .push(find(Code::LabNothingToFit, "zbar is the same for everybody who came back".to_owned()));
@@ -206,15 +206,15 @@ fn find(code: Code, message: String) -> Finding {
     Finding { code, message }
 }
 
-/// The fit if it is a maximum; else what it is.
-fn usable<M>(name: &str, fit: Fit<M>, findings: &mut Vec<Finding>) -> Option<Fit<M>> {
+/// The fit, and what is to be said of it if it is no maximum; nothing if the file is impossible under every parameter.
+fn told<M>(name: &str, fit: Fit<M>, findings: &mut Vec<Finding>) -> Option<Fit<M>> {
     let why = match fit.outcome {
         Outcome::Converged => return Some(fit),
-        Outcome::RanOff => "a parameter runs off",
-        Outcome::Flat => "the likelihood is flat at its top",
+        Outcome::RanOff => "a parameter runs off, the figures are those where the search ended",
+        Outcome::Flat => "the likelihood is flat at its top, the figures are those of one of many",
     };
     findings.push(find(Code::LabNoOptimum, format!("{name} found no optimum: {why}")));
-    None
+    fit.log_likelihood.is_finite().then_some(fit)
 }
 
 fn figures<'a>(customer: &'a Customer, fits: &Fits, discount: f64) -> Figures<'a> {
@@ -262,7 +262,7 @@ fn together<'a>(outlooks: impl Iterator<Item = &'a Outlook>) -> Option<Together>
     })
 }
 
-/// Each way to look ahead, by name; those without a usable fit are missing.
+/// Each way to look ahead, by name; those without a fit are missing.
 fn ways(figures: &[Figures<'_>]) -> Vec<(&'static str, Together)> {
     let mut sums = [Sum::default(); 3];
     for (index, sum) in sums.iter_mut().enumerate() {

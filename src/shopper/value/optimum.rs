@@ -10,13 +10,18 @@
 
 use serde::Serialize;
 
-/// Farthest a parameter may go, as a logarithm to e: a factor of 160,000 from where the model starts.
-const EDGE: f64 = 12.0;
+/// Farthest a parameter may go, as a logarithm to e: a factor of 3,000 from what is usual. Beyond, likelihoods are flat.
+const EDGE: f64 = 8.0;
+/// From here on a parameter has run off: the rest is what the simplex needs to turn round.
+const RAN_OFF: f64 = 7.0;
 /// Of the logarithm of a likelihood: far below what any reader looks at, far above what rounding leaves.
 const GAIN_MIN: f64 = 1e-7;
-/// Rounds of the simplex from one start, and steps of Newton's method after it.
-const SIMPLEX_ROUNDS: usize = 600;
-const NEWTON_STEPS: usize = 60;
+/// How far apart the corners of the simplex may be when it stops: Newton's method is quicker from there on.
+const SIMPLEX_SPREAD: f64 = 1e-2;
+/// Rounds of the simplex from one start, steps of Newton's method after it, and tries for one step.
+const SIMPLEX_ROUNDS: usize = 400;
+const NEWTON_STEPS: usize = 40;
+const NEWTON_TRIES: usize = 30;
 /// Steps of the numerical derivatives, as logarithms: first and second.
 const FIRST: f64 = 1e-4;
 const SECOND: f64 = 1e-3;
@@ -29,7 +34,7 @@ pub enum Outcome {
     Converged,
     /// A parameter ran to the end of the range that is searched: the function rises on and on.
     RanOff,
-    /// No direction is uphill and yet it is no top: the function is flat, or not smooth.
+    /// Nothing more is to be gained and yet it is no top: the function is flat there, or not smooth.
     Flat,
 }
 
@@ -71,7 +76,7 @@ fn simplex<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: &[f64; N
     for _ in 0..SIMPLEX_ROUNDS {
         corners.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (best, worst) = (corners[0].1, corners[N]);
-        if best - worst.1 < 1e-6 {
+        if best - worst.1 < SIMPLEX_SPREAD {
             break;
         }
         let mut centre = [0.0; N];
@@ -117,40 +122,38 @@ fn simplex<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: &[f64; N
 fn newton<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: ([f64; N], f64)) -> Optimum<N> {
     let (mut at, mut value) = start;
     let mut damping = 0.0;
-    let ends = |at: [f64; N], value: f64, outcome: Outcome| {
-        let ran_off = at.iter().any(|p| p.abs() > EDGE - 1.0);
-        Optimum { at, value, outcome: if ran_off { Outcome::RanOff } else { outcome } }
-    };
     for _ in 0..NEWTON_STEPS {
+        if at.iter().any(|p| p.abs() > RAN_OFF) {
+            return Optimum { at, value, outcome: Outcome::RanOff };
+        }
         let (gradient, hessian) = derivatives(function, &at, value);
-        let Some((step, gain)) = solve(&hessian, &gradient, damping) else {
-            damping = next_damping(damping, &hessian);
-            if !damping.is_finite() {
-                break;
+        if solve(&hessian, &gradient, 0.0).is_some_and(|(_, gain)| gain < GAIN_MIN) {
+            return Optimum { at, value, outcome: Outcome::Converged };
+        }
+        let size = (0..N).map(|i| hessian[i][i].abs()).fold(1e-3, f64::max);
+        let mut moved = None;
+        for _ in 0..NEWTON_TRIES {
+            if let Some((step, gain)) = solve(&hessian, &gradient, damping) {
+                if gain < GAIN_MIN {
+                    break;
+                }
+                let mut next = at;
+                for (p, s) in next.iter_mut().zip(&step) {
+                    *p += s.clamp(-1.0, 1.0);
+                }
+                let reached = function(&next);
+                if reached > value {
+                    moved = Some((next, reached));
+                    break;
+                }
             }
-            continue;
-        };
-        if damping == 0.0 && gain < GAIN_MIN {
-            return ends(at, value, Outcome::Converged);
+            damping = if damping == 0.0 { size * 1e-6 } else { damping * 10.0 };
         }
-        let mut next = at;
-        for (p, s) in next.iter_mut().zip(&step) {
-            *p += s.clamp(-1.0, 1.0);
-        }
-        let reached = function(&next);
-        if reached > value {
-            (at, value) = (next, reached);
-            damping = if damping < 1e-3 { 0.0 } else { damping / 10.0 };
-        } else {
-            damping = next_damping(damping, &hessian);
-        }
+        let Some(next) = moved else { break };
+        (at, value) = next;
+        damping = if damping < size * 1e-6 { 0.0 } else { damping / 10.0 };
     }
-    ends(at, value, Outcome::Flat)
-}
-
-fn next_damping<const N: usize>(damping: f64, hessian: &[[f64; N]; N]) -> f64 {
-    let size = (0..N).map(|i| hessian[i][i].abs()).fold(1e-3, f64::max);
-    if damping == 0.0 { size * 1e-3 } else { damping * 10.0 }
+    Optimum { at, value, outcome: Outcome::Flat }
 }
 
 /// Central differences: gradient and Hessian.
