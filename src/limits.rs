@@ -389,6 +389,33 @@ pub const LAB_CELLS_MAX: usize = 50_000_000;
 /// Part of the rows that may be the same as another before it is told.
 pub const LAB_DUPLICATES_TOLD: f64 = 0.5;
 
+// --- experiments (shopper) ---
+
+/// Experiments of one chain at a time.
+pub const EXPERIMENTS_MAX: usize = 256;
+/// Arms of one experiment: more than these leave too few members for each.
+pub const EXPERIMENT_ARMS_MAX: usize = 16;
+/// Chance of ever showing an effect that is not there, over all looks at an experiment.
+pub const EXPERIMENT_ALPHA: f64 = 0.05;
+/// The smallest lift worth knowing, where nobody says.
+pub const EXPERIMENT_WORTH: f64 = 0.05;
+/// How large lifts usually are: the spread of effects over which an interval is mixed.
+pub const EXPERIMENT_USUAL_LIFT: f64 = 0.1;
+/// Members of an arm at least before anything is said.
+pub const EXPERIMENT_ARM_MEMBERS_MIN: u64 = 100;
+/// Variance of a lift's logarithm up to which the normal approximation is believed: an error of a fifth, 50 buyers an arm.
+pub const EXPERIMENT_VARIANCE_MAX: f64 = 0.04;
+/// Days that are foretold at most: an experiment that needs longer than a year is another experiment.
+pub const EXPERIMENT_DAYS_MAX: u32 = 400;
+/// Days before at least: three of each weekday, and as many again to see how they spread.
+pub const SEASONAL_DAYS_MIN: usize = 28;
+/// Resemblance of neighbouring days at most: above it a trend would be told from it by nothing.
+pub const SEASONAL_RHO_MAX: f64 = 0.9;
+/// Median of what a simulated member spends who spends anything, in minor units.
+pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
+/// Members of all simulated campaigns together: some seconds.
+pub const PEEKING_MEMBERS_MAX: u64 = 10_000_000_000;
+
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the

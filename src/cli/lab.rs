@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 mod numbers;
+mod peeking;
 mod response;
 mod rfm;
 mod table;
@@ -34,6 +35,8 @@ enum LabVerb {
     Response(response::ResponseArgs),
     /// Whom an offer moves: learns from treated and untreated, judged by Qini over random splits
     Uplift(uplift::UpliftArgs),
+    /// Simulated campaigns looked at every day: how often does an interval lie?
+    Peeking(peeking::PeekingArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -45,5 +48,6 @@ pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
         LabVerb::Rfm(args) => rfm::run(args, out),
         LabVerb::Response(args) => response::run(args, out),
         LabVerb::Uplift(args) => uplift::run(args, out),
+        LabVerb::Peeking(args) => peeking::run(args, out),
     }
 }

@@ -4,9 +4,11 @@
 //! in (a subset of CEL's syntax, type-checked when it is compiled); `segment` is the set of named predicates of a
 //! bundle and what it answers; `constant` sees predicates that hold for nobody.
 //!
-//! `response` learns who answers an offer, from `trees` and logistic regression, `uplift` whom it moves; chance comes from a seed (`seeded`).
+//! `response` learns who answers an offer, from `trees` and logistic regression, `uplift` whom it moves; `experiment` draws
+//! who gets what and judges what came of it. Chance comes from a seed (`seeded`).
 
 mod constant;
+pub mod experiment;
 mod parser;
 pub mod predicate;
 pub mod response;
