@@ -360,6 +360,10 @@ pub const RESPONSE_CLASS_ROWS_MIN: usize = 10;
 pub const RESPONSE_FOLDS: usize = 5;
 /// Penalties tried, in rows' worth of log-likelihood: from nearly none to one that leaves a hint of each column.
 pub const RESPONSE_RIDGES: [f64; 7] = [1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0];
+/// Penalty of a model that a box fits by itself, in rows' worth: what was chosen most often on real campaigns.
+pub const RESPONSE_RIDGE_USUAL: f64 = 100.0;
+/// Numbers of one shopper that a model may read.
+pub const RESPONSE_FEATURES_MAX: usize = 256;
 /// Depths of trees tried: two questions see pairs of columns, three are the most that thousands of rows carry.
 pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 /// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::calendar::Day;
+use crate::domain::code::Code;
 use crate::domain::ids::{MemberId, Seq};
 use crate::limits;
 
@@ -84,6 +85,13 @@ pub enum PlanFault {
     Arms(String),
     /// There are more experiments than a plan holds.
     TooMany(usize),
+}
+
+impl PlanFault {
+    /// Its stable code.
+    pub fn code(&self) -> Code {
+        Code::TrialWrong
+    }
 }
 
 impl std::fmt::Display for PlanFault {

@@ -5,7 +5,7 @@
 //! bundle and what it answers; `constant` sees predicates that hold for nobody.
 //!
 //! `response` learns who answers an offer, from `trees` and logistic regression, `uplift` whom it moves; `experiment` draws
-//! who gets what and judges what came of it. Chance comes from a seed (`seeded`).
+//! who gets what and judges what came of it, `targeting` chooses which offers are shown. Chance comes from a seed (`seeded`).
 
 mod constant;
 pub mod experiment;
@@ -15,5 +15,6 @@ pub mod response;
 pub mod rfm;
 pub mod seeded;
 pub mod segment;
+pub mod targeting;
 pub mod trees;
 pub mod uplift;
