@@ -415,6 +415,18 @@ pub const EXPERIMENT_DAYS_MAX: u32 = 400;
 pub const SEASONAL_DAYS_MIN: usize = 28;
 /// Resemblance of neighbouring days at most: above it a trend would be told from it by nothing.
 pub const SEASONAL_RHO_MAX: f64 = 0.9;
+/// Days of one campaign at most whose results are told: longer ones are not a campaign but a price.
+pub const RESULTS_DAYS_MAX: i64 = 400;
+/// Days before a campaign that its days are compared with: eight of each weekday.
+pub const RESULTS_BEFORE_DAYS: i64 = 56;
+/// Days after it, or after a first use, in which coming again counts.
+pub const RESULTS_AFTER_DAYS: i64 = 28;
+/// Days from exposure in which what a member buys is the outcome.
+pub const RESULTS_OUTCOME_DAYS: i64 = 14;
+/// Members of one campaign who are told apart: some 30 MiB with ten days each.
+pub const RESULTS_MEMBERS_MAX: usize = 50_000;
+/// Sales of a journal whose campaigns are told: a year of a busy shop, some 300 MiB.
+pub const RESULTS_SALES_MAX: usize = 1_000_000;
 /// Median of what a simulated member spends who spends anything, in minor units.
 pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
 /// Members of all simulated campaigns together: some seconds.

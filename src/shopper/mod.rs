@@ -5,13 +5,15 @@
 //! bundle and what it answers; `constant` sees predicates that hold for nobody.
 //!
 //! `response` learns who answers an offer, from `trees` and logistic regression, `uplift` whom it moves; `experiment` draws
-//! who gets what and judges what came of it, `targeting` chooses which offers are shown. Chance comes from a seed (`seeded`).
+//! who gets what and judges what came of it, `targeting` chooses which offers are shown,
+//! `results` says what a campaign did. Chance comes from a seed (`seeded`).
 
 mod constant;
 pub mod experiment;
 mod parser;
 pub mod predicate;
 pub mod response;
+pub mod results;
 pub mod rfm;
 pub mod seeded;
 pub mod segment;

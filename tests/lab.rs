@@ -1,0 +1,52 @@
+//! Does the lab find in files what is published of them, and say what is wrong with a file? The program itself, a module a
+//! verb.
+
+#[path = "lab/response.rs"]
+mod response;
+#[path = "lab/uplift.rs"]
+mod uplift;
+
+use std::io::Write as _;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What the program said.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+}
+
+fn lab(args: &[&str]) -> Said {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_aisled")).arg("lab").args(args).output().expect("the program runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A file that holds this; gone when it is dropped.
+fn file(text: impl AsRef<[u8]>) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(text.as_ref()).expect("written");
+    file
+}
+
+fn path(file: &tempfile::NamedTempFile) -> &str {
+    file.path().to_str().expect("a path of text")
+}
+
+/// The faults of a report as `line:column code`.
+fn faults(report: &Value) -> Vec<String> {
+    let listed = report["faults"]["listed"].as_array().expect("faults");
+    let line = |fault: &Value| {
+        format!("{}:{} {}", fault["line"], fault["column"], fault["code"].as_str().expect("a code"))
+    };
+    listed.iter().map(line).collect()
+}
