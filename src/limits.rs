@@ -408,6 +408,10 @@ pub const RESPONSE_CLASS_ROWS_MIN: usize = 10;
 pub const RESPONSE_FOLDS: usize = 5;
 /// Penalties tried, in rows' worth of log-likelihood: from nearly none to one that leaves a hint of each column.
 pub const RESPONSE_RIDGES: [f64; 7] = [1_000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0];
+/// Penalty of a model that a box fits by itself, in rows' worth: what was chosen most often on real campaigns.
+pub const RESPONSE_RIDGE_USUAL: f64 = 100.0;
+/// Numbers of one shopper that a model may read.
+pub const RESPONSE_FEATURES_MAX: usize = 256;
 /// Depths of trees tried: two questions see pairs of columns, three are the most that thousands of rows carry.
 pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 /// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.
@@ -444,6 +448,45 @@ pub const GROUPS_MAX: usize = 32;
 pub const GROUP_FEATURES_MAX: usize = 32;
 /// Rounds until groups have settled; most take a tenth.
 pub const GROUP_ROUNDS_MAX: usize = 200;
+
+// --- experiments (shopper) ---
+
+/// Experiments of one chain at a time.
+pub const EXPERIMENTS_MAX: usize = 256;
+/// Arms of one experiment: more than these leave too few members for each.
+pub const EXPERIMENT_ARMS_MAX: usize = 16;
+/// Chance of ever showing an effect that is not there, over all looks at an experiment.
+pub const EXPERIMENT_ALPHA: f64 = 0.05;
+/// The smallest lift worth knowing, where nobody says.
+pub const EXPERIMENT_WORTH: f64 = 0.05;
+/// How large lifts usually are: the spread of effects over which an interval is mixed.
+pub const EXPERIMENT_USUAL_LIFT: f64 = 0.1;
+/// Members of an arm at least before anything is said.
+pub const EXPERIMENT_ARM_MEMBERS_MIN: u64 = 100;
+/// Variance of a lift's logarithm up to which the normal approximation is believed: an error of a fifth, 50 buyers an arm.
+pub const EXPERIMENT_VARIANCE_MAX: f64 = 0.04;
+/// Days that are foretold at most: an experiment that needs longer than a year is another experiment.
+pub const EXPERIMENT_DAYS_MAX: u32 = 400;
+/// Days before at least: three of each weekday, and as many again to see how they spread.
+pub const SEASONAL_DAYS_MIN: usize = 28;
+/// Resemblance of neighbouring days at most: above it a trend would be told from it by nothing.
+pub const SEASONAL_RHO_MAX: f64 = 0.9;
+/// Days of one campaign at most whose results are told: longer ones are not a campaign but a price.
+pub const RESULTS_DAYS_MAX: i64 = 400;
+/// Days before a campaign that its days are compared with: eight of each weekday.
+pub const RESULTS_BEFORE_DAYS: i64 = 56;
+/// Days after it, or after a first use, in which coming again counts.
+pub const RESULTS_AFTER_DAYS: i64 = 28;
+/// Days from exposure in which what a member buys is the outcome.
+pub const RESULTS_OUTCOME_DAYS: i64 = 14;
+/// Members of one campaign who are told apart: some 30 MiB with ten days each.
+pub const RESULTS_MEMBERS_MAX: usize = 50_000;
+/// Sales of a journal whose campaigns are told: a year of a busy shop, some 300 MiB.
+pub const RESULTS_SALES_MAX: usize = 1_000_000;
+/// Median of what a simulated member spends who spends anything, in minor units.
+pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
+/// Members of all simulated campaigns together: some seconds.
+pub const PEEKING_MEMBERS_MAX: u64 = 10_000_000_000;
 
 // --- the broker and the link (devices) ---
 

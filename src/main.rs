@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, backup, bench, bundle, check, completions, config, demo, drive, explain, hub, lab, outbox,
-    replay, run, segments, simulate,
+    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, demo, drive, explain, hub, lab,
+    outbox, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -62,7 +62,9 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Simulate whole chains under every fault, from seeds, and judge that nothing is lost or overspent
     Simulate(simulate::SimulateArgs),
-    /// Analyse files: segments, customer value, association rules
+    /// What campaigns did in this shop
+    Campaigns(campaigns::CampaignsArgs),
+    /// Analyse files: segments, customer value, association rules, response, uplift
     Lab(lab::LabArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
@@ -124,6 +126,9 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Simulate(args) => simulate::run_worlds(args, out),
+        Verb::Campaigns(args) => {
+            campaigns::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out)
+        }
         Verb::Lab(args) => lab::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
         Verb::Completions(args) => {

@@ -3,6 +3,8 @@
 
 #[path = "daemon/bad_input.rs"]
 mod bad_input;
+#[path = "daemon/campaigns.rs"]
+mod campaigns;
 #[path = "support/child.rs"]
 mod child;
 #[path = "daemon/clocks.rs"]

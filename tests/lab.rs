@@ -7,6 +7,10 @@ mod rfm;
 mod rules;
 #[path = "lab/value.rs"]
 mod value;
+#[path = "lab/response.rs"]
+mod response;
+#[path = "lab/uplift.rs"]
+mod uplift;
 
 use std::io::Write as _;
 use std::process::Command;

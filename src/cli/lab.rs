@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 
 mod next_basket;
 mod numbers;
+mod peeking;
 mod response;
 mod rfm;
 mod rules;
@@ -43,6 +44,8 @@ enum LabVerb {
     Rules(rules::RulesArgs),
     /// What customers will buy and are worth: BG/NBD, Pareto/NBD and Gamma-Gamma beside a naive baseline
     Value(value::ValueArgs),
+    /// Simulated campaigns looked at every day: how often does an interval lie?
+    Peeking(peeking::PeekingArgs),
 }
 
 /// Runs the verb and prints to `out`.
@@ -57,5 +60,6 @@ pub fn run(args: &LabArgs, out: &mut dyn Write) -> Result<Exit> {
         LabVerb::NextBasket(args) => next_basket::run(args, out),
         LabVerb::Rules(args) => rules::run(args, out),
         LabVerb::Value(args) => value::run(args, out),
+        LabVerb::Peeking(args) => peeking::run(args, out),
     }
 }

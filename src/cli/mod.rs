@@ -7,6 +7,7 @@ pub mod ask;
 pub mod backup;
 pub mod bench;
 pub mod bundle;
+pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;

@@ -506,6 +506,15 @@ codes! {
     LabDuplicates = 8009, 422, "rows that repeat", "重复的行",
         cause: "most rows of an analysed file are the same as another row", "待分析文件中多数行与其他行完全相同",
         remedy: "look at how the file was made: figures from repeated rows look surer than they are", "请检查文件的生成过程：重复行会使结果显得过于可靠";
+    ModelShape = 8101, 422, "a model of the wrong shape", "模型形状不符",
+        cause: "a response model has another number of weights, inputs or features than belong together, or a shopper's row does", "响应模型的权重、输入或特征数量互不相符，或与会员数据的列数不符",
+        remedy: "ship the model as it was fitted; the message names both numbers", "按拟合所得原样下发模型；消息给出两个数字";
+    ModelNumber = 8102, 422, "a model without numbers", "模型含非法数值",
+        cause: "a response model or a shopper's row holds NaN, infinity, or a spread that is none", "响应模型或会员数据含有 NaN、无穷，或非正的离散度",
+        remedy: "fit it again; until then offers keep the bundle's order", "请重新拟合；此前优惠按规则包中的顺序排列";
+    TrialWrong = 8103, 422, "a plan of experiments that cannot be", "实验方案不成立",
+        cause: "experiments of a layer overlap, a range or holdout is impossible, or an id is missing or there twice", "同层实验区间重叠、区间或保留比例不合法，或标识缺失、重复",
+        remedy: "the message names the experiment; ranges of one layer must not share buckets of 0 to 10,000", "消息给出实验名；同一层的区间在 0 至 10,000 内不得重叠";
 
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",

@@ -14,6 +14,7 @@
 //!   ranks; `experiment` draws who gets what, `lift` and `series` say what came of it, `results` counts.
 
 mod constant;
+pub mod experiment;
 pub mod field;
 pub mod groups;
 pub mod index;
@@ -23,10 +24,12 @@ pub mod predicate;
 pub mod recommend;
 pub mod repurchase;
 pub mod response;
+pub mod results;
 pub mod rfm;
 pub mod rules;
 pub mod seeded;
 pub mod segment;
+pub mod targeting;
 pub mod traits;
 pub mod trees;
 pub mod uplift;

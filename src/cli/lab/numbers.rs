@@ -173,7 +173,11 @@ pub(super) fn read<K>(
         if record.len() != header.len() {
             fault(
                 record.len().min(header.len()),
-                format!("ends or begins nothing: the row has {} columns, not {}", record.len(), header.len()),
+                format!(
+                    "is where the row differs from the first line: it has {} columns, not {}",
+                    record.len(),
+                    header.len()
+                ),
             );
             continue;
         }

@@ -4,6 +4,10 @@
 //! rows to learn from only: logarithm, mean, spread and range come from there, so nothing leaks from the rows judged.
 //! A missing value becomes the mean, and one more column says that it was missing.
 
+use serde::{Deserialize, Serialize};
+
+use super::ModelFault;
+
 /// Numeric columns of equal length; NaN is a missing value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
@@ -42,7 +46,8 @@ impl Columns {
 }
 
 /// How values of one column are measured before they are centred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// As they are.
     Plain,
@@ -60,7 +65,7 @@ impl Measure {
 }
 
 /// One input of a linear model.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Tick {
     column: usize,
     is_missing_flag: bool,
@@ -71,7 +76,7 @@ struct Tick {
 }
 
 /// Turns rows into standardised inputs: mean 0 and spread 1 over the rows it was fitted on, never beyond their range.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ruler {
     measure: Measure,
     ticks: Vec<Tick>,
@@ -104,17 +109,39 @@ impl Ruler {
     pub fn apply(&self, columns: &Columns, rows: &[u32]) -> Vec<f64> {
         let mut inputs = Vec::with_capacity(rows.len() * self.ticks.len());
         for row in rows {
-            inputs.extend(self.ticks.iter().map(|tick| {
-                let value = columns.values[tick.column][*row as usize];
-                let value = match (tick.is_missing_flag, value.is_nan()) {
-                    (true, missing) => f64::from(u8::from(missing)),
-                    (false, true) => return 0.0,
-                    (false, false) => self.measure.of(value).clamp(tick.low, tick.high),
-                };
-                (value - tick.mean) / tick.spread
-            }));
+            inputs.extend(self.inputs(|column| columns.values[column][*row as usize]));
         }
         inputs
+    }
+
+    /// The inputs of one row, whose values `value` knows by column.
+    pub fn inputs(&self, value: impl Fn(usize) -> f64) -> impl Iterator<Item = f64> {
+        self.ticks.iter().map(move |tick| {
+            let value = value(tick.column);
+            let value = match (tick.is_missing_flag, value.is_nan()) {
+                (true, missing) => f64::from(u8::from(missing)),
+                (false, true) => return 0.0,
+                (false, false) => self.measure.of(value).clamp(tick.low, tick.high),
+            };
+            (value - tick.mean) / tick.spread
+        })
+    }
+
+    /// Could it have come from columns of this number?
+    ///
+    /// # Errors
+    /// It reads a column that is not there, or a number of it is NaN, infinite, no spread or no range.
+    pub fn check(&self, columns: usize) -> Result<(), ModelFault> {
+        for (at, tick) in self.ticks.iter().enumerate() {
+            if tick.column >= columns {
+                return Err(ModelFault::Shape { what: "features", has: columns, needs: tick.column + 1 });
+            }
+            let all = [tick.mean, tick.spread, tick.low, tick.high];
+            if !all.iter().all(|number| number.is_finite()) || tick.spread <= 0.0 || tick.low > tick.high {
+                return Err(ModelFault::Number { what: "input", at });
+            }
+        }
+        Ok(())
     }
 }
 

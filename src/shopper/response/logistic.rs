@@ -102,6 +102,14 @@ pub fn fit_linear(inputs: Inputs<'_>, outcomes: &[f64], ridge: f64) -> Weights {
     equations.solve()
 }
 
+/// `xᵀ (XᵀX)⁻¹ x` of a row `x`, its intercept last: how much of the spread a least-squares fit carries there.
+pub fn leverage(inputs: Inputs<'_>, rows: usize, at: &[f64]) -> f64 {
+    let mut equations = Equations::new(inputs.width, 0.0);
+    (0..rows).for_each(|row| equations.add(inputs.row(row), 1.0, 0.0));
+    equations.right.copy_from_slice(at);
+    equations.solve().iter().zip(at).map(|(solved, at)| solved * at).sum()
+}
+
 /// A symmetric system of equations, its lower triangle filled, the intercept last.
 struct Equations {
     side: usize,
