@@ -326,6 +326,12 @@ pub const PREDICATE_BYTES_MAX: usize = 4_096;
 pub const PREDICATE_DEPTH_MAX: usize = 32;
 /// Segments of one bundle: all of them are asked at once at every scan, from bitmaps, some 50 microseconds of so many.
 pub const BUNDLE_SEGMENTS_MAX: usize = 100_000;
+/// Conjunctions that one segment is taken apart into; a longer form is interpreted.
+pub const SEGMENT_CLAUSES_MAX: usize = 32;
+/// Conjunctions beyond the first of each segment, of all segments; what needs more is interpreted.
+pub const SEGMENT_COLUMNS_MAX: usize = BUNDLE_SEGMENTS_MAX;
+/// Rows of bits that one field's values are told apart by: 64 of 100,000 segments are 800 KB.
+pub const SEGMENT_ROWS_MAX: usize = 64;
 /// Bytes of one file of an authoring folder: members of a large chain as JSON.
 pub const AUTHORING_FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Deepest nesting of an authoring file: an audience of audiences of audiences needs 12.

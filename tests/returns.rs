@@ -2,6 +2,8 @@
 
 #[path = "support/counter.rs"]
 mod counter;
+#[path = "returns/learning.rs"]
+mod learning;
 #[path = "support/rules.rs"]
 mod rules;
 
@@ -54,12 +56,21 @@ impl World {
     }
 
     fn ask(&mut self, op: &str, data: &Value) -> Answer {
+        self.ask_when(op, data, None)
+    }
+
+    /// What a device says happened at a moment of its own clock.
+    fn ask_at(&mut self, op: &str, data: &Value, at: &str) -> Answer {
+        self.ask_when(op, data, Some(at))
+    }
+
+    fn ask_when(&mut self, op: &str, data: &Value, at: Option<&str>) -> Answer {
         let (records, entries) = (&self.records, &self.entries);
         let mut load = |key: &Key| match key {
             Key::Decision(seq) => entries.get(seq).map(|entry| Record::Decision(Box::new(entry.clone()))),
             key => records.get(key).cloned(),
         };
-        match self.counter.ask(&mut load, "till-1", op, data) {
+        match self.counter.ask_at(&mut load, "till-1", (op, at), data) {
             Done::Answered(answer) => answer,
             Done::Decided(entry) => {
                 let entry = Entry::decode(&entry.encode()).expect("it reads what it writes");

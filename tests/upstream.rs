@@ -124,6 +124,7 @@ fn sale(seq: u64) -> Entry {
         as_of: UnixMs(0),
         listed: None,
         withdrawn: false,
+        consent_at: None,
     };
     facts.add(Key::Member(member(seq)), Some(Record::Member(Box::new(known))));
     Entry {

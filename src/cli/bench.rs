@@ -6,6 +6,7 @@
 //! growth   quotes with 1k..1M members, 10..10k promotions              p50, p99
 //! memory   daemon process, 200k members, 1k promotions                 resident, ready
 //! best     `best` | `sequence` on the same baskets, in this process   p50, p99, proved, what greed costs
+//! shopper  a history updated, 1k..100k segments of one member        p50, p99, bytes
 //! ```
 //! Absolute figures are of this machine and this minute; the ratios are what is promised. Exit code 1: a goal is missed.
 
@@ -19,6 +20,7 @@ mod load;
 mod memory;
 mod quote;
 mod shop;
+mod shopper;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -69,6 +71,8 @@ pub enum Part {
     Memory,
     /// The best combination of promotions.
     Best,
+    /// A member's profile and segments.
+    Shopper,
 }
 
 /// How much is measured.
@@ -131,6 +135,8 @@ struct Report {
     memory: Option<memory::Memory>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     best: Vec<best::Best>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shopper: Option<shopper::Shopper>,
     goals: Vec<Goal>,
 }
 
@@ -164,6 +170,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
         growth: Vec::new(),
         memory: None,
         best: Vec::new(),
+        shopper: None,
         goals: Vec::new(),
     };
     if wanted(Part::Quote) {
@@ -181,10 +188,14 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     if wanted(Part::Best) {
         report.best = best::measure(extent.best_baskets, args.baskets.as_ref())?;
     }
+    if wanted(Part::Shopper) {
+        report.shopper = Some(shopper::measure()?);
+    }
     report.goals.extend(report.quote.iter().flat_map(quote::Quotes::goals));
     report.goals.extend(report.commit.iter().flat_map(commit::Commits::goals));
     report.goals.extend(report.memory.iter().flat_map(memory::Memory::goals));
     report.goals.extend(report.best.iter().flat_map(best::Best::goals));
+    report.goals.extend(report.shopper.iter().flat_map(shopper::Shopper::goals));
     write(&report, args.json, out)?;
     Ok(if report.goals.iter().all(|goal| goal.met) { Exit::Ok } else { Exit::Finding })
 }
@@ -202,6 +213,7 @@ fn write(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
     }
     lines.extend(report.memory.iter().flat_map(memory::Memory::lines));
     lines.extend(report.best.iter().flat_map(best::Best::lines));
+    lines.extend(report.shopper.iter().flat_map(shopper::Shopper::lines));
     for line in lines {
         writeln!(out, "{line}")?;
     }

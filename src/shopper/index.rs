@@ -4,24 +4,22 @@
 //! column   one conjunction of a segment's disjunctive form. Columns 0..n are the first of each segment, in their order;
 //!          further ones follow, and `owners` says whose they are
 //! axis     a field with the places where any predicate changes its mind about it: numbers, or words by their place.
-//!          dense: a row of bits for the stretches between places, at most `ROWS_MAX` of them, and the flips in between
+//!          dense: a row of bits for the stretches between places, at most `SEGMENT_ROWS_MAX` of them, and the flips in between
 //!          sparse, where few columns look at it: for each stretch the columns that fail
 //! tags     "x" in tags: beside the row of whoever has no tag, the columns that name each tag are looked at again
 //! ```
 //! One member is the conjunction of a row of each axis: no work is done twice for segments that say the same thing, and
 //! segments that hold are the bits left. What has no such form (a field compared with a field, a predicate whose
-//! disjunctive form is longer than `CLAUSES_MAX`) is an axis of its own that the interpreter reads.
+//! disjunctive form is longer than `SEGMENT_CLAUSES_MAX`) is an axis of its own that the interpreter reads.
 //! Invariant: a bit is set exactly where `Predicate::holds` holds; the tests compare the two.
 
 use std::collections::BTreeMap;
 
+use crate::limits;
+
 use super::field::{Field, Kind, Sight, Value};
 use super::predicate::{Leaf, Node, Operand, Predicate, Relation};
 
-/// Conjunctions of one segment; a longer form is interpreted.
-const CLAUSES_MAX: usize = 32;
-/// Rows of one axis: 64 of 100,000 segments are 800 KB.
-const ROWS_MAX: usize = 64;
 /// An axis that fewer than one column in so many looks at keeps columns instead of rows.
 const SPARSE_PART: usize = 256;
 
@@ -84,16 +82,31 @@ impl Ord for Part {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Tags {
-    /// By field and tag, sorted: the rules that name it.
-    named: Box<[(Field, Box<str>, Box<[u32]>)]>,
+    /// By field and tag, sorted.
+    named: Box<[Named]>,
     rules: Box<[TagRule]>,
+    /// What rules want, one behind the other: twice a place in `named`, and one more where the tag must be there.
+    wants: Box<[u32]>,
 }
 
-/// What a column asks of tags: places in `named`, and whether the tag must be there.
+/// Who asks for a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    field: Field,
+    tag: Box<str>,
+    /// Columns that ask for this tag only: to be there, or not to be.
+    there: Box<[u32]>,
+    absent: Box<[u32]>,
+    /// Rules that ask for more.
+    rules: Box<[u32]>,
+}
+
+/// What a column asks of several tags: where that stands in `wants`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TagRule {
     column: u32,
-    wants: Box<[(u32, bool)]>,
+    from: u32,
+    to: u32,
 }
 
 /// A leaf and what it has to be.
@@ -141,7 +154,9 @@ impl Index {
         let mut parts: Vec<Node> = Vec::new();
         let (mut columns, mut further, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for (nth, predicate) in predicates.enumerate() {
-            let mut clauses: Vec<Option<Asked<'p>>> = match clauses(predicate.root(), true) {
+            let room = limits::SEGMENT_COLUMNS_MAX - owners.len();
+            let taken_apart = clauses(predicate.root(), true).filter(|clauses| clauses.len() <= room);
+            let mut clauses: Vec<Option<Asked<'p>>> = match taken_apart {
                 Some(clauses) => clauses.iter().map(|clause| Asked::of(clause, &mut parts)).collect(),
                 None => {
                     parts.push(predicate.root().clone());
@@ -221,8 +236,8 @@ impl Index {
         for axis in &self.axes {
             axis.apply(sight, &mut held, &mut row);
         }
-        for column in self.segments..self.segments + self.owners.len() {
-            if held[column / 64] >> (column % 64) & 1 == 1 {
+        for at in self.segments / 64..held.len() {
+            for column in ones(at, held[at]).filter(|column| *column >= self.segments) {
                 let owner = self.owners[column - self.segments] as usize;
                 held[owner / 64] |= 1 << (owner % 64);
             }
@@ -243,9 +258,11 @@ impl Index {
             };
             held + 8 * axis.places.len() + 4 * axis.unknown.len()
         };
-        let rules = self.tags.rules.iter().map(|rule| 24 + 8 * rule.wants.len()).sum::<usize>();
-        let named =
-            self.tags.named.iter().map(|(_, tag, rules)| 64 + tag.len() + 4 * rules.len()).sum::<usize>();
+        let rules = size_of_val(&*self.tags.rules) + size_of_val(&*self.tags.wants);
+        let named = self.tags.named.iter().map(|one| {
+            size_of::<Named>() + one.tag.len() + 4 * (one.there.len() + one.absent.len() + one.rules.len())
+        });
+        let named = named.sum::<usize>();
         self.axes.iter().map(of_axis).sum::<usize>()
             + 8 * self.base.len()
             + 4 * self.owners.len()
@@ -312,7 +329,7 @@ fn clauses(node: &Node, wanted: bool) -> Option<Vec<Vec<Literal<'_>>>> {
             let mut any = Vec::new();
             for node in nodes {
                 any.extend(clauses(node, wanted)?);
-                if any.len() > CLAUSES_MAX {
+                if any.len() > limits::SEGMENT_CLAUSES_MAX {
                     return None;
                 }
             }
@@ -322,7 +339,7 @@ fn clauses(node: &Node, wanted: bool) -> Option<Vec<Vec<Literal<'_>>>> {
             let mut all: Vec<Vec<Literal<'_>>> = vec![Vec::new()];
             for node in nodes {
                 let more = clauses(node, wanted)?;
-                if all.len() * more.len() > CLAUSES_MAX {
+                if all.len() * more.len() > limits::SEGMENT_CLAUSES_MAX {
                     return None;
                 }
                 all = all
@@ -431,7 +448,7 @@ impl Maker {
             }
             Held::Sparse { fail: fail.into(), starts: starts.into() }
         } else {
-            let step = (places.len() + 1).div_ceil(ROWS_MAX);
+            let step = (places.len() + 1).div_ceil(limits::SEGMENT_ROWS_MAX);
             let (mut rows, mut flips, mut starts) = (row.clone(), Vec::new(), vec![0]);
             for (nth, columns) in (1..).zip(self.flips.values()) {
                 columns.iter().for_each(|column| flip(&mut row, column));
@@ -497,37 +514,48 @@ impl Reading {
 
 #[derive(Default)]
 struct TagMaker<'p> {
-    named: BTreeMap<(&'p Field, &'p str), Vec<u32>>,
+    named: BTreeMap<(&'p Field, &'p str), [Vec<u32>; 3]>,
     rules: Vec<(u32, Vec<(&'p Field, &'p str, bool)>)>,
 }
 
 impl<'p> TagMaker<'p> {
     /// Does a column hold of whoever has none of the tags, as far as tags go?
     fn holds_without(&mut self, column: u32, asked: &Asked<'p>) -> bool {
-        if asked.tags.is_empty() {
-            return true;
+        if let [(field, tag, wanted)] = asked.tags[..] {
+            self.named.entry((field, tag)).or_default()[usize::from(!wanted)].push(column);
+            return !wanted;
         }
         let rule = u32::try_from(self.rules.len()).expect("columns are bounded");
         for (field, tag, _) in &asked.tags {
-            let rules = self.named.entry((field, tag)).or_default();
+            let rules = &mut self.named.entry((field, tag)).or_default()[2];
             if rules.last() != Some(&rule) {
                 rules.push(rule);
             }
         }
-        self.rules.push((column, asked.tags.clone()));
+        if !asked.tags.is_empty() {
+            self.rules.push((column, asked.tags.clone()));
+        }
         asked.tags.iter().all(|(_, _, wanted)| !wanted)
     }
 
     fn done(self) -> Tags {
         let places: BTreeMap<_, u32> = self.named.keys().copied().zip(0..).collect();
-        let rules = self.rules.iter().map(|(column, wants)| {
-            let wants = wants.iter().map(|(field, tag, wanted)| (places[&(*field, *tag)], *wanted));
-            TagRule { column: *column, wants: wants.collect() }
+        let (mut rules, mut all) = (Vec::new(), Vec::new());
+        let length = |wants: &Vec<u32>| u32::try_from(wants.len()).expect("columns are bounded");
+        for (column, wants) in &self.rules {
+            let from = length(&all);
+            let want = |(field, tag, wanted): &_| 2 * places[&(*field, *tag)] + u32::from(*wanted);
+            all.extend(wants.iter().map(want));
+            rules.push(TagRule { column: *column, from, to: length(&all) });
+        }
+        let named = self.named.into_iter().map(|((field, tag), [there, absent, rules])| Named {
+            field: field.clone(),
+            tag: tag.into(),
+            there: there.into(),
+            absent: absent.into(),
+            rules: rules.into(),
         });
-        let rules = rules.collect();
-        let named =
-            self.named.into_iter().map(|((field, tag), rules)| (field.clone(), tag.into(), rules.into()));
-        Tags { named: named.collect(), rules }
+        Tags { named: named.collect(), rules: rules.into(), wants: all.into() }
     }
 }
 
@@ -540,23 +568,26 @@ impl Tags {
         let mut present: Vec<u32> = Vec::new();
         for field in [&Field::Tags, &Field::Groups] {
             let place = |tag: &str| {
-                self.named.binary_search_by(|(of, known, _)| (of, &**known).cmp(&(field, tag))).ok()
+                self.named.binary_search_by(|known| (&known.field, &*known.tag).cmp(&(field, tag))).ok()
             };
             present.extend(
                 field.of(sight).tags().filter_map(place).filter_map(|place| u32::try_from(place).ok()),
             );
         }
-        present.sort_unstable();
+        let mut is_there = vec![false; self.named.len()];
+        present.iter().for_each(|tag| is_there[*tag as usize] = true);
+        let mut set = |column: u32, holds: bool| {
+            let (word, bit) = (&mut held[column as usize / 64], 1 << (column % 64));
+            *word = if holds { *word | bit } else { *word & !bit };
+        };
         for tag in &present {
-            for rule in &self.named[*tag as usize].2 {
-                let TagRule { column, wants } = &self.rules[*rule as usize];
-                let holds = wants.iter().all(|(tag, wanted)| present.binary_search(tag).is_ok() == *wanted);
-                let (word, bit) = (*column as usize / 64, 1 << (column % 64));
-                if holds {
-                    held[word] |= bit;
-                } else {
-                    held[word] &= !bit;
-                }
+            let Named { there, absent, rules, .. } = &self.named[*tag as usize];
+            there.iter().for_each(|column| set(*column, true));
+            absent.iter().for_each(|column| set(*column, false));
+            for rule in rules {
+                let TagRule { column, from, to } = self.rules[*rule as usize];
+                let mut wants = self.wants[from as usize..to as usize].iter();
+                set(column, wants.all(|want| is_there[*want as usize / 2] == (want % 2 == 1)));
             }
         }
     }

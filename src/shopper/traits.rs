@@ -188,8 +188,10 @@ impl Traits {
         if self.spend == 0 {
             return 0;
         }
-        let percent = i128::from(of) * 100 / i128::from(self.spend);
-        i64::try_from(percent.clamp(0, 100)).unwrap_or(100)
+        // Beyond nine quadrillion of a currency's smallest unit the last digits do not matter.
+        let percent =
+            of.checked_mul(100).map_or_else(|| of / (self.spend / 100).max(1), |of| of / self.spend);
+        percent.clamp(0, 100)
     }
 
     /// Mean days between purchases of a category, rounded.

@@ -53,6 +53,7 @@ pub(crate) fn records(authored: &Authored, at: UnixMs) -> Vec<(Key, Record)> {
             as_of: at,
             listed: Some(1),
             withdrawn: false,
+            consent_at: None,
         };
         records.push((Key::Member(member.id.clone()), Record::Member(Box::new(known))));
     }
@@ -94,9 +95,24 @@ impl Counter {
         op: &str,
         data: &Value,
     ) -> Done {
+        self.ask_at(load, device, (op, None), data)
+    }
+
+    /// The same with the moment the device says it was.
+    pub(crate) fn ask_at(
+        &mut self,
+        load: &mut dyn FnMut(&Key) -> Option<Record>,
+        device: &str,
+        (op, at): (&str, Option<&str>),
+        data: &Value,
+    ) -> Done {
         self.asked += 1;
         let id = format!("request.{}.{:06}", self.engine.next_seq().0, self.asked);
-        let payload = json!({ "v": 1, "id": id, "data": data }).to_string().into_bytes();
+        let mut document = json!({ "v": 1, "id": id, "data": data });
+        if let Some(at) = at {
+            document["at"] = json!(at);
+        }
+        let payload = document.to_string().into_bytes();
         let device = DeviceId::new(device).expect("an id");
         let (_, request) = wire::decode(op, &device, &payload, None, &self.chain)
             .unwrap_or_else(|refused| panic!("{op} {data}: {refused:?}"));

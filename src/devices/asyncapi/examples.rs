@@ -175,6 +175,25 @@ pub(super) fn requests(op: Op) -> Vec<Example> {
                     json!({ "kind": "try_on", "sku": "7700001", "zone": "fitting-1", "member": card }),
                 ),
             ),
+            example(
+                "mark",
+                "a member tasted the new tea; segments see it for a month, and the phone shown with the card is theirs too",
+                request(
+                    "kiosk-3-00000420",
+                    json!({
+                        "kind": "tasting", "sku": "6901234567892", "member": card, "mark": { "tag": "tried-tea", "days": 30 },
+                        "link": { "kind": "phone", "value": "13800138000" }
+                    }),
+                ),
+            ),
+            example(
+                "consent",
+                "a member takes back what they agreed to: what was learned of them is forgotten at once",
+                request(
+                    "kiosk-3-00000421",
+                    json!({ "kind": "consent", "member": card, "consent": { "programme": true, "personal": false } }),
+                ),
+            ),
         ],
         Op::Enroll => vec![example(
             "enroll",
@@ -333,7 +352,20 @@ pub(super) fn replies(op: Op) -> Vec<Example> {
             vec![example("noted", "kept", reply("kiosk-1-20261121-0311", json!({ "decision": "1-90431" })))]
         }
         Op::Event => {
-            vec![example("noted", "kept", reply("shelf-7-00001201", json!({ "decision": "1-90440" })))]
+            vec![
+                example("noted", "kept", reply("shelf-7-00001201", json!({ "decision": "1-90440" }))),
+                example(
+                    "remarked",
+                    "kept, and counted for nobody: the device's clock is ahead",
+                    reply(
+                        "kiosk-3-00000419",
+                        json!({
+                            "decision": "1-90441",
+                            "remarks": [{ "code": "AIS-2021", "detail": "at is 2027-11-21T10:00:00+08:00, here it is 2026-11-21T10:00:00+08:00: kept, and not counted" }]
+                        }),
+                    ),
+                ),
+            ]
         }
         Op::Enroll => vec![example(
             "enrolled",
