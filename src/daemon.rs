@@ -770,6 +770,7 @@ impl Shop {
             "up_s": now.ms_since(self.started) / 1_000,
             "bundle": bundle,
             "open_quotes": self.desk.engine.open_quotes(),
+            "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|online| **online).count(),
             "link_up": self.desk.link().is_up(),
             "counts": self.desk.counts,

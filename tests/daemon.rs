@@ -7,6 +7,8 @@ mod bad_input;
 mod campaigns;
 #[path = "support/child.rs"]
 mod child;
+#[path = "daemon/advice.rs"]
+mod advice;
 #[path = "daemon/clocks.rs"]
 mod clocks;
 #[path = "daemon/disk.rs"]

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::bundle::Bundle;
 use crate::domain::ids::Seq;
-use crate::engine::advice::Baskets;
+use crate::engine::advice::{self, Baskets};
 use crate::engine::decision::Entry;
 use crate::limits;
 use crate::storage::error::StorageError;
@@ -55,7 +55,7 @@ fn follow(mut reader: Reader, bundles: &Receiver<Arc<Bundle>>, commands: &mpsc::
     let Ok(mut bundle) = bundles.recv() else { return };
     loop {
         read(&mut reader, &mut baskets, &bundle);
-        let (members, count, lines) = baskets.counts();
+        let advice::Counts { members, baskets: count, lines } = baskets.counts();
         if count > 0 {
             let advice = Box::new(baskets.advice(&bundle));
             tracing::info!(members, baskets = count, lines, "proposals are made from the shop's own sales");

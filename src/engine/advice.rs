@@ -14,6 +14,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::Serialize;
+
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{MemberId, Seq, Sku};
@@ -130,9 +132,10 @@ impl Baskets {
         self.lines -= back.map_or(0, |basket| basket.items.len());
     }
 
-    /// How many members, baskets and lines are collected.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        (self.members.len(), self.members.values().map(VecDeque::len).sum(), self.lines)
+    /// How much is collected.
+    pub fn counts(&self) -> Counts {
+        let baskets = self.members.values().map(VecDeque::len).sum();
+        Counts { members: self.members.len(), baskets, lines: self.lines }
     }
 
     /// Makes the model: seconds of one core for a large shop, in proportion to `ADVICE_LINES_MAX` at most.
@@ -155,12 +158,24 @@ impl Baskets {
         let content = Content::new(attributes.collect());
         let model = Model::build(&history, &[], None, Params::shop());
         let (numbers, skus) = (self.numbers.clone(), self.skus.clone());
-        Advice { model, history, members, numbers, skus, content }
+        Advice { counts: self.counts(), model, history, members, numbers, skus, content }
     }
+}
+
+/// What a model was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Members with a basket.
+    pub members: usize,
+    /// Their baskets.
+    pub baskets: usize,
+    /// Their lines.
+    pub lines: usize,
 }
 
 /// The model with the names its numbers stand for, ready to be asked.
 pub struct Advice {
+    counts: Counts,
     model: Model,
     history: recommend::History,
     members: BTreeMap<MemberId, recommend::Member>,
@@ -190,6 +205,10 @@ pub(super) struct Asked<'a> {
 impl Adviser {
     pub(super) fn new(advice: Box<Advice>) -> Adviser {
         Adviser { advice, scratch: RefCell::default() }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.advice.counts
     }
 
     /// Articles of the bundle's assortment to propose, best first, at most `most`.

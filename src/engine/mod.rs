@@ -215,6 +215,11 @@ impl Engine {
         self.adviser = Some(Adviser::new(advice));
     }
 
+    /// What the proposals are made from; nothing if there are none yet.
+    pub fn advised(&self) -> Option<advice::Counts> {
+        self.adviser.as_ref().map(Adviser::counts)
+    }
+
     /// What members were shown since this was asked last, to be decided; nothing if nobody was.
     pub fn shown(&mut self) -> Option<Input> {
         (!self.shown.is_empty()).then(|| Input::Shown(std::mem::take(&mut self.shown)))

@@ -11,7 +11,7 @@
 //!   customers will buy and are worth, `groups` of members alike, `rules` between items.
 //! - Proposals: `recommend`.
 //! - Offers: `response` learns who answers, from `trees` and logistic regression; `uplift` whom an offer moves; `targeting`
-//!   ranks; `experiment` draws who gets what, `lift` and `series` say what came of it, `results` counts.
+//!   ranks; `experiment` draws who gets what and says what came of it, `results` counts.
 
 mod constant;
 pub mod experiment;

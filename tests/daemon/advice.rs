@@ -1,0 +1,88 @@
+//! Does the shop propose what its members buy, and only to those who agreed to be known?
+
+use serde_json::{Value, json};
+
+use crate::shop::{Shop, card, cash, line, sale, until};
+use crate::till::Till;
+
+const MILK: &str = "6901234000017";
+const RICE: &str = "6901234000031";
+const OIL: &str = "6901234000048";
+const YOGHURT: &str = "6901234000024";
+
+async fn sell(till: &mut Till, seq: u64, member: &str, skus: &[&str]) {
+    let lines: Vec<Value> =
+        skus.iter().zip(1..).map(|(sku, nth)| line(&format!("{nth}"), sku, 1)).collect();
+    let asked = json!({
+        "transaction": sale(seq),
+        "basket": { "lines": lines },
+        "member": card(member),
+        "tenders": cash(1_000_000),
+    });
+    till.ask("commit", asked).await.data();
+}
+
+fn skus(reply: &Value) -> Vec<String> {
+    let list = reply["recommendations"].as_array().cloned().unwrap_or_default();
+    list.iter().map(|one| one["sku"].as_str().expect("text").to_owned()).collect()
+}
+
+/// What the shop itself proposes, told from head office's lists by its words.
+fn own<'a>(reply: &'a Value, because: &str) -> Vec<&'a str> {
+    let list = reply["recommendations"].as_array().expect("a list").iter();
+    list.filter(|one| one["because"] == because).map(|one| one["sku"].as_str().expect("text")).collect()
+}
+
+/// A model is made at the start from what the journal holds.
+async fn with_proposals(shop: &mut Shop) {
+    shop.restart().await;
+    until("proposals", || !shop.status()["proposals"].is_null()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_proposed_what_a_member_buys_and_what_goes_with_the_basket() {
+    let mut shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    assert!(shop.status()["proposals"].is_null(), "nothing is known before the first sale");
+    for nth in 0..6 {
+        sell(&mut till, 10 + nth, "2003", &[OIL, RICE]).await;
+        sell(&mut till, 20 + nth, "2004", &[MILK, YOGHURT]).await;
+    }
+    with_proposals(&mut shop).await;
+    assert_eq!(shop.status()["proposals"], json!({ "members": 2, "baskets": 12, "lines": 24 }));
+    let mut till = shop.till("till-1").await;
+    let scanned = till.ask("scan", json!({ "token": card("2003"), "locale": "zh-CN" })).await.data().clone();
+    let mut often = own(&scanned, "您常买");
+    often.extend(own(&scanned, "该补货了"));
+    assert!(often.contains(&OIL) && often.contains(&RICE), "{scanned}");
+    let quoted = till
+        .ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] }, "suggest": true }))
+        .await
+        .data()
+        .clone();
+    assert_eq!(skus(&quoted).first().map(String::as_str), Some(RICE), "{quoted}");
+    assert!(!skus(&quoted).iter().any(|sku| sku == OIL), "what is in the basket is not proposed");
+    let unasked = till.ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] } })).await.data().clone();
+    assert!(unasked.get("recommendations").is_none(), "a quote says it where it was asked for only");
+    let like = json!({ "token": card("2003"), "like": MILK, "locale": "en" });
+    let alternatives = till.ask("scan", like).await.data().clone();
+    assert_eq!(skus(&alternatives), [YOGHURT], "of the same kind: {alternatives}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_what_a_member_saw_written_down_once_a_minute_and_read_nowhere_else() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let next = |shop: &Shop| shop.status()["journal"]["next"].as_u64().expect("a number");
+    let before = next(&shop);
+    till.ask("scan", json!({ "token": card("2003") })).await.data();
+    till.ask("scan", json!({ "token": card("nobody") })).await.data();
+    shop.clock.advance_ms(61_000);
+    until("the decision that says what was shown", || next(&shop) == before + 1).await;
+    let asked = aisled::daemon::control::Ask::Decision { seq: aisled::domain::ids::Seq(before) };
+    let entry = shop.ask(&asked);
+    let shown = entry["input"]["shown"].as_array().expect("a list");
+    assert_eq!(shown.len(), 1, "strangers are not written down: {entry}");
+    assert_eq!(shown[0]["member"], "m-2003");
+    assert!(!shown[0]["offers"].as_array().expect("a list").is_empty(), "{entry}");
+}
