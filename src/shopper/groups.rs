@@ -246,6 +246,16 @@ mod tests {
         assert_eq!(of_member(&with), of_member(&clouds()));
     }
 
+    /// Lloyd's rounds empty a group now and then: here both centres but the first are nobody's.
+    #[test]
+    fn does_an_empty_group_take_over_who_stands_apart() {
+        let points: Vec<Vec<f64>> = [0.0, 1.0, 9.0, 5.0].iter().map(|at| vec![*at]).collect();
+        let mut of_member = [0; 4];
+        assert!(fill_empty(&points, &[vec![0.0], vec![50.0], vec![60.0]], &mut of_member));
+        assert_eq!(of_member, [0, 0, 1, 2]);
+        assert!(!fill_empty(&points, &[vec![0.0], vec![50.0], vec![60.0]], &mut of_member));
+    }
+
     #[test]
     fn is_what_makes_no_groups_named() {
         let members = clouds();

@@ -111,8 +111,7 @@ mod tests {
         assert!((found - 1.226).abs() < 5e-4, "{found}");
     }
 
-    /// Against the process itself: many customers of one history cannot be simulated, but the model's own mean can, from
-    /// the series E[X(t)] of a new customer and its conditional form at no history.
+    /// What is expected of a customer of whom nothing is known yet is the mean over all customers (equation 9).
     #[test]
     fn does_a_new_customer_buy_what_the_unconditional_mean_says() {
         let BgNbd { r, alpha, a, b } = CDNOW;

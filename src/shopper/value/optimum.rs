@@ -173,13 +173,15 @@ fn derivatives<const N: usize>(
     for i in 0..N {
         gradient[i] = (moved(&[(i, FIRST)]) - moved(&[(i, -FIRST)])) / (2.0 * FIRST);
         hessian[i][i] = (moved(&[(i, SECOND)]) - 2.0 * value + moved(&[(i, -SECOND)])) / (SECOND * SECOND);
-        for j in 0..i {
-            let mixed = moved(&[(i, SECOND), (j, SECOND)])
-                - moved(&[(i, SECOND), (j, -SECOND)])
-                - moved(&[(i, -SECOND), (j, SECOND)])
-                + moved(&[(i, -SECOND), (j, -SECOND)]);
-            hessian[i][j] = mixed / (4.0 * SECOND * SECOND);
-            hessian[j][i] = hessian[i][j];
+        let mixed = |j: usize| {
+            let corner = |a: f64, b: f64| moved(&[(i, a * SECOND), (j, b * SECOND)]);
+            (corner(1.0, 1.0) - corner(1.0, -1.0) - corner(-1.0, 1.0) + corner(-1.0, -1.0))
+                / (4.0 * SECOND * SECOND)
+        };
+        let row: Vec<f64> = (0..i).map(mixed).collect();
+        for (j, second) in row.into_iter().enumerate() {
+            hessian[i][j] = second;
+            hessian[j][i] = second;
         }
     }
     (gradient, hessian)
@@ -200,7 +202,7 @@ fn solve<const N: usize>(
             let left = own - hessian[i][j] - rest;
             if i == j {
                 // Below this the direction is flat: second differences of rounding errors are of that size.
-                if !(left > 1e-4) {
+                if left.is_nan() || left <= 1e-4 {
                     return None;
                 }
                 lower[i][i] = f64::sqrt(left);

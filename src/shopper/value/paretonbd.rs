@@ -149,7 +149,11 @@ mod tests {
         let seen = history(3.0, 20.0, 30.0);
         let at = |s: f64| ParetoNbd { s, ..CDNOW }.purchases(&seen, 26.0);
         assert!((at(1.0) - (at(1.0 - 1e-6) + at(1.0 + 1e-6)) / 2.0).abs() < 1e-9);
-        assert_eq!(at(0.6), ParetoNbd { s: 0.6, ..CDNOW }.purchases(&seen, 26.0));
+        // Far from it by the formula as it is written.
+        let growth: f64 = (11.669 + 30.0) / (11.669 + 56.0);
+        let rest = (1.0 - growth.powf(0.5)) / 0.5 * ParetoNbd { s: 1.5, ..CDNOW }.p_alive(&seen);
+        let expected = 3.553 * (11.669 + 30.0) / (10.578 + 30.0) * rest;
+        assert!((at(1.5) - expected).abs() < 1e-9, "{}, not {expected}", at(1.5));
     }
 
     #[test]
