@@ -4,7 +4,7 @@
 //! trees and the share of each in the average are chosen by log-loss on rows not learned from: those named for it, or
 //! five folds of the rows to learn from. A fold is a run of rows as they stand in the file, within those who responded
 //! and those who did not, so that a file in order of time is judged on another time. Then everything is fitted again on
-//! all rows to learn from, and the average is calibrated by two numbers fitted on the rows not learned from (Platt 1999).
+//! all of these rows, and the average is calibrated by two numbers fitted on the rows not learned from (Platt 1999).
 //! The share of the trees is the first of `RESPONSE_SHARES` whose log-loss is within one standard error of the best
 //! (Breiman et al., "Classification and Regression Trees", 1984, 3.4.3): a quarter, unless the rows say otherwise.
 //!

@@ -370,7 +370,7 @@ mod tests {
     fn is_a_campaign_without_holdout_measured_against_the_days_before() {
         let mut all = Vec::new();
         let mut seeded = Seeded::new(5);
-        for number in -56_i64..14 {
+        for number in -56i64..14 {
             let extra = if number >= 0 { 20_000 } else { 0 };
             let net_minor =
                 100_000 + 5_000 * (number.rem_euclid(7)) + extra + (3_000.0 * seeded.normal()) as i64;
