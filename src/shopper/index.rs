@@ -150,7 +150,7 @@ struct Asked<'p> {
     flags: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     words: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     tags: Vec<(&'p Field, &'p str, bool)>,
-    interpreted: Vec<(usize, bool)>,
+    interpreted: BTreeMap<usize, Vec<bool>>,
 }
 
 impl Index {
@@ -165,7 +165,7 @@ impl Index {
                 Some(clauses) => clauses.iter().map(|clause| Asked::of(clause, &mut parts)).collect(),
                 None => {
                     parts.push(predicate.root().clone());
-                    let interpreted = vec![(parts.len() - 1, true)];
+                    let interpreted = [(parts.len() - 1, vec![true])].into();
                     vec![Some(Asked { interpreted, ..Asked::default() })]
                 }
             };
@@ -228,9 +228,10 @@ impl Index {
                     all(literals, at.map_or(Value::Unknown, value))
                 });
             }
-            for (part, wanted) in &asked.interpreted {
+            for (part, wants) in &asked.interpreted {
                 let reading = Reading::Interpreted(Box::new(Part(*part, parts[*part].clone())));
-                makers.entry(reading).or_default().column(number, &[1], &|at| (at == Some(1)) == *wanted);
+                let holds = |at: Option<i64>| wants.iter().all(|wanted| (at == Some(1)) == *wanted);
+                makers.entry(reading).or_default().column(number, &[1], &holds);
             }
         }
         let axes = makers.into_iter().map(|(reading, maker)| maker.axis(reading, words));
@@ -330,7 +331,7 @@ impl<'p> Asked<'p> {
                         parts.push(Node::Leaf(Box::new((*leaf).clone())));
                         parts.len() - 1
                     });
-                    asked.interpreted.push((part, *wanted));
+                    asked.interpreted.entry(part).or_default().push(*wanted);
                 }
             }
         }
