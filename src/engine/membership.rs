@@ -62,7 +62,8 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
 
 /// What taking head office's word reads.
 pub(super) fn needs(update: &MembersUpdate) -> Vec<Key> {
-    update.members.iter().flat_map(|member| Key::of_member(&member.id)).collect()
+    let of_member = |id: &MemberId| [Key::Member(id.clone()), Key::Ledger(id.clone())];
+    update.members.iter().flat_map(|member| of_member(&member.id)).collect()
 }
 
 /// What head office's word changes. An older word than the one known is passed over.
@@ -83,10 +84,11 @@ pub(super) fn update(update: &MembersUpdate, facts: &Facts) -> Vec<Change> {
                 withdrawn: false,
                 consent_at: None,
             };
-            let record = facts.known(&member.id).map_or(record.clone(), |known| known.written_anew(record));
-            let history = Key::History(member.id.clone());
-            if !record.profile.consent.personal && facts.get(&history).is_some() {
-                changes.push(Change { key: history, record: None });
+            let before = facts.known(&member.id);
+            let record = before.map_or(record.clone(), |known| known.written_anew(record));
+            let learned_of = before.is_some_and(|known| known.profile.consent.personal);
+            if learned_of && !record.profile.consent.personal {
+                changes.push(Change { key: Key::History(member.id.clone()), record: None });
             }
             changes.push(Change::put(Key::Member(member.id.clone()), Record::Member(Box::new(record))));
         }
@@ -107,6 +109,7 @@ pub(super) fn update(update: &MembersUpdate, facts: &Facts) -> Vec<Change> {
 mod tests {
     use super::*;
     use crate::domain::ids::Seq;
+    use crate::domain::member::Consent;
     use crate::engine::input::MemberUpdate;
 
     #[test]
@@ -136,5 +139,30 @@ mod tests {
         assert_eq!(known.profile, profile);
         let (points, known) = told(Some(Profile::default()));
         assert_eq!((points, known.withdrawn, known.as_of, known.listed), (8, false, UnixMs(20), Some(1)));
+    }
+
+    #[test]
+    fn whose_word_on_consent_is_the_later_one() {
+        let id = MemberId::new("m-1").expect("an id");
+        let agrees = |personal| Consent { programme: true, personal };
+        let after = |consent_at: i64, before: bool, head_office: bool| {
+            let profile = Profile { consent: agrees(before), ..Profile::default() };
+            let consent_at = Some(UnixMs(consent_at));
+            let known =
+                Known { profile, points: 0, as_of: UnixMs(10), listed: None, withdrawn: false, consent_at };
+            let mut facts = Facts::default();
+            facts.add(Key::Member(id.clone()), Some(Record::Member(Box::new(known))));
+            let profile = Some(Profile { consent: agrees(head_office), ..Profile::default() });
+            let member = MemberUpdate { id: id.clone(), tokens: Vec::new(), profile, points: 0 };
+            let word = MembersUpdate { as_of: UnixMs(20), settled_through: Seq(4), members: vec![member] };
+            let changes = update(&word, &facts);
+            let forgets = changes.iter().any(|it| it.key == Key::History(id.clone()) && it.record.is_none());
+            changes.into_iter().for_each(|change| facts.add(change.key, change.record));
+            (facts.known(&id).expect("they are there").profile.consent.personal, forgets)
+        };
+        assert_eq!(after(30, false, true), (false, false), "taken back here after head office wrote");
+        assert_eq!(after(15, false, true), (true, false), "given since, elsewhere");
+        assert_eq!(after(15, true, false), (false, true), "taken back elsewhere: forgotten here");
+        assert_eq!(after(30, true, false), (true, false));
     }
 }

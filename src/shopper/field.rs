@@ -27,6 +27,35 @@ impl<'a> Sight<'a> {
     pub fn of(member: &'a Member, traits: &'a Traits, today: Day) -> Sight<'a> {
         Sight { member, traits, today }
     }
+
+    /// What is known of a category, by its place in the member's history.
+    pub(super) fn habit(&self, habit: HabitField, place: Option<u8>) -> Option<i64> {
+        self.member.history.as_ref()?;
+        match habit {
+            HabitField::Share => Some(self.traits.share_percent(place)),
+            HabitField::Interval => self.traits.interval_days(place),
+            HabitField::DaysSince => self.traits.days_since(place),
+        }
+    }
+
+    /// Where the member's history has these categories, which are sorted as its own are.
+    pub(super) fn places_of(&self, categories: &[CategoryId]) -> Vec<Option<u8>> {
+        let known = self.member.history.as_ref().map_or(&[][..], |history| &history.categories);
+        let mut known = (0..).zip(known).peekable();
+        let place = |wanted: &CategoryId| {
+            while known.next_if(|(_, category)| *category < wanted).is_some() {}
+            known.next_if(|(_, category)| *category == wanted).map(|(place, _)| place)
+        };
+        categories.iter().map(place).collect()
+    }
+}
+
+/// A field of the families whose key is a category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum HabitField {
+    Share,
+    Interval,
+    DaysSince,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +164,16 @@ impl Field {
         }
     }
 
+    /// Its family and category, where it has one.
+    pub(super) fn habit(&self) -> Option<(HabitField, &CategoryId)> {
+        match self {
+            Field::Share(category) => Some((HabitField::Share, category)),
+            Field::Interval(category) => Some((HabitField::Interval, category)),
+            Field::DaysSince(category) => Some((HabitField::DaysSince, category)),
+            _ => None,
+        }
+    }
+
     pub(super) fn name(&self) -> String {
         match self {
             Field::Attribute(name, _) => format!("attr.{name}"),
@@ -196,9 +235,13 @@ impl Field {
                 (Some(Attribute::Word(word)), AttributeKind::Word) => Value::Word(word),
                 _ => Value::Unknown,
             },
-            Field::Share(key) => known(history.map(|history| traits.share_percent(history, key))),
-            Field::Interval(key) => known(history.and_then(|history| traits.interval_days(history, key))),
-            Field::DaysSince(key) => known(history.and_then(|history| traits.days_since(history, key))),
+            Field::Share(_) | Field::Interval(_) | Field::DaysSince(_) => {
+                let read = |(habit, category): (_, &CategoryId)| {
+                    let place = history.and_then(|history| history.categories.binary_search(category).ok());
+                    sight.habit(habit, place.and_then(|place| u8::try_from(place).ok()))
+                };
+                known(self.habit().and_then(read))
+            }
             Field::Events(key) => known(history.map(|history| {
                 history.seen.iter().find(|seen| seen.kind == *key).map_or(0, |seen| i64::from(seen.count))
             })),

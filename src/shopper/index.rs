@@ -13,11 +13,12 @@
 //! disjunctive form is longer than `SEGMENT_CLAUSES_MAX`) is an axis of its own that the interpreter reads.
 //! Invariant: a bit is set exactly where `Predicate::holds` holds; the tests compare the two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::ids::CategoryId;
 use crate::limits;
 
-use super::field::{Field, Kind, Sight, Value};
+use super::field::{Field, HabitField, Kind, Sight, Value};
 use super::predicate::{Leaf, Node, Operand, Predicate, Relation};
 
 /// An axis that fewer than one column in so many looks at keeps columns instead of rows.
@@ -34,6 +35,8 @@ pub(super) struct Index {
     base: Box<[u64]>,
     axes: Box<[Axis]>,
     tags: Tags,
+    /// Categories that predicates name, sorted: looked up once for a member.
+    categories: Box<[CategoryId]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ enum Held {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Number(Field),
+    /// The same of a category, by its place in the index's.
+    Habit(HabitField, usize),
     Flag(Field),
     /// By place among the words that predicates name, sorted; any other word is behind them.
     Word(Field, Box<[Box<str>]>),
@@ -145,7 +150,7 @@ struct Asked<'p> {
     flags: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     words: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     tags: Vec<(&'p Field, &'p str, bool)>,
-    interpreted: Vec<(usize, bool)>,
+    interpreted: BTreeMap<usize, Vec<bool>>,
 }
 
 impl Index {
@@ -160,7 +165,7 @@ impl Index {
                 Some(clauses) => clauses.iter().map(|clause| Asked::of(clause, &mut parts)).collect(),
                 None => {
                     parts.push(predicate.root().clone());
-                    let interpreted = vec![(parts.len() - 1, true)];
+                    let interpreted = [(parts.len() - 1, vec![true])].into();
                     vec![Some(Asked { interpreted, ..Asked::default() })]
                 }
             };
@@ -184,6 +189,9 @@ impl Index {
         let mut makers: BTreeMap<Reading, Maker> = BTreeMap::new();
         let mut tags = TagMaker::default();
         let vocabulary = vocabulary(columns);
+        let fields = columns.iter().flatten().flat_map(|asked| asked.numbers.keys());
+        let named: BTreeSet<&CategoryId> = fields.filter_map(|field| Some(field.habit()?.1)).collect();
+        let categories: Box<[CategoryId]> = named.into_iter().cloned().collect();
         for (column, asked) in columns.iter().enumerate() {
             let Some(asked) = asked else { continue };
             let number = u32::try_from(column).expect("columns are bounded");
@@ -191,7 +199,15 @@ impl Index {
                 base[column / 64] |= 1 << (column % 64);
             }
             for (field, literals) in &asked.numbers {
-                let maker = makers.entry(Reading::Number((*field).clone())).or_default();
+                let reading = match field.habit() {
+                    Some((habit, category)) => {
+                        let place =
+                            categories.binary_search(category).expect("gathered from the same columns");
+                        Reading::Habit(habit, place)
+                    }
+                    None => Reading::Number((*field).clone()),
+                };
+                let maker = makers.entry(reading).or_default();
                 maker.column(number, &numbers_of(literals), &|at| {
                     all(literals, at.map_or(Value::Unknown, Value::Number))
                 });
@@ -212,9 +228,10 @@ impl Index {
                     all(literals, at.map_or(Value::Unknown, value))
                 });
             }
-            for (part, wanted) in &asked.interpreted {
+            for (part, wants) in &asked.interpreted {
                 let reading = Reading::Interpreted(Box::new(Part(*part, parts[*part].clone())));
-                makers.entry(reading).or_default().column(number, &[1], &|at| (at == Some(1)) == *wanted);
+                let holds = |at: Option<i64>| wants.iter().all(|wanted| (at == Some(1)) == *wanted);
+                makers.entry(reading).or_default().column(number, &[1], &holds);
             }
         }
         let axes = makers.into_iter().map(|(reading, maker)| maker.axis(reading, words));
@@ -225,6 +242,7 @@ impl Index {
             base: base.into(),
             axes: axes.collect(),
             tags: tags.done(),
+            categories,
         }
     }
 
@@ -233,8 +251,9 @@ impl Index {
         let mut held = self.base.to_vec();
         self.tags.apply(sight, &mut held);
         let mut row = Vec::new();
+        let places = sight.places_of(&self.categories);
         for axis in &self.axes {
-            axis.apply(sight, &mut held, &mut row);
+            axis.apply((sight, &places), &mut held, &mut row);
         }
         for at in self.segments / 64..held.len() {
             for column in ones(at, held[at]).filter(|column| *column >= self.segments) {
@@ -312,7 +331,7 @@ impl<'p> Asked<'p> {
                         parts.push(Node::Leaf(Box::new((*leaf).clone())));
                         parts.len() - 1
                     });
-                    asked.interpreted.push((part, *wanted));
+                    asked.interpreted.entry(part).or_default().push(*wanted);
                 }
             }
         }
@@ -465,11 +484,11 @@ impl Maker {
 }
 
 impl Axis {
-    fn apply(&self, sight: &Sight<'_>, held: &mut [u64], copy: &mut Vec<u64>) {
+    fn apply(&self, (sight, places): (&Sight<'_>, &[Option<u8>]), held: &mut [u64], copy: &mut Vec<u64>) {
         let clear = |held: &mut [u64], columns: &[u32]| {
             columns.iter().for_each(|column| held[*column as usize / 64] &= !(1 << (column % 64)));
         };
-        let Some(value) = self.reading.of(sight) else { return clear(held, &self.unknown) };
+        let Some(value) = self.reading.of(sight, places) else { return clear(held, &self.unknown) };
         let stretch = self.places.partition_point(|place| *place <= value);
         let span = |starts: &[u32], from: usize, to: usize| starts[from] as usize..starts[to] as usize;
         match &self.held {
@@ -493,8 +512,9 @@ impl Axis {
 
 impl Reading {
     /// Where on its axis a member is; nothing where nobody knows.
-    fn of(&self, sight: &Sight<'_>) -> Option<i64> {
+    fn of(&self, sight: &Sight<'_>, places: &[Option<u8>]) -> Option<i64> {
         match self {
+            Reading::Habit(habit, category) => sight.habit(*habit, places[*category]),
             Reading::Number(field) | Reading::Flag(field) => match field.of(sight) {
                 Value::Number(number) => Some(number),
                 Value::Flag(flag) => Some(i64::from(flag)),

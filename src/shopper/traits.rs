@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::domain::basket::Channel;
 use crate::domain::calendar::Day;
 use crate::domain::history::{History, Sum, Visit, number_of};
-use crate::domain::ids::CategoryId;
 use crate::domain::member::Member;
 use crate::limits;
 
@@ -178,13 +177,13 @@ impl Traits {
         self.windows.map(|windows| windows[window as usize])
     }
 
-    fn habit(&self, history: &History, key: &CategoryId) -> Option<&Habit> {
-        self.habits.get(history.categories.binary_search(key).ok()?)
+    fn habit(&self, place: Option<u8>) -> Option<&Habit> {
+        self.habits.get(usize::from(place?))
     }
 
-    /// What of 100 spent went to a category, rounded down.
-    pub(super) fn share_percent(&self, history: &History, key: &CategoryId) -> i64 {
-        let of = self.habit(history, key).map_or(0, |habit| habit.spend);
+    /// What of 100 spent went to a category (by its place in the history), rounded down.
+    pub(super) fn share_percent(&self, place: Option<u8>) -> i64 {
+        let of = self.habit(place).map_or(0, |habit| habit.spend);
         if self.spend == 0 {
             return 0;
         }
@@ -195,15 +194,15 @@ impl Traits {
     }
 
     /// Mean days between purchases of a category, rounded.
-    pub(super) fn interval_days(&self, history: &History, key: &CategoryId) -> Option<i64> {
-        let habit = self.habit(history, key).filter(|habit| habit.days >= INTERVAL_DAYS_MIN)?;
+    pub(super) fn interval_days(&self, place: Option<u8>) -> Option<i64> {
+        let habit = self.habit(place).filter(|habit| habit.days >= INTERVAL_DAYS_MIN)?;
         let gaps = i64::from(habit.days - 1);
         Some((i64::from(habit.last) - i64::from(habit.first) + gaps / 2) / gaps)
     }
 
     /// Days since a category was last bought.
-    pub(super) fn days_since(&self, history: &History, key: &CategoryId) -> Option<i64> {
-        let habit = self.habit(history, key).filter(|habit| habit.days > 0)?;
+    pub(super) fn days_since(&self, place: Option<u8>) -> Option<i64> {
+        let habit = self.habit(place).filter(|habit| habit.days > 0)?;
         Some(i64::from(self.today) - i64::from(habit.last))
     }
 }

@@ -181,6 +181,27 @@ fn is_a_predicate_that_cannot_be_taken_apart_still_answered() {
 }
 
 #[test]
+fn may_a_predicate_say_the_same_twice() {
+    let sources = [
+        "visits > orders && visits > orders",
+        "visits > orders && !(visits > orders)",
+        "visits > 3 && visits > 3 && !(visits <= 3)",
+        "'a' in tags && 'a' in tags",
+        "'a' in tags && !('a' in tags)",
+        "tier == 'gold' && tier in ['gold'] && tier != 'silver'",
+        "attr.baby && attr.baby == true",
+        "share['c1'] >= 0 && share['c1'] < 101 || share['c1'] > 100",
+    ];
+    let segments = compiled(&sources.map(str::to_owned));
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..100 {
+        let member = members().new_tree(&mut runner).expect("a member").current();
+        let today = Day::from_number(TODAY);
+        assert_eq!(segments.of(&member, today), slowly(&segments, &member, today));
+    }
+}
+
+#[test]
 fn are_thousands_of_segments_answered_as_one_by_one() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let draw = |runner: &mut _| predicates().new_tree(runner).expect("a predicate").current();
