@@ -6,6 +6,7 @@
 //! growth   quotes with 1k..1M members, 10..10k promotions              p50, p99
 //! memory   daemon process, 200k members, 1k promotions                 resident, ready
 //! best     `best` | `sequence` on the same baskets, in this process   p50, p99, proved, what greed costs
+//! recommend  proposals at a scan and a rebuild of the model, with more members, in this process
 //! ```
 //! Absolute figures are of this machine and this minute; the ratios are what is promised. Exit code 1: a goal is missed.
 
@@ -18,6 +19,7 @@ mod inside;
 mod load;
 mod memory;
 mod quote;
+mod recommend;
 mod shop;
 
 use std::io::Write;
@@ -69,6 +71,8 @@ pub enum Part {
     Memory,
     /// The best combination of promotions.
     Best,
+    /// Proposals at a scan, and a rebuild of the model.
+    Recommend,
 }
 
 /// How much is measured.
@@ -92,6 +96,10 @@ struct Extent {
     memory_promotions: usize,
     /// Baskets whose best combination is looked for.
     best_baskets: usize,
+    /// Members of the shops in which something is proposed.
+    recommend_members: &'static [usize],
+    /// Questions in each.
+    recommend_questions: usize,
 }
 
 const WHOLE: Extent = Extent {
@@ -104,6 +112,8 @@ const WHOLE: Extent = Extent {
     memory_members: 200_000,
     memory_promotions: 1_000,
     best_baskets: 1_000,
+    recommend_members: &[5_000, 20_000],
+    recommend_questions: 5_000,
 };
 
 const QUICK: Extent = Extent {
@@ -113,6 +123,7 @@ const QUICK: Extent = Extent {
     members: &[1_000, 10_000, 100_000],
     quotes: 1_000,
     best_baskets: 200,
+    recommend_questions: 2_000,
     ..WHOLE
 };
 
@@ -131,6 +142,8 @@ struct Report {
     memory: Option<memory::Memory>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     best: Vec<best::Best>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recommend: Vec<recommend::Recommend>,
     goals: Vec<Goal>,
 }
 
@@ -164,6 +177,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
         growth: Vec::new(),
         memory: None,
         best: Vec::new(),
+        recommend: Vec::new(),
         goals: Vec::new(),
     };
     if wanted(Part::Quote) {
@@ -181,10 +195,14 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     if wanted(Part::Best) {
         report.best = best::measure(extent.best_baskets, args.baskets.as_ref())?;
     }
+    if wanted(Part::Recommend) {
+        report.recommend = recommend::measure(extent.recommend_members, extent.recommend_questions)?;
+    }
     report.goals.extend(report.quote.iter().flat_map(quote::Quotes::goals));
     report.goals.extend(report.commit.iter().flat_map(commit::Commits::goals));
     report.goals.extend(report.memory.iter().flat_map(memory::Memory::goals));
     report.goals.extend(report.best.iter().flat_map(best::Best::goals));
+    report.goals.extend(report.recommend.iter().flat_map(recommend::Recommend::goals));
     write(&report, args.json, out)?;
     Ok(if report.goals.iter().all(|goal| goal.met) { Exit::Ok } else { Exit::Finding })
 }
@@ -202,6 +220,7 @@ fn write(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
     }
     lines.extend(report.memory.iter().flat_map(memory::Memory::lines));
     lines.extend(report.best.iter().flat_map(best::Best::lines));
+    lines.extend(report.recommend.iter().flat_map(recommend::Recommend::lines));
     for line in lines {
         writeln!(out, "{line}")?;
     }

@@ -23,7 +23,7 @@ pub struct Fading {
 }
 
 /// Weights below this say nothing; leaving them out keeps a long past short.
-const WEIGHT_MIN: f32 = 1e-4;
+const WEIGHT_MIN: f32 = 1e-3;
 
 /// Weighs each item a member bought into `taste`, which is cleared. Items from `item_count` up are left out.
 pub fn taste(past: Past<'_>, fading: Fading, item_count: usize, taste: &mut Tally) {
@@ -160,4 +160,46 @@ impl Neighbours {
 
 fn length(weights: impl Iterator<Item = f32>) -> f32 {
     weights.map(|weight| weight * weight).sum::<f32>().sqrt().max(f32::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    const EVEN: Fading = Fading { group: 1, within: 1.0, between: 1.0, rarity: 0.0 };
+
+    #[test]
+    fn does_a_taste_fade_by_place_and_group() {
+        let mut told = Told::of("anna: a | b | c | a");
+        let fading = Fading { group: 2, within: 0.5, between: 0.1, rarity: 0.0 };
+        let mut found = Tally::default();
+        taste(told.history.past(0, 0), fading, 3, &mut found);
+        // Two groups of two: shares of a quarter; from the last: a 1, c 0.5, b 0.1, a 0.05.
+        let wanted = [("a", 1.05), ("c", 0.5), ("b", 0.1)];
+        for (name, weight) in wanted {
+            assert!((found.get(told.item(name)) - weight / 4.0).abs() < 1e-6, "{name} {found:?}");
+        }
+    }
+
+    #[test]
+    fn are_those_with_the_same_taste_nearest_and_never_oneself() {
+        let told = Told::of(
+            "anna: tea jam | tea
+             bert: tea jam
+             carl: tea beer
+             dora: beer",
+        );
+        let neighbours = Neighbours::build(&told.history, 0, EVEN);
+        let (mut asking, mut like) = (Asking::default(), Vec::new());
+        let anna = told.member("anna");
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, usize::MAX, &mut asking, &mut like);
+        let order: Vec<Member> = like.iter().map(|&(member, _)| member).collect();
+        assert_eq!(order, [told.member("bert"), told.member("carl")]);
+        // anna is (2, 1)/2 in tea and jam, bert (1, 1).
+        assert!((like[0].1 - 3.0 / 10f32.sqrt()).abs() < 1e-6, "{like:?}");
+        // Looking at one entry is looking at the rarest item's list: jam.
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, 1, &mut asking, &mut like);
+        assert_eq!(like.len(), 1, "{like:?}");
+    }
 }

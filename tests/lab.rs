@@ -1,0 +1,4 @@
+//! Does `aisled lab` compute what it says, through the real program?
+
+#[path = "lab/next_basket.rs"]
+mod next_basket;
