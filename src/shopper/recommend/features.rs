@@ -196,7 +196,6 @@ pub struct Scratch {
     /// The candidates of the last question.
     pub table: Table,
     asking: Asking,
-    like: Vec<(Member, f32)>,
     neighbours: Tally,
     alike: Tally,
     alike_lately: Tally,
@@ -279,22 +278,23 @@ impl Sources {
 
     fn ask_neighbours(&self, view: &View<'_>, params: &Params, scratch: &mut Scratch) {
         let items = self.item_count();
-        let Scratch { asking, like, neighbours, alike, alike_lately, .. } = scratch;
+        let Scratch { asking, neighbours, alike, alike_lately, .. } = scratch;
         for tally in [&mut *neighbours, alike, alike_lately] {
             tally.clear(items);
         }
-        self.lately.like(view.past, view.member, params.neighbours_lately, params.entries_max, asking, like);
-        let whole = like.iter().map(|&(_, cosine)| cosine).sum::<f32>().max(f32::MIN_POSITIVE);
-        for &(member, cosine) in like.iter() {
+        self.lately.like(view.past, view.member, params.neighbours_lately, params.entries_max, asking);
+        let whole = asking.like.iter().map(|&(_, cosine)| cosine).sum::<f32>().max(f32::MIN_POSITIVE);
+        for &(member, cosine) in asking.like.iter() {
             for &(item, weight) in self.lately.taste_of(member) {
                 alike_lately.add(item, weight * cosine / whole);
             }
         }
         // Last, so that the taste left behind is the slow one.
-        self.taste.like(view.past, view.member, params.neighbours, params.entries_max, asking, like);
-        let whole = like.iter().map(|&(_, cosine)| cosine * cosine).sum::<f32>().max(f32::MIN_POSITIVE);
-        let each = 1.0 / like.len().max(1) as f32;
-        for &(member, cosine) in like.iter() {
+        self.taste.like(view.past, view.member, params.neighbours, params.entries_max, asking);
+        let whole =
+            asking.like.iter().map(|&(_, cosine)| cosine * cosine).sum::<f32>().max(f32::MIN_POSITIVE);
+        let each = 1.0 / asking.like.len().max(1) as f32;
+        for &(member, cosine) in asking.like.iter() {
             for &(item, weight) in self.taste.taste_of(member) {
                 neighbours.add(item, weight * each);
                 alike.add(item, weight * cosine * cosine / whole);

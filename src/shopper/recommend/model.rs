@@ -88,7 +88,7 @@ impl Params {
             pairs_kept: RECOMMEND_PAIRS_KEPT,
             half_life_days: 14.0,
             trained_on_max: RECOMMEND_TRAINED_ON_MAX,
-            rows_max: RECOMMEND_ROWS_MAX / 4,
+            rows_max: RECOMMEND_ROWS_MAX / 8,
             begun: true,
             growth: Growth { trees: 60, ..GROWTH },
         }
@@ -318,27 +318,28 @@ impl Model {
             let is_due = of(Column::Count) > 2.0 && of(Column::Due) >= 1.0;
             return if is_due { Reason::Due } else { Reason::BoughtOften(of(Column::Count) as u32) };
         }
-        let last = view.past.ago(0).unwrap_or(&[]);
-        let seeds = if view.basket.is_empty() { last } else { view.basket };
         // The source in which the item stands highest, measured by the source's best new item.
-        let said = [
-            (of(Column::SameBasket) / tops.same_basket, best_seed(&self.sources.same_basket, seeds, item)),
-            (of(Column::Alike) / tops.alike, Some(Reason::PeopleLikeYou)),
-            (
-                of(Column::SameMember) / tops.same_member,
-                best_seed(&self.sources.same_member, view.past.iter().flatten(), item),
-            ),
-            (of(Column::Factors) / tops.factors, Some(Reason::HeadOffice)),
-        ];
-        let mut chosen = (0.0, Reason::Popular);
-        for (share, reason) in said {
-            if let Some(reason) = reason
-                && share > chosen.0
-            {
-                chosen = (share, reason);
+        let mut chosen = (0.0, Said::Nobody);
+        for (share, said) in [
+            (of(Column::SameBasket) / tops.same_basket, Said::Basket),
+            (of(Column::Alike) / tops.alike, Said::Neighbours),
+            (of(Column::SameMember) / tops.same_member, Said::Members),
+            (of(Column::Factors) / tops.factors, Said::Factors),
+        ] {
+            if share > chosen.0 {
+                chosen = (share, said);
             }
         }
-        chosen.1
+        let last = view.past.ago(0).unwrap_or(&[]);
+        let seeds = if view.basket.is_empty() { last } else { view.basket };
+        match chosen.1 {
+            Said::Nobody => None,
+            Said::Basket => best_seed(&self.sources.same_basket, seeds, item),
+            Said::Neighbours => Some(Reason::PeopleLikeYou),
+            Said::Members => best_seed(&self.sources.same_member, view.past.iter().flatten(), item),
+            Said::Factors => Some(Reason::HeadOffice),
+        }
+        .unwrap_or(Reason::Popular)
     }
 
     /// Fills up with what is known without a past.
@@ -375,6 +376,15 @@ impl Model {
             }
         }
     }
+}
+
+/// Which source speaks for a new item.
+enum Said {
+    Nobody,
+    Basket,
+    Neighbours,
+    Members,
+    Factors,
 }
 
 /// The seed an item goes with most.

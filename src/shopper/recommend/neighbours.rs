@@ -47,6 +47,8 @@ pub fn taste(past: Past<'_>, fading: Fading, item_count: usize, taste: &mut Tall
 pub struct Asking {
     /// The shopper's taste.
     pub own: Tally,
+    /// Who is alike, with the cosine, most alike first.
+    pub like: Vec<(Member, f32)>,
     alike: Tally,
     rarest: Vec<Item>,
 }
@@ -101,8 +103,8 @@ impl Neighbours {
         Neighbours { fading, ends, tastes, buyer_ends, buyers, rarity }
     }
 
-    /// The `count` members most like this past with their cosines, most alike first, without `but`; looks at
-    /// `entries_max` entries of the lists, and at all of the last list it begins. Leaves the taste in `asking.own`.
+    /// The `count` members most like this past, without `but`, into `asking.like`; the taste into `asking.own`. Looks at
+    /// `entries_max` entries of the lists, and at all of the last list it begins.
     pub fn like(
         &self,
         past: Past<'_>,
@@ -110,9 +112,8 @@ impl Neighbours {
         count: usize,
         entries_max: usize,
         asking: &mut Asking,
-        into: &mut Vec<(Member, f32)>,
     ) {
-        let Asking { own, alike, rarest } = asking;
+        let Asking { own, like, alike, rarest } = asking;
         taste(past, self.fading, self.rarity.len(), own);
         alike.clear(self.ends.len() - 1);
         let length = length(own.touched().iter().map(|&item| own.get(item) * self.rarity[item as usize]));
@@ -131,10 +132,10 @@ impl Neighbours {
             }
             entries += buyers.len();
         }
-        into.clear();
+        like.clear();
         let others = alike.touched().iter().filter(|&&member| Some(member) != but);
-        into.extend(others.map(|&member| (member, alike.get(member))));
-        top(into, count);
+        like.extend(others.map(|&member| (member, alike.get(member))));
+        top(like, count);
     }
 
     /// The taste of a member.
@@ -191,15 +192,15 @@ mod tests {
              dora: beer",
         );
         let neighbours = Neighbours::build(&told.history, 0, EVEN);
-        let (mut asking, mut like) = (Asking::default(), Vec::new());
+        let mut asking = Asking::default();
         let anna = told.member("anna");
-        neighbours.like(told.history.past(anna, 0), Some(anna), 9, usize::MAX, &mut asking, &mut like);
-        let order: Vec<Member> = like.iter().map(|&(member, _)| member).collect();
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, usize::MAX, &mut asking);
+        let order: Vec<Member> = asking.like.iter().map(|&(member, _)| member).collect();
         assert_eq!(order, [told.member("bert"), told.member("carl")]);
         // anna is (2, 1)/2 in tea and jam, bert (1, 1).
-        assert!((like[0].1 - 3.0 / 10f32.sqrt()).abs() < 1e-6, "{like:?}");
+        assert!((asking.like[0].1 - 3.0 / 10f32.sqrt()).abs() < 1e-6, "{asking:?}");
         // Looking at one entry is looking at the rarest item's list: jam.
-        neighbours.like(told.history.past(anna, 0), Some(anna), 9, 1, &mut asking, &mut like);
-        assert_eq!(like.len(), 1, "{like:?}");
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, 1, &mut asking);
+        assert_eq!(asking.like.len(), 1, "{asking:?}");
     }
 }
