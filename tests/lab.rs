@@ -1,6 +1,8 @@
 //! Does the lab find in files what is published of them, and say what is wrong with a file? The program itself, a module a
 //! verb.
 
+#[path = "lab/next_basket.rs"]
+mod next_basket;
 #[path = "lab/rfm.rs"]
 mod rfm;
 #[path = "lab/rules.rs"]

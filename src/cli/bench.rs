@@ -7,6 +7,7 @@
 //! memory   daemon process, 200k members, 1k promotions                 resident, ready
 //! best     `best` | `sequence` on the same baskets, in this process   p50, p99, proved, what greed costs
 //! shopper  a history updated, 1k..100k segments of one member        p50, p99, bytes
+//! recommend  proposals at a scan and a rebuild of the model, with more members, in this process
 //! ```
 //! Absolute figures are of this machine and this minute; the ratios are what is promised. Exit code 1: a goal is missed.
 
@@ -19,6 +20,7 @@ mod inside;
 mod load;
 mod memory;
 mod quote;
+mod recommend;
 mod shop;
 mod shopper;
 
@@ -73,6 +75,8 @@ pub enum Part {
     Best,
     /// A member's profile and segments.
     Shopper,
+    /// Proposals at a scan, and a rebuild of the model.
+    Recommend,
 }
 
 /// How much is measured.
@@ -96,6 +100,10 @@ struct Extent {
     memory_promotions: usize,
     /// Baskets whose best combination is looked for.
     best_baskets: usize,
+    /// Members of the shops in which something is proposed.
+    recommend_members: &'static [usize],
+    /// Questions in each.
+    recommend_questions: usize,
 }
 
 const WHOLE: Extent = Extent {
@@ -108,6 +116,8 @@ const WHOLE: Extent = Extent {
     memory_members: 200_000,
     memory_promotions: 1_000,
     best_baskets: 1_000,
+    recommend_members: &[5_000, 20_000],
+    recommend_questions: 5_000,
 };
 
 const QUICK: Extent = Extent {
@@ -117,6 +127,7 @@ const QUICK: Extent = Extent {
     members: &[1_000, 10_000, 100_000],
     quotes: 1_000,
     best_baskets: 200,
+    recommend_questions: 2_000,
     ..WHOLE
 };
 
@@ -137,6 +148,8 @@ struct Report {
     best: Vec<best::Best>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shopper: Option<shopper::Shopper>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recommend: Vec<recommend::Recommend>,
     goals: Vec<Goal>,
 }
 
@@ -171,6 +184,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
         memory: None,
         best: Vec::new(),
         shopper: None,
+        recommend: Vec::new(),
         goals: Vec::new(),
     };
     if wanted(Part::Quote) {
@@ -190,12 +204,15 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     if wanted(Part::Shopper) {
         report.shopper = Some(shopper::measure()?);
+    if wanted(Part::Recommend) {
+        report.recommend = recommend::measure(extent.recommend_members, extent.recommend_questions)?;
     }
     report.goals.extend(report.quote.iter().flat_map(quote::Quotes::goals));
     report.goals.extend(report.commit.iter().flat_map(commit::Commits::goals));
     report.goals.extend(report.memory.iter().flat_map(memory::Memory::goals));
     report.goals.extend(report.best.iter().flat_map(best::Best::goals));
     report.goals.extend(report.shopper.iter().flat_map(shopper::Shopper::goals));
+    report.goals.extend(report.recommend.iter().flat_map(recommend::Recommend::goals));
     write(&report, args.json, out)?;
     Ok(if report.goals.iter().all(|goal| goal.met) { Exit::Ok } else { Exit::Finding })
 }
@@ -214,6 +231,7 @@ fn write(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
     lines.extend(report.memory.iter().flat_map(memory::Memory::lines));
     lines.extend(report.best.iter().flat_map(best::Best::lines));
     lines.extend(report.shopper.iter().flat_map(shopper::Shopper::lines));
+    lines.extend(report.recommend.iter().flat_map(recommend::Recommend::lines));
     for line in lines {
         writeln!(out, "{line}")?;
     }

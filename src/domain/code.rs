@@ -244,6 +244,12 @@ codes! {
     BundleUnreadable = 3013, 503, "bundle cannot be read", "无法读取规则包",
         cause: "the disk or connection the bundle comes from failed", "规则包所在的磁盘或连接出错",
         remedy: "the detail names the system's error; the active bundle stays", "detail 给出系统错误；当前规则包不变";
+    ModelShape = 3021, 422, "model of the wrong shape", "模型形状不符",
+        cause: "a shipped model has not as many numbers as the shop has members and items, or no rank or too large a one", "下发的模型的数值个数与本店会员数、商品数不符，或维数为零或过大",
+        remedy: "export it again for this shop; the detail names the side, what there should be and what there is", "为本店重新导出；detail 指出哪一侧、应有与实有的个数";
+    ModelNotFinite = 3022, 422, "model with a number that is none", "模型含有非数值",
+        cause: "a shipped model holds NaN or infinity", "下发的模型含有 NaN 或无穷大",
+        remedy: "look at how it was fitted; the detail names the row", "检查其训练过程；detail 指出所在行";
     AuthoringFileUnknown = 3101, 422, "unknown file", "未知的文件",
         cause: "a TOML or JSON file of the folder has a name no bundle knows", "文件夹中的 TOML 或 JSON 文件名不被识别",
         remedy: "name it as the detail says, or move it out of the folder", "按 detail 改名，或移出文件夹";

@@ -72,3 +72,28 @@ fn nearness(one: i64, other: i64) -> f32 {
     let (low, high) = (one.min(other), one.max(other));
     (low as f64 / high as f64) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_alternatives_of_the_category_and_near_in_price() {
+        let of = |category, price_minor| Attributes { category, price_minor };
+        let content = Content::new(vec![
+            of(Some(1), 100),
+            of(Some(1), 400),
+            of(Some(2), 100),
+            of(Some(1), 90),
+            of(None, 100),
+            of(Some(1), 0),
+        ]);
+        let items = |item, basket: &[Item], k| -> Vec<Item> {
+            content.alternatives(item, basket, None, k).iter().map(|found| found.item).collect()
+        };
+        assert_eq!(items(0, &[], 9), [3, 5, 1]);
+        assert_eq!(items(0, &[3], 1), [5]);
+        assert!(items(4, &[], 9).is_empty() && items(2, &[], 9).is_empty() && items(77, &[], 9).is_empty());
+        assert_eq!(content.alternatives(0, &[], None, 1)[0].reason, Reason::SimilarTo(0));
+    }
+}

@@ -7,6 +7,8 @@ use std::fmt;
 
 use super::history::Member;
 use super::tally::Tally;
+use crate::domain::code::Code;
+use crate::limits;
 
 /// Factors that fit this shop's numbers of members and items.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +57,17 @@ impl fmt::Display for FactorsFault {
 
 impl std::error::Error for FactorsFault {}
 
+impl FactorsFault {
+    /// What `aisled explain` has a page about.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            FactorsFault::Shape { .. } | FactorsFault::Rank(_) => Code::ModelShape,
+            FactorsFault::NotFinite { .. } => Code::ModelNotFinite,
+        }
+    }
+}
+
 impl Factors {
     /// Factors row by row: the members' in the order of their numbers, the items' too. A member head office does not
     /// know has a row of nothing.
@@ -66,7 +79,7 @@ impl Factors {
         (members, member_count): (Vec<f32>, usize),
         (items, item_count): (Vec<f32>, usize),
     ) -> Result<Factors, FactorsFault> {
-        if rank == 0 || rank > crate::limits::RECOMMEND_RANK_MAX {
+        if rank == 0 || rank > limits::RECOMMEND_RANK_MAX {
             return Err(FactorsFault::Rank(rank));
         }
         for (side, numbers, count) in [("members", &members, member_count), ("items", &items, item_count)] {
@@ -110,6 +123,8 @@ mod tests {
             Err(FactorsFault::NotFinite { side: "items", row: 1 })
         );
         assert_eq!(Factors::new(0, (vec![], 0), (vec![], 0)), Err(FactorsFault::Rank(0)));
+        assert_eq!(FactorsFault::Rank(0).code(), Code::ModelShape);
+        assert_eq!(FactorsFault::NotFinite { side: "items", row: 1 }.code(), Code::ModelNotFinite);
     }
 
     #[test]

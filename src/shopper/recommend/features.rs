@@ -54,8 +54,6 @@ pub enum Column {
     Taste,
     /// Mean weight in the tastes of neighbours.
     Neighbours,
-    /// The same of the fifty nearest.
-    Nearest,
     /// The same, each weighed by the square of its likeness.
     Alike,
     /// The same of neighbours by the last few baskets, weighed by likeness.
@@ -102,8 +100,6 @@ pub const WIDTH: usize = Column::Begun as usize + 1;
 const NEVER: f32 = 9_999.0;
 /// The interval of what was not bought twice.
 const UNKNOWN: f32 = -1.0;
-/// Neighbours that are the nearest.
-const NEAREST: usize = 50;
 
 /// Candidates and their rows.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +111,7 @@ pub struct Table {
 }
 
 impl Table {
-    fn clear(&mut self, item_count: usize) {
+    pub(super) fn clear(&mut self, item_count: usize) {
         for &item in &self.items {
             self.slots[item as usize] = 0;
         }
@@ -200,9 +196,7 @@ pub struct Scratch {
     /// The candidates of the last question.
     pub table: Table,
     asking: Asking,
-    like: Vec<(Member, f32)>,
     neighbours: Tally,
-    nearest: Tally,
     alike: Tally,
     alike_lately: Tally,
     same_member: Tally,
@@ -262,7 +256,6 @@ impl Sources {
             let said = [
                 (Column::Taste, scratch.asking.own.get(item)),
                 (Column::Neighbours, scratch.neighbours.get(item)),
-                (Column::Nearest, scratch.nearest.get(item)),
                 (Column::Alike, scratch.alike.get(item)),
                 (Column::AlikeLately, scratch.alike_lately.get(item)),
                 (Column::SameMember, scratch.same_member.get(item)),
@@ -285,28 +278,26 @@ impl Sources {
 
     fn ask_neighbours(&self, view: &View<'_>, params: &Params, scratch: &mut Scratch) {
         let items = self.item_count();
-        let Scratch { asking, like, neighbours, nearest, alike, alike_lately, .. } = scratch;
-        for tally in [&mut *neighbours, nearest, alike, alike_lately] {
+        let Scratch { asking, neighbours, alike, alike_lately, .. } = scratch;
+        for tally in [&mut *neighbours, alike, alike_lately] {
             tally.clear(items);
         }
-        self.lately.like(view.past, view.member, params.neighbours_lately, params.entries_max, asking, like);
-        let whole = like.iter().map(|&(_, cosine)| cosine).sum::<f32>().max(f32::MIN_POSITIVE);
-        for &(member, cosine) in like.iter() {
+        self.lately.like(view.past, view.member, params.neighbours_lately, params.entries_max, asking);
+        let whole = asking.like.iter().map(|&(_, cosine)| cosine).sum::<f32>().max(f32::MIN_POSITIVE);
+        for &(member, cosine) in asking.like.iter() {
             for &(item, weight) in self.lately.taste_of(member) {
                 alike_lately.add(item, weight * cosine / whole);
             }
         }
         // Last, so that the taste left behind is the slow one.
-        self.taste.like(view.past, view.member, params.neighbours, params.entries_max, asking, like);
-        let whole = like.iter().map(|&(_, cosine)| cosine * cosine).sum::<f32>().max(f32::MIN_POSITIVE);
-        let each = 1.0 / like.len().max(1) as f32;
-        for (rank, &(member, cosine)) in like.iter().enumerate() {
+        self.taste.like(view.past, view.member, params.neighbours, params.entries_max, asking);
+        let whole =
+            asking.like.iter().map(|&(_, cosine)| cosine * cosine).sum::<f32>().max(f32::MIN_POSITIVE);
+        let each = 1.0 / asking.like.len().max(1) as f32;
+        for &(member, cosine) in asking.like.iter() {
             for &(item, weight) in self.taste.taste_of(member) {
                 neighbours.add(item, weight * each);
                 alike.add(item, weight * cosine * cosine / whole);
-                if rank < NEAREST {
-                    nearest.add(item, weight / NEAREST as f32);
-                }
             }
         }
     }

@@ -158,3 +158,29 @@ impl<'a> Past<'a> {
         (0..past.len()).map(move |at| past.basket(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    #[test]
+    fn are_baskets_sorted_without_repetition_and_empty_ones_dropped() {
+        let mut history = History::default();
+        let at = Moment { day: 4, hour: 9 };
+        history.push([(at, &[5, 1, 5, 3][..]), (at, &[]), (at, &[2])]);
+        history.push([]);
+        let past = history.past(0, 0);
+        assert_eq!((past.len(), past.basket(0), past.ago(0)), (2, &[1, 3, 5][..], Some(&[2][..])));
+        assert!(history.past(1, 0).is_empty() && history.past(99, 0).is_empty());
+        assert_eq!((history.members(), history.item_count(), history.lines()), (2, 6, 4));
+    }
+
+    #[test]
+    fn does_a_past_without_its_last_baskets_show_nothing_of_them() {
+        let told = Told::of("anna: a | b | c\nbert: d");
+        let seen = |member, held| told.called(told.history.past(member, held).iter().flatten().copied());
+        assert_eq!([seen(0, 0), seen(0, 1), seen(0, 2), seen(0, 9)], ["a b c", "a b", "a", ""]);
+        assert_eq!([seen(1, 0), seen(1, 1)], ["d", ""]);
+    }
+}

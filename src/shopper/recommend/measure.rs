@@ -88,8 +88,9 @@ mod tests {
         let third = 1.0 / 3f64.log2();
         let fourth = 1.0 / 5f64.log2();
         let full = 1.0 + third + 0.5;
+        type Case = (&'static [Item], usize, &'static [Item], f64, f64, f64, f64);
         // list, k, bought, recall, NDCG, NDCG of hits, hit
-        let table: [(&[Item], usize, &[Item], f64, f64, f64, f64); 6] = [
+        let table: [Case; 6] = [
             (&[1, 2, 3, 4], 4, &[1, 2, 3], 1.0, 1.0, 1.0, 1.0),
             (&[1, 2, 3, 4], 4, &[1, 8, 9], 1.0 / 3.0, 1.0 / full, 1.0, 1.0),
             (

@@ -29,6 +29,8 @@ mod personal;
 pub mod popular;
 pub mod ranks;
 pub mod tally;
+#[cfg(test)]
+mod told;
 pub mod trees;
 
 pub use content::{Attributes, Content};

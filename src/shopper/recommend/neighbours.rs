@@ -23,7 +23,7 @@ pub struct Fading {
 }
 
 /// Weights below this say nothing; leaving them out keeps a long past short.
-const WEIGHT_MIN: f32 = 1e-4;
+const WEIGHT_MIN: f32 = 1e-3;
 
 /// Weighs each item a member bought into `taste`, which is cleared. Items from `item_count` up are left out.
 pub fn taste(past: Past<'_>, fading: Fading, item_count: usize, taste: &mut Tally) {
@@ -47,6 +47,8 @@ pub fn taste(past: Past<'_>, fading: Fading, item_count: usize, taste: &mut Tall
 pub struct Asking {
     /// The shopper's taste.
     pub own: Tally,
+    /// Who is alike, with the cosine, most alike first.
+    pub like: Vec<(Member, f32)>,
     alike: Tally,
     rarest: Vec<Item>,
 }
@@ -101,8 +103,8 @@ impl Neighbours {
         Neighbours { fading, ends, tastes, buyer_ends, buyers, rarity }
     }
 
-    /// The `count` members most like this past with their cosines, most alike first, without `but`; looks at
-    /// `entries_max` entries of the lists, and at all of the last list it begins. Leaves the taste in `asking.own`.
+    /// The `count` members most like this past, without `but`, into `asking.like`; the taste into `asking.own`. Looks at
+    /// `entries_max` entries of the lists, and at all of the last list it begins.
     pub fn like(
         &self,
         past: Past<'_>,
@@ -110,9 +112,8 @@ impl Neighbours {
         count: usize,
         entries_max: usize,
         asking: &mut Asking,
-        into: &mut Vec<(Member, f32)>,
     ) {
-        let Asking { own, alike, rarest } = asking;
+        let Asking { own, like, alike, rarest } = asking;
         taste(past, self.fading, self.rarity.len(), own);
         alike.clear(self.ends.len() - 1);
         let length = length(own.touched().iter().map(|&item| own.get(item) * self.rarity[item as usize]));
@@ -131,10 +132,10 @@ impl Neighbours {
             }
             entries += buyers.len();
         }
-        into.clear();
+        like.clear();
         let others = alike.touched().iter().filter(|&&member| Some(member) != but);
-        into.extend(others.map(|&member| (member, alike.get(member))));
-        top(into, count);
+        like.extend(others.map(|&member| (member, alike.get(member))));
+        top(like, count);
     }
 
     /// The taste of a member.
@@ -160,4 +161,46 @@ impl Neighbours {
 
 fn length(weights: impl Iterator<Item = f32>) -> f32 {
     weights.map(|weight| weight * weight).sum::<f32>().sqrt().max(f32::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    const EVEN: Fading = Fading { group: 1, within: 1.0, between: 1.0, rarity: 0.0 };
+
+    #[test]
+    fn does_a_taste_fade_by_place_and_group() {
+        let mut told = Told::of("anna: a | b | c | a");
+        let fading = Fading { group: 2, within: 0.5, between: 0.1, rarity: 0.0 };
+        let mut found = Tally::default();
+        taste(told.history.past(0, 0), fading, 3, &mut found);
+        // Two groups of two: shares of a quarter; from the last: a 1, c 0.5, b 0.1, a 0.05.
+        let wanted = [("a", 1.05), ("c", 0.5), ("b", 0.1)];
+        for (name, weight) in wanted {
+            assert!((found.get(told.item(name)) - weight / 4.0).abs() < 1e-6, "{name} {found:?}");
+        }
+    }
+
+    #[test]
+    fn are_those_with_the_same_taste_nearest_and_never_oneself() {
+        let told = Told::of(
+            "anna: tea jam | tea
+             bert: tea jam
+             carl: tea beer
+             dora: beer",
+        );
+        let neighbours = Neighbours::build(&told.history, 0, EVEN);
+        let mut asking = Asking::default();
+        let anna = told.member("anna");
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, usize::MAX, &mut asking);
+        let order: Vec<Member> = asking.like.iter().map(|&(member, _)| member).collect();
+        assert_eq!(order, [told.member("bert"), told.member("carl")]);
+        // anna is (2, 1)/2 in tea and jam, bert (1, 1).
+        assert!((asking.like[0].1 - 3.0 / 10f32.sqrt()).abs() < 1e-6, "{asking:?}");
+        // Looking at one entry is looking at the rarest item's list: jam.
+        neighbours.like(told.history.past(anna, 0), Some(anna), 9, 1, &mut asking);
+        assert_eq!(asking.like.len(), 1, "{asking:?}");
+    }
 }

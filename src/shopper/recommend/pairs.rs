@@ -24,6 +24,17 @@ pub enum Unit {
     Step,
 }
 
+/// How much is counted and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Items of one unit.
+    pub items_max: usize,
+    /// Pairs of all units.
+    pub counted_max: usize,
+    /// Others of one item.
+    pub kept: usize,
+}
+
 /// Another item that goes with one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Other {
@@ -59,11 +70,16 @@ pub struct Pairs {
 
 impl Pairs {
     /// Counts pairs without the members' last `held` baskets, and keeps the `kept` best of each item. A unit gives at
-    /// most `items_max` items.
+    /// most `items_max` items; of more than `counted_max` pairs, units are left out evenly.
     #[must_use]
-    pub fn count(history: &History, held: usize, unit: Unit, items_max: usize, kept: usize) -> Pairs {
+    pub fn count(
+        history: &History,
+        held: usize,
+        unit: Unit,
+        Bounds { items_max, counted_max, kept }: Bounds,
+    ) -> Pairs {
         let item_count = history.item_count();
-        let units = Units::of(history, held, unit, items_max);
+        let units = Units::of(history, held, unit, items_max).thinned(counted_max);
         let (one, other) = units.counts(item_count);
         let (starts, holders) = units.holders(item_count);
         let mut ends = vec![0];
@@ -132,6 +148,12 @@ struct Units {
     weights: Vec<f32>,
 }
 
+impl Default for Units {
+    fn default() -> Units {
+        Units { from: Vec::new(), from_ends: vec![0], to: Vec::new(), to_ends: vec![0], weights: Vec::new() }
+    }
+}
+
 impl Units {
     fn of(history: &History, held: usize, unit: Unit, items_max: usize) -> Units {
         let mut units = Units {
@@ -172,6 +194,20 @@ impl Units {
             }
         }
         units
+    }
+
+    /// Every so manieth unit, so that at most `counted_max` pairs are counted.
+    fn thinned(self, counted_max: usize) -> Units {
+        let units = 0..self.weights.len();
+        let pairs: usize = units.clone().map(|unit| self.from(unit).len() * self.to(unit).len()).sum();
+        if pairs <= counted_max {
+            return self;
+        }
+        let mut thinned = Units::default();
+        for unit in units.step_by(pairs.div_ceil(counted_max.max(1))) {
+            thinned.push(self.from(unit), self.to(unit), self.weights[unit]);
+        }
+        thinned
     }
 
     fn push(&mut self, from: &[Item], to: &[Item], weight: f32) {
@@ -228,4 +264,66 @@ impl Units {
 /// What a list of so many items weighs.
 fn long(items: usize) -> f32 {
     1.0 / (1.0 + items as f32).ln().max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    const ALL: Bounds = Bounds { items_max: 100, counted_max: usize::MAX, kept: 10 };
+
+    fn pairs(told: &Told, unit: Unit, held: usize, one: &str) -> String {
+        let item = told.names.iter().position(|name| name == one).expect("an item") as Item;
+        let pairs = Pairs::count(&told.history, held, unit, ALL);
+        told.called(pairs.of(item).iter().map(|other| other.item))
+    }
+
+    #[test]
+    fn does_each_unit_count_its_own_pairs() {
+        let told = Told::of(
+            "anna: tea biscuit | milk
+             bert: tea biscuit | milk
+             carl: tea jam | bread",
+        );
+        // unit, item, what goes with it, best first
+        let table = [
+            (Unit::Basket, "tea", "biscuit jam"),
+            (Unit::Basket, "milk", ""),
+            (Unit::Member, "milk", "biscuit tea"),
+            (Unit::Member, "bread", "jam tea"),
+            (Unit::Step, "biscuit", "milk"),
+            (Unit::Step, "tea", "milk bread"),
+            (Unit::Step, "milk", ""),
+        ];
+        for (unit, item, wanted) in table {
+            assert_eq!(pairs(&told, unit, 0, item), wanted, "{unit:?} {item}");
+        }
+        assert_eq!(pairs(&told, Unit::Member, 1, "milk"), "", "the last baskets are held back");
+    }
+
+    #[test]
+    fn is_a_rule_what_its_definition_says() {
+        // Baskets of one item are no baskets of pairs: 4 count. tea in 3, biscuit in 2, both in 2.
+        let mut told = Told::of("anna: tea biscuit | tea biscuit | tea jam | jam milk | tea");
+        let (tea, biscuit) = (told.item("tea"), told.item("biscuit"));
+        let pairs = Pairs::count(&told.history, 0, Unit::Basket, ALL);
+        let rule = pairs.rule(tea, biscuit).expect("they meet");
+        let near = |found: f32, wanted: f32| (found - wanted).abs() < 1e-6;
+        assert!(near(rule.support, 2.0 / 4.0), "{rule:?}");
+        assert!(near(rule.confidence, 2.0 / 3.0), "{rule:?}");
+        assert!(near(rule.lift, (2.0 / 3.0) / (2.0 / 4.0)), "{rule:?}");
+        let wanted = 2.0 / 6f32.sqrt() * 2.0 / (2.0 + SHRINK);
+        assert!(near(pairs.weight(tea, biscuit), wanted), "{pairs:?}");
+        assert_eq!(pairs.rule(biscuit, told.item("milk")), None);
+        assert!(pairs.of(9_999).is_empty());
+    }
+
+    #[test]
+    fn are_units_left_out_evenly_where_there_are_too_many_pairs() {
+        let told = Told::of("anna: a b | c d | e f | g h");
+        let few = Pairs::count(&told.history, 0, Unit::Basket, Bounds { counted_max: 8, ..ALL });
+        let counted = (0..8).filter(|&item| !few.of(item).is_empty()).count();
+        assert_eq!(counted, 4);
+    }
 }

@@ -48,3 +48,40 @@ pub(super) fn write(past: Past<'_>, today: i32, item_count: usize, table: &mut T
     }
     (lines / baskets.max(1.0), repeats / f32::max(later, 1.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    #[test]
+    fn is_what_was_bought_told_as_often_lately_and_due() {
+        let mut told = Told::of("anna: 0 milk tea | 4 milk | 8 milk bread");
+        let mut table = Table::default();
+        table.clear(3);
+        let (size, repeats) = write(told.history.past(0, 0), 14, 3, &mut table);
+        assert!((size - 5.0 / 3.0).abs() < 1e-6 && (repeats - 2.0 / 3.0).abs() < 1e-6, "{size} {repeats}");
+        // item, column, number
+        let table_of = [
+            ("milk", Column::Count, 3.0),
+            ("milk", Column::Frequency, 1.0),
+            ("milk", Column::Ago, 0.0),
+            ("milk", Column::Due, 6.0 / 4.0),
+            ("milk", Column::Slow, 1.0 + 0.9 + 0.81),
+            ("milk", Column::Quick, 1.0 + 0.6 + 0.36),
+            ("milk", Column::Share, (0.5 + 1.0 + 0.5) / 3.0),
+            ("tea", Column::Ago, 2.0),
+            ("tea", Column::SinceFirst, 1.0 / 3.0),
+            ("tea", Column::Due, -1.0),
+            ("bread", Column::SinceFirst, 1.0),
+        ];
+        for (item, column, wanted) in table_of {
+            let slot = table.add(told.item(item));
+            assert!(
+                (table.get(slot, column) - wanted).abs() < 1e-5,
+                "{item} {column:?} {}",
+                table.get(slot, column)
+            );
+        }
+    }
+}

@@ -133,3 +133,32 @@ fn most(mut lines: Vec<Item>, kept: usize) -> Vec<Item> {
     top(&mut counts, kept);
     counts.into_iter().map(|(item, _)| item).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::told::Told;
+    use super::*;
+
+    #[test]
+    fn is_what_sells_told_by_time_hour_and_segment() {
+        let mut told = Told::of(
+            "anna: 0@8 rolls tea | 10@18 beer
+             bert: 0@8 rolls | 1@8 rolls tea
+             carl: 10@18 beer crisps",
+        );
+        let popular = Popular::count(&told.history, 0, 5.0, &[Some(1), Some(1), Some(0)], 10);
+        let called = |items: &[Item]| told.called(items.iter().copied());
+        assert_eq!(called(popular.at_hour(8)), "rolls tea");
+        assert_eq!(called(popular.at_hour(18)), "beer crisps");
+        assert_eq!(called(popular.at_hour(3)) + &called(popular.at_hour(99)), "");
+        assert_eq!(called(popular.in_segment(1)), "rolls tea beer");
+        assert_eq!(called(popular.in_segment(7)), "");
+        assert_eq!(called(&popular.best[..2]), "beer crisps", "two half-lives ago counts a quarter");
+        let (rolls, tea) = (told.item("rolls") as usize, told.item("tea") as usize);
+        assert!((popular.ever[rolls] - 1.0).abs() < 1e-6);
+        assert!((popular.lately[rolls] - (0.25 + 0.25 + 0.5f32.powf(1.8)) / 3.0).abs() < 1e-6);
+        // Of seven buyers of anything one bought again; rolls: 1 of 2, pulled towards 1/7 by five.
+        assert!((popular.again[rolls] - (1.0 + PRIOR / 7.0) / 7.0).abs() < 1e-6, "{:?}", popular.again);
+        assert!((popular.basket_size[tea] - 2.0).abs() < 1e-6);
+    }
+}

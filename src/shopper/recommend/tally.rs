@@ -68,3 +68,26 @@ pub fn top(of: &mut Vec<(Item, f32)>, count: usize) {
     of.truncate(count);
     of.sort_unstable_by(better);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_clearing_leave_nothing_and_do_ties_go_to_the_lower() {
+        let mut tally = Tally::default();
+        tally.clear(5);
+        for (at, amount) in [(4, 1.0), (0, 2.0), (2, 1.0), (0, 0.5), (3, 0.0)] {
+            tally.add(at, amount);
+        }
+        tally.raise(2, 0.5);
+        let mut best = Vec::new();
+        tally.top(2, &mut best);
+        assert_eq!(best, [(0, 2.5), (2, 1.0)]);
+        assert_eq!(tally.touched(), [4, 0, 2]);
+        tally.top(0, &mut best);
+        assert!(best.is_empty());
+        tally.clear(5);
+        assert!((0..9).all(|at| tally.get(at) == 0.0) && tally.touched().is_empty());
+    }
+}

@@ -339,3 +339,58 @@ fn push(trees: &mut Trees) -> u32 {
     trees.nodes.push(Node { feature: LEAF, value: 0.0, left: 0, right: 0 });
     (trees.nodes.len() - 1) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROWTH: Growth = Growth { trees: 30, leaves: 4, rate: 0.3, ridge: 0.1, rows_min: 1 };
+
+    /// Squared distance to the label: slope and curve of (score - label)^2 / 2.
+    fn squares(rows: &Rows) -> impl FnMut(&[f32], &mut [Slope]) + '_ {
+        |scores, slopes| {
+            for ((slope, &score), &label) in slopes.iter_mut().zip(scores).zip(&rows.labels) {
+                *slope = Slope { slope: score - f32::from(u8::from(label)), curve: 1.0 };
+            }
+        }
+    }
+
+    fn rows(of: impl Fn(f32, f32) -> bool) -> Rows {
+        let mut rows = Rows { width: 2, ..Rows::default() };
+        for one in 0..10 {
+            for other in 0..10 {
+                let (one, other) = (one as f32, other as f32);
+                rows.values.extend([one, other]);
+                rows.labels.push(of(one, other));
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn do_trees_learn_what_no_line_tells() {
+        let rows = rows(|one, other| (one > 4.0) != (other > 6.0));
+        let trees = Trees::fit(&rows, GROWTH, squares(&rows));
+        for (row, &label) in rows.values.chunks_exact(2).zip(&rows.labels) {
+            assert_eq!(trees.score(row) > 0.5, label, "{row:?}: {}", trees.score(row));
+        }
+    }
+
+    #[test]
+    fn does_only_what_tells_matter() {
+        let rows = rows(|one, _| one > 4.0);
+        let trees = Trees::fit(&rows, GROWTH, squares(&rows));
+        let importance = trees.importance();
+        assert!(importance[0] > 0.999, "{importance:?}");
+        assert!(trees.score(&[f32::NAN, 0.0]) < 0.5, "what is no number goes with the lowest");
+    }
+
+    #[test]
+    fn do_the_same_rows_grow_the_same_trees_and_none_say_nothing() {
+        let rows = rows(|one, other| one * other > 20.0);
+        let score = || Trees::fit(&rows, GROWTH, squares(&rows)).score(&[5.0, 5.0]).to_bits();
+        assert_eq!(score(), score());
+        let none = Rows { width: 2, ..Rows::default() };
+        assert_eq!(Trees::fit(&none, GROWTH, squares(&none)).score(&[1.0, 1.0]), 0.0);
+    }
+}
