@@ -57,7 +57,8 @@ impl Packing {
         let mut dives: Vec<(Dive<'_>, &Vec<u32>)> =
             touched.iter().map(|part| (dive.again(part), part)).collect();
         let could = |(dive, part): &(Dive<'_>, &Vec<u32>)| {
-            part.iter().any(|column| wanted(*column) && dive.slack[*column as usize] <= dive.bound - dive.best)
+            part.iter()
+                .any(|column| wanted(*column) && dive.slack[*column as usize] <= dive.bound - dive.best)
         };
         if !dives.iter().any(could) {
             return None;
