@@ -192,7 +192,7 @@ impl<'a> Again<'a> {
             let owner = packing.columns[column as usize].owner as usize;
             all || asked.contains(&search.stakes[owner].position)
         };
-        let packed = packing.best_from(&self.prices, &begun, more as u32, &new, &wanted, &mut steps);
+        let packed = packing.best_from((&self.prices, &begun), more as u32, &new, &wanted, &mut steps);
         Some(packed.map(|packed| (packed.value, given(&search.packing, &packed.choice, &search.stakes))))
     }
 }

@@ -26,8 +26,7 @@ impl Packing {
     /// has a column that is `wanted`: a column whose slack is more than the bound is above a known packing is in none.
     pub(in super::super) fn best_from(
         &self,
-        prices: &Prices,
-        begun: &Choice,
+        (prices, begun): (&Prices, &Choice),
         more: u32,
         new: &dyn Fn(u32) -> bool,
         wanted: &dyn Fn(u32) -> bool,
