@@ -154,6 +154,8 @@ pub const NEAR_TRIES_MAX: usize = 3;
 pub const BEST_STEPS_MAX: u32 = 400_000;
 /// Steps of it that one addition of `near` may take, so that hints never cost more than the answer.
 pub const BEST_NEAR_STEPS_MAX: u32 = 4_000;
+/// Steps of that spent at the prices of before, which mostly end the search; then better prices are worked out.
+pub const BEST_AGAIN_STEPS_MAX: u32 = 500;
 /// Steps spent on finding, among equally good combinations, one of fewer promotions.
 pub const BEST_TIES_MAX: u32 = 500;
 /// Promotions of a sale in and out of which every choice is tried where groups are resolved differently: 64 tries.

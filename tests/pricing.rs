@@ -4,6 +4,8 @@
 mod best;
 #[path = "pricing/book.rs"]
 mod book;
+#[path = "pricing/mixed.rs"]
+mod mixed;
 #[path = "pricing/monotone.rs"]
 mod monotone;
 #[path = "pricing/properties.rs"]

@@ -26,9 +26,8 @@
 //!
 //! What was found is kept for `near`, which asks for the same basket with one thing more (`again`).
 //!
-//! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then the order of
-//! ids. Points follow from what is paid and are not traded against money. What stacks beside everything in the unit phase
-//! is applied wherever it gives something.
+//! Order of preference: least to pay, then fewest promotions (as far as the steps for ties reach), then ids. Points are not
+//! traded against money. What stacks beside everything in the unit phase is applied wherever it gives something.
 
 mod again;
 mod columns;
@@ -38,6 +37,8 @@ mod losses;
 mod packing;
 mod relaxation;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use crate::domain::ids::Tag;
@@ -192,7 +193,7 @@ impl<'s, 'a> Search<'s, 'a> {
         // By good: touched as a whole; touched as a whole by one that is chosen against others.
         let mut touched = vec![(false, false); sitting.goods.len()];
         for (position, candidate) in sitting.candidates.iter().enumerate() {
-            let prospect = match candidate.closed {
+            let mut prospect = match candidate.closed {
                 Some(why) => Prospect::Closed(why),
                 None if candidate.rule.phase > Phase::Order => Prospect::Open(Proposal::default()),
                 None => match propose(sitting, &untouched, candidate, spendable) {
@@ -212,7 +213,7 @@ impl<'s, 'a> Search<'s, 'a> {
                     }
                 },
             };
-            if let Prospect::Open(proposal) = &prospect
+            if let Prospect::Open(proposal) = &mut prospect
                 && self.mode(position) != StackingMode::Exclusive
             {
                 match candidate.rule.phase {
@@ -221,12 +222,13 @@ impl<'s, 'a> Search<'s, 'a> {
                         let first = self.packing.columns.len();
                         let by_unit = self.columns(&untouched, position, spendable, group);
                         if by_unit {
-                            for column in first..self.packing.columns.len() {
-                                for (resource, _) in self.packing.uses(column as u32) {
-                                    if let Some(contended) = self.contended.get_mut(*resource as usize) {
-                                        *contended = true;
-                                    }
-                                }
+                            proposal.marks = Vec::new(); // columns stand for the units
+                            let columns = first as u32..self.packing.columns.len() as u32;
+                            for (resource, _) in columns.flat_map(|column| self.packing.uses(column)) {
+                                self.contended
+                                    .get_mut(*resource as usize)
+                                    .into_iter()
+                                    .for_each(|c| *c = true);
                             }
                         } else {
                             self.doubtful |= !stacks_plainly(&candidate.rule.promotion);

@@ -58,7 +58,7 @@ pub(super) fn near<'a>(
     let (before, mut near) = (worth(sitting, resolved), Vec::new());
     // Promotions that miss the same are told by pricing the same basket.
     let mut tried: Vec<(Step<'_>, Tried)> = Vec::with_capacity(limits::NEAR_TRIES_MAX);
-    for step in steps {
+    for step in &steps {
         if near.len() == limits::NEAR_MAX {
             break;
         }
@@ -67,7 +67,9 @@ pub(super) fn near<'a>(
             continue;
         }
         let at = same.unwrap_or_else(|| {
-            tried.push((step.clone(), tried_with(sitting, &step.good, again)));
+            let asked: Vec<usize> =
+                steps.iter().filter(|other| other.adds_the_same(step)).map(|other| other.candidate).collect();
+            tried.push((step.clone(), tried_with(sitting, &step.good, &asked, again)));
             tried.len() - 1
         });
         let (_, after) = &tried[at];
@@ -77,7 +79,7 @@ pub(super) fn near<'a>(
         let then = after.given.iter().find(|(of, _)| *of == number).map(|(_, given)| *given);
         let gain = after.worth - before;
         if then > given && gain.is_positive() {
-            near.push(Near { promotion: id(step.candidate).clone(), add: step.add, gain });
+            near.push(Near { promotion: id(step.candidate).clone(), add: step.add.clone(), gain });
         }
     }
     near.sort_by(|a, b| b.gain.cmp(&a.gain).then_with(|| a.promotion.cmp(&b.promotion)));
@@ -91,9 +93,15 @@ struct Tried {
     given: Vec<(u32, (Money, i64, u32))>,
 }
 
-fn tried_with<'a>(sitting: &Sitting<'a>, good: &Good<'a>, again: Option<&Again<'a>>) -> Tried {
+/// As far as the promotions `asked` have part in it.
+fn tried_with<'a>(
+    sitting: &Sitting<'a>,
+    good: &Good<'a>,
+    asked: &[usize],
+    again: Option<&Again<'a>>,
+) -> Tried {
     let (with, at) = sitting.with(good.clone());
-    if let Some(After { off, given }) = again.and_then(|again| again.with(sitting, &with, at)) {
+    if let Some(After { off, given }) = again.and_then(|again| again.with(sitting, &with, at, asked)) {
         let given =
             given.iter().map(|(at, amount, times)| (with.candidates[*at].number, (*amount, 0, *times)));
         return Tried { worth: off, given: given.collect() };

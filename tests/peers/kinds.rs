@@ -126,6 +126,16 @@ fn who_and_what(said: &Value, ours: &mut Value, names: &mut Names) -> Result<(),
     Ok(())
 }
 
+/// Uses so far that count. Where those of cancelled orders do not, as many as the member cancelled are taken off, and all
+/// where the case does not say how many: it names them for nothing else.
+pub(crate) fn used(case: &Value, limits: &Value, key: &str) -> u64 {
+    let used = limits[key].as_u64().unwrap_or(0);
+    if limits["count_cancelled"] != false {
+        return used;
+    }
+    used.saturating_sub(case["member"]["cancelled_orders"].as_u64().unwrap_or(used))
+}
+
 fn limits(case: &Value, said: &Value, ours: &mut Value) {
     let limits = &said["limits"];
     let mut over_many = Vec::new();
@@ -137,7 +147,7 @@ fn limits(case: &Value, said: &Value, ours: &mut Value) {
     bound("store", "uses", &limits["usage_limit"]);
     bound("store", "money", &limits["budget_amount"]);
     let per_member = limits["usage_limit_per_member"].as_u64();
-    let used = limits["used_by_member"].as_u64().unwrap_or(0);
+    let used = used(case, limits, "used_by_member");
     // Nobody known has used nothing yet.
     if !case["member"].is_null() || per_member.is_some_and(|most| used >= most) {
         bound("member", "uses", &limits["usage_limit_per_member"]);

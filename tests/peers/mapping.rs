@@ -208,7 +208,7 @@ fn member(case: &Value, names: &mut Names, promotions: &[Value]) -> Result<Optio
     }
     for promotion in promotions {
         let limits = &promotion["limits"];
-        let used = limits["used_by_member"].as_u64().unwrap_or(0) as u32;
+        let used = kinds::used(case, limits, "used_by_member") as u32;
         let none_allowed = limits["usage_limit_per_member"].as_u64() == Some(0);
         let usage = Usage { uses: used.max(u32::from(none_allowed)), ..Usage::default() };
         ledger.usage.insert(made(json!(names.id("p", &text(&promotion["id"]))), "id")?, usage);
@@ -310,7 +310,7 @@ fn price_once(case: &Value) -> Result<Outcome, String> {
         usage.insert(
             made(json!(names.id("p", &text(&promotion["id"]))), "id")?,
             Usage {
-                uses: (limits["used"].as_u64().unwrap_or(0) as u32).max(u32::from(none_allowed)),
+                uses: (kinds::used(case, limits, "used") as u32).max(u32::from(none_allowed)),
                 money: Money(limits["budget_used"].as_i64().unwrap_or(0)),
                 ..Usage::default()
             },

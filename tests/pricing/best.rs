@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use aisled::domain::basket::{Basket, Line, Quantity};
 use aisled::domain::calendar::{StoreZone, UnixMs};
 use aisled::domain::catalog::Item;
-use aisled::domain::ids::{DeviceId, LineId, Sku};
+use aisled::domain::ids::{DeviceId, LineId, Sku, Tag};
 use aisled::domain::money::Currency;
 use aisled::pricing::model::{Arithmetic, Channel, PointsProgramme, Promotion, ResolutionMode};
 use aisled::pricing::outcome::{Addition, Priced};
@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 /// Articles of the small shop.
-const GOODS: usize = 4;
+pub(super) const GOODS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Gives {
@@ -54,15 +54,15 @@ enum OnOrder {
 }
 
 #[derive(Clone, Debug)]
-struct Small {
-    prices: Vec<i64>,
-    units: Vec<usize>,
+pub(super) struct Small {
+    pub(super) prices: Vec<i64>,
+    pub(super) units: Vec<usize>,
     on_units: Vec<OnUnits>,
     /// What it looks at: everything, or some articles (the first promotion of the order phase only).
     orders: Vec<(OnOrder, Option<Vec<usize>>, bool)>,
 }
 
-fn half_up(amount: i64, percent: i64) -> i64 {
+pub(super) fn half_up(amount: i64, percent: i64) -> i64 {
     (amount * percent + 50) / 100
 }
 
@@ -181,7 +181,7 @@ fn from_order(shop: &Small, at: usize, all: i64, left: &[i64], grouped: bool) ->
     best
 }
 
-fn small() -> impl Strategy<Value = Small> {
+pub(super) fn small() -> impl Strategy<Value = Small> {
     let set = || {
         prop::collection::btree_set(0..GOODS, 1..=GOODS).prop_map(|set| set.into_iter().collect::<Vec<_>>())
     };
@@ -254,7 +254,7 @@ fn skus(set: &[usize]) -> Value {
 }
 
 impl Small {
-    fn promotions(&self) -> Vec<Promotion> {
+    pub(super) fn promotions(&self) -> Vec<Promotion> {
         let on_units = self.on_units.iter().enumerate().map(|(at, offer)| {
             let percent = |p: &i64| json!({ "percent": p });
             let benefit = match &offer.gives {
@@ -291,7 +291,23 @@ impl Small {
         on_units.chain(orders).map(|offer| serde_json::from_value(offer).expect("an offer")).collect()
     }
 
-    fn priced(&self, resolution: ResolutionMode, promotions: Vec<Promotion>, backwards: bool) -> Priced {
+    pub(super) fn priced(
+        &self,
+        resolution: ResolutionMode,
+        promotions: Vec<Promotion>,
+        backwards: bool,
+    ) -> Priced {
+        self.priced_by(resolution, &BTreeMap::new(), promotions, backwards)
+    }
+
+    /// With stacking groups that are resolved otherwise.
+    pub(super) fn priced_by(
+        &self,
+        resolution: ResolutionMode,
+        groups: &BTreeMap<Tag, ResolutionMode>,
+        promotions: Vec<Promotion>,
+        backwards: bool,
+    ) -> Priced {
         let item = |good: usize| -> Item {
             let item = json!({ "sku": format!("g{good}"), "price": self.prices[good] });
             serde_json::from_value(item).expect("an article")
@@ -306,7 +322,8 @@ impl Small {
             points: PointsProgramme::default(),
             coupons: Vec::new(),
         })
-        .expect("rules of the test");
+        .expect("rules of the test")
+        .resolving(groups);
         let line = |(at, good): (usize, usize)| Line {
             line: LineId::new(&format!("{at}")).expect("an id"),
             sku: Sku::new(&format!("g{good}")).expect("an id"),
@@ -337,14 +354,22 @@ impl Small {
 }
 
 /// How many baskets: `AISLED_BEST_CASES`, for the 20,000 that the promise speaks of.
-fn cases(default: u32) -> u32 {
+pub(super) fn cases(default: u32) -> u32 {
     std::env::var("AISLED_BEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default)
 }
 
 fn check(cases: u32, test: impl Fn(Small) -> Result<(), TestCaseError>) {
+    check_all(cases, &small(), test);
+}
+
+/// Runs a property over drawn values.
+pub(super) fn check_all<S: Strategy>(
+    cases: u32,
+    drawn: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new(config);
-    if let Err(failure) = runner.run(&small(), test) {
+    if let Err(failure) = TestRunner::new(config).run(drawn, test) {
         panic!("{failure}");
     }
 }

@@ -76,12 +76,14 @@ impl<'a> Again<'a> {
         })
     }
 
-    /// The best found with more of the good at `more`, in the sitting that holds it; nothing if that is not covered.
+    /// The best found with more of the good at `more`, in the sitting that holds it, as far as the promotions at the
+    /// positions `asked` have part in it: if none has, what they are given is nothing. Nothing if that is not covered.
     pub(in super::super) fn with(
         &self,
         before: &Sitting<'a>,
         with: &Sitting<'a>,
         more: usize,
+        asked: &[usize],
     ) -> Option<After> {
         let (good, grown) = (&with.goods[more], with.goods.len() - before.goods.len());
         if with.candidates.len() != before.candidates.len() || good.floor.is_positive() {
@@ -104,7 +106,10 @@ impl<'a> Again<'a> {
             if grown > 0 {
                 return None;
             }
-            self.packed(&mut search, &touched, more)?
+            match self.packed(&mut search, &touched, more, asked)? {
+                Some(packed) => packed,
+                None => return Some(After { off: Money(self.value), given: Vec::new() }),
+            }
         } else {
             (self.value, given(&self.packing, &self.choice, &self.stakes))
         };
@@ -116,13 +121,14 @@ impl<'a> Again<'a> {
         Some(After { off: Money(value + most.off), given })
     }
 
-    /// The best packing of the units, and what each promotion gives in it.
+    /// The best packing of the units, and what each promotion gives in it; nothing within if none has `asked` in it.
     fn packed(
         &self,
         search: &mut Search<'_, 'a>,
         touched: &[bool],
         more: usize,
-    ) -> Option<(i64, Vec<Gives>)> {
+        asked: &[usize],
+    ) -> Option<Option<(i64, Vec<Gives>)>> {
         let (sitting, mut steps) = (search.sitting, search.steps);
         let packing = &mut search.packing;
         packing.stock.clone_from(&self.packing.stock);
@@ -181,8 +187,13 @@ impl<'a> Again<'a> {
             let owner = packing.columns[column as usize].owner as usize;
             owner >= had.len() && !had.contains(&search.stakes[owner].position)
         };
-        let packed = packing.best_from(&self.prices, &begun, more as u32, &new, &mut steps);
-        Some((packed.value, given(&search.packing, &packed.choice, &search.stakes)))
+        let all = asked.iter().any(|position| sitting.candidates[*position].rule.phase != Phase::Unit);
+        let wanted = |column: u32| {
+            let owner = packing.columns[column as usize].owner as usize;
+            all || asked.contains(&search.stakes[owner].position)
+        };
+        let packed = packing.best_from((&self.prices, &begun), more as u32, &new, &wanted, &mut steps);
+        Some(packed.map(|packed| (packed.value, given(&search.packing, &packed.choice, &search.stakes))))
     }
 }
 

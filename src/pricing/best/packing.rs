@@ -317,6 +317,29 @@ impl<'p> Dive<'p> {
         self.arrange(part);
     }
 
+    /// A part at the prices that stand, with what the best known packing has of it.
+    fn again(&self, part: &[u32]) -> Dive<'p> {
+        let mut dive = Dive::new(self.packing, part);
+        for resource in dive.used() {
+            dive.price[resource as usize] = self.price[resource as usize];
+        }
+        // Of a set that reaches beyond the part the full groups that its units in the part make.
+        for cut in &self.cuts {
+            let mut own = cut.clone();
+            own.holds.iter_mut().zip(&dive.through).for_each(|(held, columns)| *held &= !columns.is_empty());
+            let held = self.packing.stock.iter().zip(&own.holds).filter(|(_, held)| **held);
+            own.left = held.map(|(stock, _)| stock).sum();
+            if own.left >= own.size {
+                dive.cuts.push(own);
+            }
+        }
+        part.iter().for_each(|column| dive.slack[*column as usize] = self.slack[*column as usize]);
+        dive.choice = self.packing.within(&self.choice, part);
+        dive.best = self.packing.worth(&dive.choice) * FINE;
+        dive.arrange(part);
+        dive
+    }
+
     /// The best packing of a part whose prices and first packing stand.
     fn best(&mut self, part: &[u32], steps: &mut u32, ties: u32) -> Packed {
         if self.promising() {

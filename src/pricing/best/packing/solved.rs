@@ -1,5 +1,7 @@
 //! What is asked of a packing: the best, the best of nearly the same, and every one that is nearly as good.
 
+use crate::limits;
+
 use super::{Choice, Dive, FINE, Judge, Packed, Packing, Prices};
 
 impl Packing {
@@ -20,15 +22,16 @@ impl Packing {
     }
 
     /// The best packing, begun with prices and a packing, the best there was before there were more units of `more` and
-    /// `new` columns. Only parts that hold these are packed anew. Ties are left as they are.
+    /// `new` columns. Only parts that hold these are packed anew. Ties are left as they are. Nothing if no best packing
+    /// has a column that is `wanted`: a column whose slack is more than the bound is above a known packing is in none.
     pub(in super::super) fn best_from(
         &self,
-        prices: &Prices,
-        begun: &Choice,
+        (prices, begun): (&Prices, &Choice),
         more: u32,
         new: &dyn Fn(u32) -> bool,
+        wanted: &dyn Fn(u32) -> bool,
         steps: &mut u32,
-    ) -> Packed {
+    ) -> Option<Packed> {
         let all: Vec<u32> = (0..self.columns.len() as u32).collect();
         let mut dive = Dive::new(self, &all);
         dive.begin(prices, &all);
@@ -41,22 +44,49 @@ impl Packing {
         dive.greedy(&all);
         let mut live = all;
         dive.narrow(&mut live, 0);
+        if !live.iter().any(|column| wanted(*column)) {
+            return None;
+        }
         live.extend(begun.iter().map(|(column, _)| *column));
         live.sort_unstable();
         live.dedup();
+        let touches = |c: &u32| new(*c) || self.uses(*c).iter().any(|(r, _)| *r == more);
+        let (touched, others): (Vec<Vec<u32>>, Vec<Vec<u32>>) =
+            self.parts(&live).into_iter().partition(|part| part.iter().any(touches));
+        let mut dives: Vec<(Dive<'_>, &Vec<u32>)> =
+            touched.iter().map(|part| (dive.again(part), part)).collect();
+        let could = |(dive, part): &(Dive<'_>, &Vec<u32>)| {
+            part.iter()
+                .any(|column| wanted(*column) && dive.slack[*column as usize] <= dive.bound - dive.best)
+        };
+        if !dives.iter().any(could) {
+            return None;
+        }
         let mut split = Packed::default();
-        for part in self.parts(&live) {
-            if part.iter().any(|column| new(*column) || self.uses(*column).iter().any(|(r, _)| *r == more)) {
-                split.add(Dive::shared(self, &part).best(&part, steps, 0));
-                continue;
-            }
-            let stands = begun.iter().filter(|(column, _)| part.binary_search(column).is_ok());
-            let stands: Choice = stands.copied().collect();
-            split.value += self.given(&stands).iter().map(|(_, off, _)| off).sum::<i64>();
+        for (dive, part) in &mut dives {
+            let mut few = limits::BEST_AGAIN_STEPS_MAX.min(*steps);
+            let before = few;
+            let proved = dive.search(&mut few, 0);
+            *steps -= before - few;
+            split.add(if proved { dive.packed(true) } else { Dive::shared(self, part).best(part, steps, 0) });
+        }
+        for part in &others {
+            let stands = self.within(begun, part);
+            split.value += self.worth(&stands);
             split.choice.extend(stands);
         }
         let found = dive.packed(false);
-        if split.value >= found.value { split } else { found }
+        Some(if split.value >= found.value { split } else { found })
+    }
+
+    /// What a choice has of a part.
+    pub(super) fn within(&self, choice: &Choice, part: &[u32]) -> Choice {
+        choice.iter().filter(|(column, _)| part.binary_search(column).is_ok()).copied().collect()
+    }
+
+    /// What a choice takes off.
+    pub(super) fn worth(&self, choice: &Choice) -> i64 {
+        self.given(choice).iter().map(|(_, off, _)| off).sum()
     }
 
     /// By owner chosen: what it takes off, and how many applications it has.
