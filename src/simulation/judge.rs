@@ -207,6 +207,14 @@ impl Judge {
         }
         self.redeem(of, entry);
         let mut found = Vec::new();
+        if let Input::Lease(word) = &entry.input {
+            let Line { store, epoch, .. } = &self.lines[of];
+            let slices = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
+                (Key::Lease(..), Some(Record::Slices(slices))) => Some(slices),
+                _ => None,
+            });
+            self.escrow.took((store, *epoch), (word, slices), &mut found);
+        }
         for change in entry.changes.iter() {
             if let (Key::Lease(of_life, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
             {
