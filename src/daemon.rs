@@ -683,6 +683,9 @@ impl Shop {
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
+            if let Some(tally) = self.desk.store.tally() {
+                sender.upstream.tally(tally);
+            }
         }
         let durable = self.desk.store.durable();
         if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {

@@ -80,8 +80,9 @@ impl Escrow {
         lent.coming.insert(word.id, word.say.lends());
         let burden = self.burden.entry(scope.clone()).or_default();
         *burden += lent.burden() - before;
-        let budget = terms.budgets.get(scope).map_or(0, |budget| budget.max);
-        if lent.burden() > before && *burden > budget && !self.is_cloned {
+        let is_overlent = budget(scope, terms).is_some_and(|budget| *burden > budget);
+        if lent.burden() > before && is_overlent && !self.is_cloned {
+            let budget = budget(scope, terms).unwrap_or_default();
             found.push((
                 "I1",
                 format!("{store}: {scope:?} lent and spent {burden} of {budget} with {word:?}"),
@@ -186,9 +187,8 @@ impl Escrow {
             lent.used = slice.used;
             *self.burden.entry(scope.clone()).or_default() += lent.burden() - before;
         }
-        let budget = terms.budgets.get(scope).map_or(0, |budget| budget.max);
         let spent = self.spent.get(scope).copied().unwrap_or_default();
-        if spent > budget && !self.is_cloned {
+        if let Some(budget) = budget(scope, terms).filter(|budget| spent > *budget && !self.is_cloned) {
             found.push(("I4", format!("{name}: {scope:?} spent {spent} of {budget}")));
         }
     }
@@ -210,6 +210,14 @@ impl Escrow {
     /// How much was ever lent, words counted.
     pub(super) fn words(&self) -> u64 {
         self.words.len() as u64
+    }
+}
+
+/// How much there is of something in all; of a member's points there is what they have, which is I13's to judge.
+fn budget(scope: &Scope, terms: &Terms) -> Option<i64> {
+    match scope {
+        Scope::Pocket(_) => None,
+        _ => Some(terms.budgets.get(scope).map_or(0, |budget| budget.max)),
     }
 }
 

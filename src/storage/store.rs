@@ -25,7 +25,8 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, Seq, StoreId};
+use crate::domain::ids::{BundleRef, Epoch, Seq, StoreId};
+use crate::domain::tally::{Tally, Totals};
 use crate::engine::decision::{Change, Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
 use crate::limits;
@@ -374,6 +375,11 @@ impl Store {
         Seq(self.followed.load(Ordering::Acquire))
     }
 
+    /// What the decisions that the tables include come to; nothing if the tables cannot say.
+    pub fn tally(&self) -> Option<Tally> {
+        self.tables.tally().ok()
+    }
+
     /// May one more decision be made? If not, answer 503.
     pub fn has_room(&self) -> bool {
         if self.footing == Footing::ReadOnly {
@@ -475,6 +481,9 @@ pub(super) struct Applying {
     /// The bundle that became active with it.
     pub(super) activation: Option<BundleRef>,
     pub(super) changes: Arc<[Change]>,
+    pub(super) epoch: Epoch,
+    /// What it counts for.
+    pub(super) totals: Totals,
 }
 
 impl Applying {
@@ -483,7 +492,8 @@ impl Applying {
             Input::Activate(reference) => Some(reference.clone()),
             _ => None,
         };
-        Applying { seq: entry.seq, at: entry.at, activation, changes: entry.changes.clone() }
+        let (changes, totals) = (entry.changes.clone(), entry.totals());
+        Applying { seq: entry.seq, at: entry.at, activation, changes, epoch: entry.epoch, totals }
     }
 }
 
