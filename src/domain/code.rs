@@ -393,6 +393,9 @@ codes! {
     RestoreOver = 5019, 409, "there is data already", "目标目录已有数据",
         cause: "a backup was to be restored over a directory that holds a shop's data", "恢复的目标目录中已有门店数据",
         remedy: "move that directory away first, or restore into another one", "请先移走该目录，或恢复到其他目录";
+    DirectoryMoved = 5020, 503, "data from another machine", "数据来自其他机器",
+        cause: "the data directory was last used on a machine with another /etc/machine-id: a disk that moved, or a copy of one", "数据目录上次在 machine-id 不同的机器上使用：磁盘被移动或复制",
+        remedy: "nothing, if the disk moved; of two that run, stop the copy; where machine-id changes at each boot, set storage.bound_to_machine = false; head office writes the old life's slices off with aisled hub write-off", "若为移动磁盘则无需处理；若两台同时运行，请停用副本；若 machine-id 每次启动都变化，请设置 storage.bound_to_machine = false；旧生命周期的额度可在总部用 aisled hub write-off 核销";
 
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",

@@ -571,7 +571,7 @@ fn fact(entry: &Entry, bytes: &[u8]) -> Fact {
     fact.points = lines.and_then(|(member, lines)| {
         let moved: i64 = lines.iter().map(|line| line.points).sum();
         fact.beyond = overdrawn(entry) + lines.iter().map(|line| back(line.points)).sum::<i64>();
-        (moved != 0).then(|| (member.clone(), moved))
+        (moved != 0 || fact.beyond != 0).then(|| (member.clone(), moved))
     });
     fact
 }
