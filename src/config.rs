@@ -119,6 +119,8 @@ pub struct Storage {
     pub free_space_min_mb: u32,
     /// Mebibytes of memory for the tables' cache.
     pub sled_cache_mb: u32,
+    /// On another machine the data goes on as a new life.
+    pub bound_to_machine: bool,
 }
 
 /// `[log]`
@@ -300,6 +302,7 @@ impl Config {
             journal_retention_days: section.number("journal_retention_days", 35, retention_min..=3_650),
             free_space_min_mb: section.number("free_space_min_mb", 512, 64..=1_048_576),
             sled_cache_mb: section.number("sled_cache_mb", 4, 4..=4_096),
+            bound_to_machine: section.boolean("bound_to_machine", true),
         };
         section.finish();
 

@@ -46,6 +46,7 @@ use crate::engine::advice::Advice;
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
+use crate::storage::identity::this_machine;
 use crate::storage::store::{Footing, Progress, Recovered, Store, StoreOptions};
 use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
@@ -174,6 +175,7 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
     let shelf = Shelf::new(data_dir, keys, config.store.id.clone())?;
     let (store, recovered) = Store::open(StoreOptions {
         dir: data_dir.clone(),
+        machine: config.storage.bound_to_machine.then(this_machine).flatten(),
         store: config.store.id.clone(),
         cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
         request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
@@ -203,6 +205,15 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
     }
     for gap in &recovered.journal.gaps {
         tracing::error!(?gap, code = "AIS-5010", "decisions are missing from the journal");
+    }
+    if let Some(former) = recovered.copied_from {
+        let epoch = store.identity().epoch.0;
+        tracing::warn!(
+            former = former.0,
+            epoch,
+            code = "AIS-5020",
+            "this data was used on another machine: it goes on as a new life, without what head office had lent to the old one"
+        );
     }
     if let Some(aside) = &recovered.tables_set_aside {
         tracing::warn!(aside = %aside.display(), code = "AIS-5014", "the tables did not check and were set aside");
@@ -731,6 +742,9 @@ impl Shop {
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
+            if let Some(tally) = self.desk.store.tally() {
+                sender.upstream.tally(tally);
+            }
         }
         let durable = self.desk.store.durable();
         if durable > self.fed || durable.0 + 1 == self.desk.store.next_seq().0 {

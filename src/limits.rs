@@ -719,6 +719,8 @@ pub const SIMULATE_DAYS: i64 = 28;
 pub const SIMULATE_LISTED_MAX: usize = 20;
 /// Milliseconds between two lines of progress of a simulation.
 pub const SIMULATE_LINE_EVERY_MS: u64 = 2_000;
+/// Threads that simulate worlds at the same time: more than any machine of ours has processors for.
+pub const SIMULATE_JOBS_MAX: usize = 256;
 /// Bytes of one recorded basket as a line of JSON: what a device may send at most.
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.

@@ -2,6 +2,8 @@
 
 #[path = "store/backup.rs"]
 mod backup;
+#[path = "store/copied.rs"]
+mod copied;
 #[path = "support/counter.rs"]
 mod counter;
 #[path = "store/damage.rs"]
@@ -70,7 +72,20 @@ impl Memory {
         Memory::try_open(dir, sizes, request_days).expect("it opens")
     }
 
+    /// On a machine that shows this id, in whatever life of the box that is.
+    fn open_on(dir: &Path, machine: Option<&str>) -> Memory {
+        Memory::try_open_on(dir, (Sizes::default(), limits::REPLAY_DAYS_MIN), machine).expect("it opens")
+    }
+
     fn try_open(dir: &Path, sizes: Sizes, request_days: i64) -> Result<Memory, StorageError> {
+        Memory::try_open_on(dir, (sizes, request_days), None)
+    }
+
+    fn try_open_on(
+        dir: &Path,
+        (sizes, request_days): (Sizes, i64),
+        machine: Option<&str>,
+    ) -> Result<Memory, StorageError> {
         let authored = rules::authored();
         let bundle = counter::bundle(&authored);
         let (tell, news) = channel();
@@ -78,6 +93,7 @@ impl Memory {
         let (store, recovered) = Store::open(StoreOptions {
             dir: dir.to_owned(),
             store: StoreId::new("s01").expect("an id"),
+            machine: machine.map(str::to_owned),
             cache_bytes: limits::SLED_CACHE_BYTES,
             request_days,
             sizes,
@@ -85,6 +101,7 @@ impl Memory {
             // A test that is over hears nothing.
             tell: Box::new(move |progress| drop(tell.send(progress))),
         })?;
+        let epoch = store.identity().epoch;
         let mut counter = Counter::new(bundle.clone(), store.next_seq());
         let mut this = Memory { store, recovered, counter, news, gate, sent: Vec::new() };
         if this.store.active_bundle().is_none() {
@@ -92,7 +109,7 @@ impl Memory {
             this.commit(entry);
             this.wait_followed();
         } else {
-            counter = Counter::new(bundle, this.store.next_seq());
+            counter = Counter::living(bundle, this.store.next_seq(), epoch);
             this.counter = counter;
         }
         Ok(this)

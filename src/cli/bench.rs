@@ -204,6 +204,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     }
     if wanted(Part::Shopper) {
         report.shopper = Some(shopper::measure()?);
+    }
     if wanted(Part::Recommend) {
         report.recommend = recommend::measure(extent.recommend_members, extent.recommend_questions)?;
     }

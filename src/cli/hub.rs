@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::domain::calendar::{StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, Epoch, PromotionId, StoreId};
+use crate::domain::tally::Totals;
 use crate::hub::files::{amend, inspect};
 use crate::hub::lender::homes::{Asked, Stage};
 use crate::hub::office::Snapshot;
@@ -216,6 +217,25 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
         for (what, count) in findings.into_iter().filter(|(_, count)| *count > 0) {
             attention = true;
             writeln!(out, "  {what}: {count}")?;
+        }
+        if let Some(found) = &view.differs {
+            attention = true;
+            let of = |totals: &Totals| {
+                let Totals { entries, sales, refunds, .. } = totals;
+                format!(
+                    "{entries} entries, {sales} sales, {refunds} refunds, net {}",
+                    totals.net_total_minor()
+                )
+            };
+            writeln!(
+                out,
+                "  counts otherwise through {} of epoch {}: {} ({}), head office {}",
+                found.through.0,
+                found.epoch.0,
+                of(&found.shop),
+                Code::HubCounts,
+                of(&found.here)
+            )?;
         }
     }
     for view in &snapshot.leases {

@@ -1,9 +1,13 @@
 //! `aisled simulate`: whole chains under every fault we can think of, judged, from seeds that give the same again.
 //!
 //! Each seed is a world of `--shops` shops for `--days` days, run twice. The report goes to standard output; how long it
-//! took, and the progress, to standard error, so that the report of the same seeds is the same to the byte.
+//! took, and the progress, to standard error, so that the report of the same seeds is the same to the byte, on however
+//! many threads (`--jobs`) they ran: a world is one thread's, and worlds are counted in the order of their seeds.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -43,6 +47,9 @@ pub struct SimulateArgs {
     /// Run each seed once: faster, and says nothing of whether it gives the same again
     #[arg(long)]
     pub once: bool,
+    /// Threads to run seeds on; without it, as many as there are processors
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -102,28 +109,34 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         ..Report::default()
     };
     let mut traces = Sha256::new();
-    for nth in 0..args.seeds {
-        let seed = args.seed.wrapping_add(nth);
-        let ended = if args.once { run(seed, plan, &rules) } else { run_twice(seed, plan, &rules) };
-        report.store_days += shops as u64 * days;
-        report.counts.add(&ended.counts);
-        report.violations += ended.found;
-        report.seeds_with_violations += u64::from(ended.found > 0);
-        let room = limits::SIMULATE_LISTED_MAX.saturating_sub(report.found.len());
-        report.found.extend(ended.violations.into_iter().take(room));
-        traces.update(ended.trace.as_bytes());
-        let elapsed = watch.elapsed(&SystemClock);
-        if elapsed >= told + Duration::from_millis(limits::SIMULATE_LINE_EVERY_MS) {
-            told = elapsed;
-            progress(&report, nth + 1, elapsed);
-        }
-    }
+    let world = |seed| if args.once { run(seed, plan, &rules) } else { run_twice(seed, plan, &rules) };
+    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let jobs = jobs.clamp(1, limits::SIMULATE_JOBS_MAX);
+    in_order(
+        args.seeds,
+        jobs,
+        |nth| world(args.seed.wrapping_add(nth)),
+        |nth, ended| {
+            report.store_days += shops as u64 * days;
+            report.counts.add(&ended.counts);
+            report.violations += ended.found;
+            report.seeds_with_violations += u64::from(ended.found > 0);
+            let room = limits::SIMULATE_LISTED_MAX.saturating_sub(report.found.len());
+            report.found.extend(ended.violations.into_iter().take(room));
+            traces.update(ended.trace.as_bytes());
+            let elapsed = watch.elapsed(&SystemClock);
+            if elapsed >= told + Duration::from_millis(limits::SIMULATE_LINE_EVERY_MS) {
+                told = elapsed;
+                progress(&report, nth + 1, elapsed);
+            }
+        },
+    );
     report.trace = traces.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let elapsed = watch.elapsed(&SystemClock);
     let (repeats, seconds) = (if args.once { 1 } else { 2 }, elapsed.as_secs_f64().max(0.001));
     let a_second = (report.store_days * repeats) as f64 / seconds;
     tell(&format!(
-        "\r{} store-days simulated {repeats} times in {seconds:.1} s: {a_second:.0} store-days a second",
+        "\r{} store-days simulated {repeats} times in {seconds:.1} s: {a_second:.0} store-days a second on {jobs} threads",
         report.store_days
     ));
     if args.json {
@@ -132,6 +145,35 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         report.write(out)?;
     }
     Ok(if report.violations == 0 { Exit::Ok } else { Exit::Finding })
+}
+
+/// Does `make` for 0 to `count` - 1 on so many threads, and hands each outcome to `take` in this order.
+fn in_order<T: Send>(count: u64, jobs: usize, make: impl Fn(u64) -> T + Sync, mut take: impl FnMut(u64, T)) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let (done, outcomes) = mpsc::sync_channel(jobs);
+        for _ in 0..jobs {
+            let (done, next, make) = (done.clone(), &next, &make);
+            scope.spawn(move || {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed);
+                    // Nobody takes outcomes any more only if taking one has panicked.
+                    if nth >= count || done.send((nth, make(nth))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let (mut early, mut due) = (BTreeMap::new(), 0);
+        for (nth, outcome) in outcomes {
+            early.insert(nth, outcome);
+            while let Some(outcome) = early.remove(&due) {
+                take(due, outcome);
+                due += 1;
+            }
+        }
+    });
 }
 
 impl Report {

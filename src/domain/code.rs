@@ -411,6 +411,9 @@ codes! {
     RestoreOver = 5019, 409, "there is data already", "目标目录已有数据",
         cause: "a backup was to be restored over a directory that holds a shop's data", "恢复的目标目录中已有门店数据",
         remedy: "move that directory away first, or restore into another one", "请先移走该目录，或恢复到其他目录";
+    DirectoryMoved = 5020, 503, "data from another machine", "数据来自其他机器",
+        cause: "the data directory was last used on a machine with another /etc/machine-id: a disk that moved, or a copy of one", "数据目录上次在 machine-id 不同的机器上使用：磁盘被移动或复制",
+        remedy: "nothing, if the disk moved; of two that run, stop the copy; where machine-id changes at each boot, set storage.bound_to_machine = false; head office writes the old life's slices off with aisled hub write-off", "若为移动磁盘则无需处理；若两台同时运行，请停用副本；若 machine-id 每次启动都变化，请设置 storage.bound_to_machine = false；旧生命周期的额度可在总部用 aisled hub write-off 核销";
 
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",
@@ -457,6 +460,9 @@ codes! {
     HubMove = 6106, 503, "a code's home is not moved", "券的所属门店未转移",
         cause: "its home redeemed it, does not know it or is another shop, or the shop it goes to knows of a later move", "该券已被使用、原门店没有该券或并非其所属门店，或新门店已知更晚的转移",
         remedy: "`aisled hub status` names both shops; ask again from where its home is, if it is to move at all", "aisled hub status 会列出两家门店；如仍需转移，请从现所属门店重新发起";
+    HubCounts = 6107, 503, "a shop and head office count otherwise", "门店与总部的统计不一致",
+        cause: "the same entries come to other counts or sums in the shop's tables and in head office's books: one of the two is damaged, runs a program that counts otherwise, or the shop's disk was copied", "同一批条目在门店数据表与总部账目中的统计不同：一方数据损坏、程序统计方式不同，或门店磁盘曾被复制",
+        remedy: "`aisled hub status` shows both; every entry is kept, so `aisled replay` and the receipts say who is right; nothing stops meanwhile", "aisled hub status 会显示双方数字；所有条目均已保留，可用 aisled replay 与小票核对；期间业务不受影响";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";

@@ -9,7 +9,7 @@
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
 //! office's members) · `learning` (event, feedback, and what sales teach of members) · `leases` (slices of limited things; `demand` how much is
 //! wanted). `quotes` holds what open quotes hold; `kept` writes
-//! decisions down; `replay` decides again.
+//! decisions down; `replay` decides again; `tally` what one counts for.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
@@ -32,6 +32,7 @@ pub mod replay;
 pub mod reply;
 mod sale;
 mod scan;
+mod tally;
 
 use std::sync::Arc;
 

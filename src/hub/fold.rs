@@ -9,46 +9,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::domain::ids::{MemberId, Seq, StoreId};
+use crate::domain::ids::{Epoch, MemberId, Seq, StoreId};
 use crate::domain::points::PointsLine;
 use crate::domain::receipt::SaleRecord;
+pub use crate::domain::tally::Totals;
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input, MemberUpdate};
 use crate::engine::reply::Reply;
 use crate::limits;
-
-/// What one store did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Totals {
-    /// Entries of any kind that were understood.
-    pub entries: u64,
-    /// Sales, training left out.
-    pub sales: u64,
-    /// What they came to, in minor units.
-    pub sales_total_minor: i64,
-    /// Voids and returns.
-    pub refunds: u64,
-    /// What they gave back, in minor units.
-    pub refunds_total_minor: i64,
-    /// New members.
-    pub enrolled: u64,
-    /// Requests a rule refused.
-    pub refusals: u64,
-    /// Entries that are not decisions this build knows.
-    pub unreadable: u64,
-    /// The bundle of the newest decision.
-    pub bundle: Option<u64>,
-}
-
-impl Totals {
-    /// Sales less what was given back, in minor units.
-    pub fn net_total_minor(&self) -> i64 {
-        self.sales_total_minor.saturating_sub(self.refunds_total_minor)
-    }
-}
 
 /// A member's points over all stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +37,7 @@ struct Touch {
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     stores: BTreeMap<StoreId, Totals>,
+    lines: BTreeMap<(StoreId, Epoch), Totals>,
     members: BTreeMap<MemberId, Points>,
     touched: BTreeMap<StoreId, BTreeMap<MemberId, Touch>>,
 }
@@ -81,34 +50,27 @@ impl Fold {
             totals.unreadable += 1;
             return None;
         };
-        totals.entries += 1;
-        if let Some(bundle) = &entry.bundle {
-            totals.bundle = Some(bundle.version);
-        }
+        let counted = entry.totals();
+        totals.add(&counted);
+        self.lines.entry((store.clone(), entry.epoch)).or_default().add(&counted);
         let sale = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
             (Key::Sale(_), Some(Record::Sale(sale))) => Some(sale),
             _ => None,
         });
         match (&entry.input, &entry.answer) {
-            (Input::Request(_), Err(_)) => totals.refusals += 1,
+            (Input::Request(_), Err(_)) => {}
             (Input::Request(request), Ok(reply)) => match (&request.body, reply) {
                 (Body::Commit(_), Reply::Commit(receipt)) if sale.is_some_and(|sale| !sale.training) => {
-                    totals.sales += 1;
-                    totals.sales_total_minor =
-                        totals.sales_total_minor.saturating_add(receipt.figures.total.0);
                     self.moved(store, seq, &entry, (sale, &receipt.points_ledger));
                     self.referred(store, seq, &entry, (sale, 1));
                 }
                 (Body::Void(_) | Body::Return(_), Reply::Refund(refund))
                     if sale.is_some_and(|sale| !sale.training) =>
                 {
-                    totals.refunds += 1;
-                    totals.refunds_total_minor = totals.refunds_total_minor.saturating_add(refund.refund.0);
                     self.moved(store, seq, &entry, (sale, &refund.points_ledger));
                     self.referred(store, seq, &entry, (sale, if refund.whole { -1 } else { 0 }));
                 }
                 (Body::Enroll(_), Reply::Enroll(enrolled)) => {
-                    totals.enrolled += 1;
                     self.members.entry(enrolled.member.clone()).or_default().base.get_or_insert(0);
                 }
                 _ => {}
@@ -170,6 +132,11 @@ impl Fold {
     /// What a store did.
     pub fn totals(&self, store: &StoreId) -> Totals {
         self.stores.get(store).cloned().unwrap_or_default()
+    }
+
+    /// What one epoch of a store comes to.
+    pub fn line(&self, store: &StoreId, epoch: Epoch) -> Totals {
+        self.lines.get(&(store.clone(), epoch)).cloned().unwrap_or_default()
     }
 
     /// A member's points, if they are known here.

@@ -403,6 +403,7 @@ mod tests {
             applied_through: Seq(applied),
             bundle: None,
             program: String::new(),
+            tally: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Head office's end of the wire: the reference implementation that a chain's own can be checked against.
 //!
-//! `admission` how many may come in at once, pure · `ledger` who has sent what, exactly once and in order, pure · `lender` who was lent what, pure · `fold` what the entries say, pure · `files` the logs on disk ·
+//! `admission` how many may come in at once, pure · `ledger` who has sent what, exactly once and in order, pure · `lender` who was lent what, pure · `fold` what the entries say, pure · `compare` whether shops count alike, pure · `files` the logs on disk ·
 //! `office` one frame in, answers out, around one sync · `doorman` who may say what at its broker · `server` broker,
 //! line and writer thread.
 //!
@@ -9,6 +9,7 @@
 //! kept for a human and stops nobody. Everything but the logs is a fold of the logs.
 
 pub mod admission;
+pub mod compare;
 mod doorman;
 pub mod files;
 pub mod fold;

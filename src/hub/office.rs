@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::bundle::packed;
 use crate::bundle::terms::Terms;
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{Epoch, MemberId, PromotionId, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
@@ -23,6 +24,7 @@ use crate::upstream::wire::{
     unpack,
 };
 
+use super::compare::{Compare, Compared, Counted, Difference};
 use super::files::{Files, FilesError, Loaded, Seen};
 use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
@@ -106,6 +108,8 @@ pub struct StoreView {
     pub withheld: u64,
     /// Numbers the shop's journal lost.
     pub lost: u64,
+    /// Where the shop counts otherwise than head office.
+    pub differs: Option<Difference>,
     /// The bundle it says it runs on.
     pub bundle_reported: Option<u64>,
     /// Its program's version.
@@ -142,7 +146,7 @@ impl Snapshot {
     /// Of what is loaded from files.
     pub fn of(loaded: &Loaded) -> Snapshot {
         let parts = (&loaded.ledger, &loaded.fold, &loaded.seen, &loaded.quarantined, &loaded.lender);
-        snapshot(parts, &BTreeMap::new(), 0)
+        snapshot(parts, &Compare::default(), &BTreeMap::new(), 0)
     }
 }
 
@@ -150,6 +154,7 @@ type Parts<'a> = (&'a Ledger, &'a Fold, &'a BTreeMap<StoreId, Seen>, &'a BTreeMa
 
 fn snapshot(
     (ledger, fold, seen, quarantined, lender): Parts<'_>,
+    compare: &Compare,
     duplicates: &BTreeMap<StoreId, u64>,
     malformed: u64,
 ) -> Snapshot {
@@ -170,6 +175,7 @@ fn snapshot(
             parked: lines.iter().map(|line| line.parked).sum(),
             withheld: lines.iter().map(|line| line.withheld).sum(),
             lost: lines.iter().map(|line| line.lost).sum(),
+            differs: compare.difference(store).cloned(),
             bundle_reported: seen.and_then(|seen| seen.bundle),
             program: seen.map(|seen| seen.program.clone()).unwrap_or_default(),
             last_seen: seen.map(|seen| seen.at),
@@ -199,6 +205,7 @@ pub struct Office {
     quarantined: BTreeMap<StoreId, u64>,
     duplicates: BTreeMap<StoreId, u64>,
     malformed: u64,
+    compare: Compare,
     bundle: Option<Published>,
     backup: Option<PathBuf>,
     /// To be answered after the sync.
@@ -227,6 +234,7 @@ impl Office {
             quarantined,
             duplicates: BTreeMap::new(),
             malformed: 0,
+            compare: Compare::default(),
             bundle,
             backup,
             answers: Vec::new(),
@@ -288,6 +296,12 @@ impl Office {
             tracing::warn!(%store, incarnation, "this shop knows more than head office: restored, shops send again");
         }
         self.lender.hello(&store, hello.epoch, now);
+        if let Some(tally) = hello.tally {
+            let through = self.ledger.read_through(&store, tally.epoch);
+            let epoch = tally.epoch;
+            self.compare.said(&store, tally);
+            self.compare(&store, epoch, through.map_or(Seq(0), |(through, _)| through));
+        }
         let seen = Seen {
             epoch: hello.epoch,
             bundle: hello.bundle,
@@ -356,7 +370,10 @@ impl Office {
         for record in &outcome.records {
             let Record::Entry { seq, bytes, .. } = record else { continue };
             match self.fold.entry(&store, *seq, bytes) {
-                Some(entry) => self.lender.entry(&store, batch.epoch, *seq, &entry),
+                Some(entry) => {
+                    self.lender.entry(&store, batch.epoch, *seq, &entry);
+                    self.compare(&store, batch.epoch, *seq);
+                }
                 None => {
                     self.ledger.park(&store, batch.epoch, *seq);
                     self.lender.unread(&store, batch.epoch);
@@ -378,6 +395,23 @@ impl Office {
             self.files.quarantine(&store, batch.epoch, &outcome.conflicts[..kept])?;
         }
         Ok(())
+    }
+
+    /// Holds what a shop counts against what is counted here, once both are of the same entries.
+    fn compare(&mut self, store: &StoreId, epoch: Epoch, through: Seq) {
+        if !self.compare.is_due(store, epoch, through) {
+            return;
+        }
+        let (Some(base), Some((_, whole))) =
+            (self.ledger.base(store, epoch), self.ledger.read_through(store, epoch))
+        else {
+            return;
+        };
+        let counted = Counted { base, through, whole, totals: self.fold.line(store, epoch) };
+        if self.compare.compare(store, counted) == Compared::Otherwise {
+            let found = self.compare.difference(store);
+            tracing::error!(%store, ?found, code = %Code::HubCounts, "this shop counts its journal otherwise than head office");
+        }
     }
 
     /// The lender goes by what the ledger has of a line.
@@ -477,6 +511,6 @@ impl Office {
     /// All stores, now.
     pub fn snapshot(&self) -> Snapshot {
         let parts = (&self.ledger, &self.fold, &self.seen, &self.quarantined, &self.lender);
-        snapshot(parts, &self.duplicates, self.malformed)
+        snapshot(parts, &self.compare, &self.duplicates, self.malformed)
     }
 }

@@ -1,7 +1,9 @@
 //! The judge's books of what was lent: every word ever said, and what every box's journal says it holds.
 //!
-//! Truth is what was said and what was durable, not what head office believes: a slice counts with all that was lent in it
-//! from the first time it is said until its box's own journal shows it sealed, then with its final figure.
+//! Truth is what was said and what was durable, not what head office believes. Each word is followed on its own: what it
+//! lends counts from the first time it is said until the box's own journal shows the slice sealed (then the final figure
+//! counts), or shows that the box can never take it: a word of a newer life of head office was taken before. What a word
+//! lent that was taken and not followed (a slice too many, a top-up of a slice that is closed) counts no longer either.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +16,27 @@ type Life = (StoreId, Epoch);
 #[derive(Clone, Debug)]
 struct Lent {
     scope: Scope,
-    /// Said: the grant and every top-up.
+    /// Of the words the box took.
     amount: i64,
+    /// Of the words it may still take.
+    coming: BTreeMap<LeaseId, i64>,
     used: i64,
     /// Final.
     is_sealed: bool,
+}
+
+impl Lent {
+    fn burden(&self) -> i64 {
+        if self.is_sealed { self.used } else { self.amount + self.coming.values().sum::<i64>() }
+    }
 }
 
 /// All that was lent.
 #[derive(Debug, Default)]
 pub(super) struct Escrow {
     words: BTreeMap<(Life, LeaseId), Word>,
+    /// The last word a box took.
+    heard: BTreeMap<Life, LeaseId>,
     lent: BTreeMap<(Life, LeaseId), Lent>,
     /// What the journal of each box showed last.
     held: BTreeMap<(usize, Scope), Vec<Slice>>,
@@ -51,32 +63,75 @@ impl Escrow {
             }
             return;
         }
-        self.words.insert(key.clone(), word.clone());
-        let (lease, scope, more) = match &word.say {
-            Say::Grant { scope, amount, .. } => (word.id, scope, *amount),
-            Say::TopUp { scope, lease, more, .. } => (*lease, scope, *more),
-            Say::Seal { .. } | Say::Greet | Say::Release { .. } | Say::Adopt { .. } => return,
-        };
+        self.words.insert(key, word.clone());
+        let heard = self.heard.get(&life).copied().unwrap_or_default();
+        let Some((lease, scope)) = lends(word) else { return };
         let lent = self.lent.entry((life, lease)).or_insert(Lent {
             scope: scope.clone(),
             amount: 0,
+            coming: BTreeMap::new(),
             used: 0,
             is_sealed: false,
         });
-        lent.amount += more;
-        if lent.is_sealed {
-            // A top-up that came too late is not followed.
+        if word.id.incarnation < heard.incarnation {
             return;
         }
+        let before = lent.burden();
+        lent.coming.insert(word.id, word.say.lends());
         let burden = self.burden.entry(scope.clone()).or_default();
-        *burden += more;
-        let budget = terms.budgets.get(scope).map_or(0, |budget| budget.max);
-        if *burden > budget && !self.is_cloned {
+        *burden += lent.burden() - before;
+        let is_overlent = budget(scope, terms).is_some_and(|budget| *burden > budget);
+        if lent.burden() > before && is_overlent && !self.is_cloned {
+            let budget = budget(scope, terms).unwrap_or_default();
             found.push((
                 "I1",
                 format!("{store}: {scope:?} lent and spent {burden} of {budget} with {word:?}"),
             ));
         }
+    }
+
+    /// A box's journal shows that it took a word, and what it holds of the word's scope then.
+    pub(super) fn took(
+        &mut self,
+        (store, epoch): (&StoreId, Epoch),
+        (word, slices): (&Word, Option<&Slices>),
+        found: &mut Findings,
+    ) {
+        let life = (store.clone(), epoch);
+        if self.words.get(&(life.clone(), word.id)) != Some(word) {
+            found.push(("I2", format!("{store} epoch {}: took {word:?}, never said to it", epoch.0)));
+        }
+        if let Some((lease, _)) = lends(word) {
+            let is_open = |slice: &Slice| slice.lease == lease && !slice.sealed;
+            // A copy of the box may hold what this one does not.
+            let is_followed = self.is_cloned || slices.is_some_and(|slices| slices.0.iter().any(is_open));
+            self.settle(&life, lease, |lent| {
+                let more = lent.coming.remove(&word.id).unwrap_or_default();
+                lent.amount += if is_followed { more } else { 0 };
+            });
+        }
+        let heard = self.heard.entry(life.clone()).or_default();
+        let is_renewed = heard.incarnation < word.id.incarnation;
+        *heard = word.id.max(*heard);
+        // A copy of the box may not have heard yet what this one has.
+        if is_renewed && !self.is_cloned {
+            let first = LeaseId::default();
+            let of_life = self.lent.range((life.clone(), first)..).take_while(|((of, _), _)| *of == life);
+            let leases: Vec<LeaseId> = of_life.map(|((_, lease), _)| *lease).collect();
+            for lease in leases {
+                self.settle(&life, lease, |lent| {
+                    lent.coming.retain(|coming, _| coming.incarnation >= word.id.incarnation);
+                });
+            }
+        }
+    }
+
+    /// Changes what is known of a slice, and the sum with it.
+    fn settle(&mut self, life: &Life, lease: LeaseId, act: impl FnOnce(&mut Lent)) {
+        let Some(lent) = self.lent.get_mut(&(life.clone(), lease)) else { return };
+        let before = lent.burden();
+        act(lent);
+        *self.burden.entry(lent.scope.clone()).or_default() += lent.burden() - before;
     }
 
     /// Head office served a request for slices.
@@ -119,25 +174,21 @@ impl Escrow {
                 found.push(("I2", format!("{name}: holds {:?} of {scope:?}, never lent to it", slice.lease)));
                 continue;
             };
-            if slice.amount > lent.amount || !(0..=slice.amount).contains(&slice.used) || lent.scope != *scope
-            {
+            let is_as_lent = slice.amount == lent.amount || self.is_cloned && slice.amount < lent.amount;
+            if !is_as_lent || !(0..=slice.amount).contains(&slice.used) || lent.scope != *scope {
                 found.push(("I2", format!("{name}: {slice:?} of {scope:?}, lent were {}", lent.amount)));
             }
             if lent.is_sealed && (!slice.sealed || slice.used != lent.used) && !self.is_cloned {
                 found.push(("I3", format!("{name}: {slice:?} after it was sealed with {}", lent.used)));
             }
             *self.spent.entry(scope.clone()).or_default() += slice.used - lent.used;
-            if slice.sealed && !lent.is_sealed {
-                *self.burden.entry(scope.clone()).or_default() += slice.used - lent.amount;
-                lent.is_sealed = true;
-            } else if lent.is_sealed {
-                *self.burden.entry(scope.clone()).or_default() += slice.used - lent.used;
-            }
+            let before = lent.burden();
+            lent.is_sealed |= slice.sealed;
             lent.used = slice.used;
+            *self.burden.entry(scope.clone()).or_default() += lent.burden() - before;
         }
-        let budget = terms.budgets.get(scope).map_or(0, |budget| budget.max);
         let spent = self.spent.get(scope).copied().unwrap_or_default();
-        if spent > budget && !self.is_cloned {
+        if let Some(budget) = budget(scope, terms).filter(|budget| spent > *budget && !self.is_cloned) {
             found.push(("I4", format!("{name}: {scope:?} spent {spent} of {budget}")));
         }
     }
@@ -159,5 +210,22 @@ impl Escrow {
     /// How much was ever lent, words counted.
     pub(super) fn words(&self) -> u64 {
         self.words.len() as u64
+    }
+}
+
+/// How much there is of something in all; of a member's points there is what they have, which is I13's to judge.
+fn budget(scope: &Scope, terms: &Terms) -> Option<i64> {
+    match scope {
+        Scope::Pocket(_) => None,
+        _ => Some(terms.budgets.get(scope).map_or(0, |budget| budget.max)),
+    }
+}
+
+/// Which slice a word lends in, and of what.
+fn lends(word: &Word) -> Option<(LeaseId, &Scope)> {
+    match &word.say {
+        Say::Grant { scope, .. } => Some((word.id, scope)),
+        Say::TopUp { scope, lease, .. } => Some((*lease, scope)),
+        Say::Seal { .. } | Say::Greet | Say::Release { .. } | Say::Adopt { .. } => None,
     }
 }

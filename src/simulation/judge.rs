@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::terms::Terms;
 use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
-use crate::domain::lease::Word;
+use crate::domain::lease::{Scope, Slices, Word};
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
 use crate::engine::reply::Reply;
@@ -16,6 +16,7 @@ use crate::hub::fold::Totals;
 use crate::hub::lender::{Breach, ScopeView};
 
 use super::escrow::Escrow;
+use super::rules;
 
 /// Violations kept of one world: the first says what is wrong, the rest follow from it.
 const KEPT_MAX: usize = 20;
@@ -43,6 +44,8 @@ struct Fact {
     amount: i64,
     /// Whose points moved, and by how much.
     points: Option<(MemberId, i64)>,
+    /// Of them, how many the member may not have had: drawn on the overdraft, or taken back with the goods that earned them.
+    beyond: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +95,8 @@ pub(super) struct Judge {
     /// What head office last said of a line, and as which incarnation.
     said: BTreeMap<(StoreId, Epoch), (u64, Seq)>,
     redeemed: BTreeMap<CouponCode, (usize, Seq)>,
+    /// By member, over all that head office has booked: points moved, and those of them they may not have had.
+    moved: BTreeMap<MemberId, (i64, i64)>,
     escrow: Escrow,
     terms: Terms,
     /// Codes redeemed twice: away from home, or by a spare box that knows nothing of its forerunner.
@@ -207,6 +212,14 @@ impl Judge {
         }
         self.redeem(of, entry);
         let mut found = Vec::new();
+        if let Input::Lease(word) = &entry.input {
+            let Line { store, epoch, .. } = &self.lines[of];
+            let slices = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
+                (Key::Lease(..), Some(Record::Slices(slices))) => Some(slices),
+                _ => None,
+            });
+            self.escrow.took((store, *epoch), (word, slices), &mut found);
+        }
         for change in entry.changes.iter() {
             if let (Key::Lease(of_life, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
             {
@@ -345,10 +358,25 @@ impl Judge {
         }
         booked.sums.push(sum);
         let place = usize::try_from(seq.0 - 1).unwrap_or(usize::MAX);
-        let known = self.facts_at(store, epoch, place).any(|fact| fact.sum == sum);
-        if !known {
+        let Some(fact) = self.facts_at(store, epoch, place).find(|fact| fact.sum == sum) else {
             let text = format!("{store} epoch {}: entry {} was booked, no box ever held it", epoch.0, seq.0);
             self.accuse("I6", text);
+            return;
+        };
+        if let Some((member, points)) = fact.points.clone() {
+            self.move_points(member, points, fact.beyond);
+        }
+    }
+
+    fn move_points(&mut self, member: MemberId, points: i64, beyond: i64) {
+        let began = rules::points_at_first(&member);
+        let (moved, owed) = self.moved.entry(member.clone()).or_default();
+        (*moved, *owed) = (*moved + points, *owed + beyond);
+        let (balance, owed) = (began + *moved, *owed);
+        if balance < -owed.max(0) && points < 0 && self.cloned.is_empty() {
+            let text =
+                format!("{member} has {balance} points with this, {owed} were drawn beyond or taken back");
+            self.accuse("I13", text);
         }
     }
 
@@ -360,8 +388,15 @@ impl Judge {
 
     /// Head office came back with so much of a line.
     pub(super) fn came_back(&mut self, store: &StoreId, epoch: Epoch, entries: usize) {
-        if let Some(booked) = self.booked.get_mut(&(store.clone(), epoch)) {
-            booked.sums.truncate(entries);
+        let Some(booked) = self.booked.get_mut(&(store.clone(), epoch)) else { return };
+        let lost = booked.sums.split_off(entries.min(booked.sums.len()));
+        for (place, sum) in (entries..).zip(lost) {
+            let fact = self.facts_at(store, epoch, place).find(|fact| fact.sum == sum);
+            let points = fact.and_then(|fact| Some((fact.points.clone()?, fact.beyond)));
+            if let Some(((member, points), beyond)) = points {
+                let (moved, owed) = self.moved.entry(member).or_default();
+                (*moved, *owed) = (*moved - points, *owed - beyond);
+            }
         }
     }
 
@@ -432,6 +467,10 @@ impl Judge {
     /// What head office believes of leases. `is_whole`: every box that ever was has told everything.
     pub(super) fn lending(&mut self, view: &[ScopeView], breaches: &[Breach], is_whole: bool) {
         for ScopeView { scope, spent, .. } in view {
+            if matches!(scope, Scope::Pocket(_)) {
+                // What was spent of it and come back is in the member's balance.
+                continue;
+            }
             let due = self.escrow.spent(scope);
             if is_whole && !self.escrow.is_cloned && due != *spent {
                 self.accuse(
@@ -476,17 +515,16 @@ impl Judge {
     }
 
     /// What a member's points must be at head office: what they began with and every movement booked.
-    pub(super) fn points_due(&self) -> BTreeMap<MemberId, i64> {
-        let mut moved = BTreeMap::new();
-        for ((store, epoch), booked) in &self.booked {
-            for (place, sum) in booked.sums.iter().enumerate() {
-                let fact = self.facts_at(store, *epoch, place).find(|fact| fact.sum == *sum);
-                if let Some((member, points)) = fact.and_then(|fact| fact.points.clone()) {
-                    *moved.entry(member).or_insert(0) += points;
-                }
-            }
+    pub(super) fn points_due(&self) -> Vec<(MemberId, i64)> {
+        let moved = self.moved.iter();
+        moved.map(|(member, (moved, _))| (member.clone(), rules::points_at_first(member) + moved)).collect()
+    }
+
+    /// A shop and head office found that they count otherwise; of a copied disk both are right.
+    pub(super) fn counted_otherwise(&mut self, store: &StoreId, text: String) {
+        if !self.cloned.contains(store) {
+            self.accuse("I7", text);
         }
-        moved
     }
 
     /// A box that runs and reaches head office has nothing left to tell.
@@ -529,9 +567,23 @@ fn fact(entry: &Entry, bytes: &[u8]) -> Fact {
         _ => (What::Other, 0, None),
     };
     (fact.what, fact.amount) = (what, amount);
+    let back = |points: i64| if what == What::Refund { (-points).max(0) } else { 0 };
     fact.points = lines.and_then(|(member, lines)| {
         let moved: i64 = lines.iter().map(|line| line.points).sum();
-        (moved != 0).then(|| (member.clone(), moved))
+        fact.beyond = overdrawn(entry) + lines.iter().map(|line| back(line.points)).sum::<i64>();
+        (moved != 0 || fact.beyond != 0).then(|| (member.clone(), moved))
     });
     fact
+}
+
+/// What an entry draws on what may be overdrawn; less than nothing if it gives back.
+fn overdrawn(entry: &Entry) -> i64 {
+    let used = |slices: &Slices| slices.0.iter().map(|slice| slice.used).sum::<i64>();
+    let drawn = entry.changes.iter().filter_map(|change| match (&change.key, &change.record) {
+        (Key::Lease(of, Scope::Overdraft), Some(Record::Slices(slices))) => {
+            Some(used(slices) - used(&entry.facts.slices(*of, &Scope::Overdraft)))
+        }
+        _ => None,
+    });
+    drawn.sum()
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Epoch, Seq};
+use crate::domain::tally::{Tally, Totals};
 use crate::engine::decision::{Change, Entry, Key, Known, Record};
 use crate::engine::input::Input;
 
@@ -16,6 +17,7 @@ pub(super) struct Memory {
     records: BTreeMap<Key, Record>,
     applied: Seq,
     active: Option<(BundleRef, UnixMs)>,
+    tally: Tally,
 }
 
 impl Memory {
@@ -55,6 +57,12 @@ impl Memory {
             };
         }
         self.applied = step.seq;
+        self.tally.pass(step.epoch, step.seq, &step.totals);
+    }
+
+    /// What the decisions included come to.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Every record that is not a request's, for comparing.
@@ -87,6 +95,10 @@ pub(super) struct Followed {
     pub(super) activation: Option<(BundleRef, UnixMs)>,
     /// What it changes.
     pub(super) changes: std::sync::Arc<[Change]>,
+    /// In which life of the box it was made.
+    epoch: Epoch,
+    /// What it counts for.
+    pub(super) totals: Totals,
 }
 
 impl Followed {
@@ -96,6 +108,7 @@ impl Followed {
             Input::Activate(reference) => Some((reference.clone(), entry.at)),
             _ => None,
         };
-        Followed { seq: entry.seq, activation, changes: entry.changes.clone() }
+        let (changes, totals) = (entry.changes.clone(), entry.totals());
+        Followed { seq: entry.seq, activation, changes, epoch: entry.epoch, totals }
     }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
+use crate::hub::compare::{Compare, Compared, Counted};
 use crate::hub::fold::Fold;
 use crate::hub::ledger::{Ledger, Record};
 use crate::hub::lender::{self, Breach, Lender, ScopeView, Served};
@@ -49,6 +50,7 @@ pub(super) struct Office<'r> {
     pub(super) life: u64,
     ledger: Ledger,
     fold: Fold,
+    compare: Compare,
     seen: BTreeMap<StoreId, Epoch>,
     logs: BTreeMap<Line, Log>,
     lender: Lender,
@@ -80,6 +82,7 @@ impl<'r> Office<'r> {
             life: 1,
             ledger: Ledger::new(1),
             fold: Fold::default(),
+            compare: Compare::default(),
             seen: BTreeMap::new(),
             logs: BTreeMap::new(),
             incarnation: 1,
@@ -157,6 +160,12 @@ impl<'r> Office<'r> {
         }
         self.lender.hello(&store, hello.epoch, stage.unix());
         self.seen.insert(store.clone(), hello.epoch);
+        if let Some(tally) = hello.tally {
+            let through = self.ledger.read_through(&store, tally.epoch);
+            let epoch = tally.epoch;
+            self.compare.said(&store, tally);
+            self.compare((&store, epoch), through.map_or(Seq(0), |(through, _)| through), stage);
+        }
         self.fold.tell_again(&store);
         let asked = self.lender.floor(&store, hello.epoch);
         let state = State { v: PROTOCOL, nonce: hello.nonce, incarnation, standing, at: stage.unix(), asked };
@@ -186,7 +195,10 @@ impl<'r> Office<'r> {
                 Record::Entry { seq, bytes, .. } => {
                     stage.judge.booked(&store, batch.epoch, *seq, bytes);
                     match self.fold.entry(&store, *seq, bytes) {
-                        Some(entry) => self.lender.entry(&store, batch.epoch, *seq, &entry),
+                        Some(entry) => {
+                            self.lender.entry(&store, batch.epoch, *seq, &entry);
+                            self.compare((&store, batch.epoch), *seq, stage);
+                        }
                         None => {
                             stage.judge.accuse("I7", format!("{store}: entry {} is not understood", seq.0))
                         }
@@ -210,6 +222,27 @@ impl<'r> Office<'r> {
         let served = self.lender.ask(store, ask, stage.unix(), &|member| fold.balance(member));
         if served == Served::Yes {
             stage.judge.served(store, ask.epoch, (ask.incarnation, ask.number));
+        }
+    }
+
+    /// Holds what a shop counts against what is counted here.
+    fn compare(&mut self, (store, epoch): (&StoreId, Epoch), through: Seq, stage: &mut Stage<'_>) {
+        if !self.compare.is_due(store, epoch, through) {
+            return;
+        }
+        let (Some(base), Some((_, whole))) =
+            (self.ledger.base(store, epoch), self.ledger.read_through(store, epoch))
+        else {
+            return;
+        };
+        let counted = Counted { base, through, whole, totals: self.fold.line(store, epoch) };
+        match self.compare.compare(store, counted) {
+            Compared::Not => {}
+            Compared::Alike => stage.counts.compared += 1,
+            Compared::Otherwise => {
+                let found = self.compare.difference(store);
+                stage.judge.counted_otherwise(store, format!("{store}: counts otherwise: {found:?}"));
+            }
         }
     }
 
@@ -417,6 +450,7 @@ impl<'r> Office<'r> {
         self.is_up = true;
         self.ledger = Ledger::new(self.incarnation);
         self.fold = Fold::default();
+        self.compare = Compare::default();
         self.lender = lender_of(self.incarnation, self.wrong, self.rules);
         for record in &self.lent.records {
             if !self.lender.replay(record) {

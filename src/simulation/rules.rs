@@ -32,7 +32,7 @@ currency = { code = "EUR", minor_units = 2 }
 time_zone = "Europe/Berlin"
 lang = "en"
 quote_seconds = 600
-leases = { risk_budget = RISK, outage_hours = 12 }
+leases = { risk_budget = RISK, overdraft = OVERDRAFT, pockets = true, outage_hours = 12 }
 "#;
 
 const POINTS: &str = r#"
@@ -209,6 +209,11 @@ pub(super) fn member_id(member: u64) -> MemberId {
     MemberId::new(&format!("m-{member}")).expect("a member id")
 }
 
+/// What a member has before anything happened; one who was enrolled in a shop has nothing.
+pub(super) fn points_at_first(member: &MemberId) -> i64 {
+    if member.as_str().starts_with("m-") { MEMBER_POINTS } else { 0 }
+}
+
 /// A single-use code at home in a shop.
 pub(super) fn code(shop: usize, nth: u64) -> String {
     format!("ONCE-{shop}-{nth}")
@@ -216,7 +221,7 @@ pub(super) fn code(shop: usize, nth: u64) -> String {
 
 fn authored(shops: usize) -> Authored {
     let budget = |each: usize| (shops.max(1) * each).to_string();
-    let shop = SHOP.replace("RISK", &budget(1_500));
+    let shop = SHOP.replace("RISK", &budget(1_500)).replace("OVERDRAFT", &budget(200));
     let promotions = PROMOTIONS.replace("USES", &budget(8)).replace("MONEY", &budget(1_600));
     let mut catalogue = String::new();
     for article in 1..=ARTICLES {

@@ -39,6 +39,7 @@ impl Station {
         self.tick_at = None;
         let Some(live) = &mut self.live else { return };
         let now = stage.clocks(self.off_ms);
+        live.machine.set_tally(self.tables.tally().clone());
         live.machine.tick(now);
         live.want(now);
         self.act(stage);
@@ -53,6 +54,7 @@ impl Station {
         let now = stage.clocks(self.off_ms);
         if is_there && !self.is_parted {
             live.line = line;
+            live.machine.set_tally(self.tables.tally().clone());
             live.machine.connected(now);
         } else {
             live.machine.lost(Trouble::Tcp, "no line", now);

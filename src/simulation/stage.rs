@@ -141,6 +141,8 @@ pub struct Counts {
     pub activations: u64,
     /// Bundles that a box refused.
     pub bundles_refused: u64,
+    /// Times a shop and head office held what they count against each other, and it was the same.
+    pub compared: u64,
     /// Words about leases that head office said.
     pub words: u64,
     /// Single-use codes redeemed twice, which the risk lent bounds, or the loss of a box.
@@ -175,6 +177,7 @@ impl Counts {
             backups,
             activations,
             bundles_refused,
+            compared,
             words,
             redeemed_twice,
         } = other;
@@ -203,6 +206,7 @@ impl Counts {
             (&mut self.backups, backups),
             (&mut self.activations, activations),
             (&mut self.bundles_refused, bundles_refused),
+            (&mut self.compared, compared),
             (&mut self.words, words),
             (&mut self.redeemed_twice, redeemed_twice),
         ] {

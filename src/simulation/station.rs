@@ -81,7 +81,7 @@ pub(super) struct Station {
     pub(super) is_parted: bool,
     disk: MemDisk,
     secret: [u8; 32],
-    tables: Memory,
+    pub(super) tables: Memory,
     checkpoint: Memory,
     /// What the sender wrote down, and what of it is synced.
     pub(super) written: Remembered,
@@ -484,7 +484,11 @@ impl Station {
         for change in entry.changes.iter() {
             live.overlay.insert(change.key.clone(), (entry.seq, change.record.clone()));
         }
-        live.touched.push_back(Followed::of(&entry));
+        let mut followed = Followed::of(&entry);
+        if stage.is(Wrong::FoldForgetsReturns) {
+            (followed.totals.refunds, followed.totals.refunds_total_minor) = (0, 0);
+        }
+        live.touched.push_back(followed);
         if stage.is(Wrong::AckBeforeSync) {
             stage.judge.spoken(self.of, entry.seq, crc32c::crc32c(&bytes));
         }

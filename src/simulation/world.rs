@@ -421,12 +421,10 @@ impl<'r> World<'r> {
         }
         let is_whole = stations.iter().all(|station| !station.is_gone);
         stage.judge.lending(&office.lending(), &office.breaches(), is_whole);
-        for (member, moved) in stage.judge.points_due() {
-            let began = if member.as_str().starts_with("m-") { rules::MEMBER_POINTS } else { 0 };
+        for (member, due) in stage.judge.points_due() {
             let balance = office.fold().balance(&member);
-            if balance != Some(began + moved) {
-                let text =
-                    format!("{member}: {balance:?} points at head office, {} by the journals", began + moved);
+            if balance != Some(due) {
+                let text = format!("{member}: {balance:?} points at head office, {due} by the journals");
                 stage.judge.accuse("I7", text);
             }
         }

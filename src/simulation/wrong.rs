@@ -28,12 +28,14 @@ pub enum Wrong {
     NoRequestFloor,
     /// A box forgets at each start which requests it has answered.
     ForgetAnswers,
+    /// A box counts sales and forgets what was taken back.
+    FoldForgetsReturns,
     /// A box goes on where it was when head office was restored.
     NoRewind,
 }
 
 /// All of them, with their names and what they do.
-pub const ALL: [(Wrong, &str, &str); 11] = [
+pub const ALL: [(Wrong, &str, &str); 12] = [
     (Wrong::NoDedupe, "no-dedupe", "head office counts an entry each time it comes"),
     (Wrong::SpendAfterSeal, "spend-after-seal", "a box spends of a slice it has sealed"),
     (
@@ -64,6 +66,7 @@ pub const ALL: [(Wrong, &str, &str); 11] = [
         "head office serves a request for slices as often as it comes",
     ),
     (Wrong::ForgetAnswers, "forget-answers", "a box forgets at each start which requests it has answered"),
+    (Wrong::FoldForgetsReturns, "fold-forgets-returns", "a box counts sales and forgets what was taken back"),
     (Wrong::NoRewind, "no-rewind", "a box goes on where it was when head office was restored"),
 ];
 

@@ -158,11 +158,12 @@ fn apply(
     request_days: usize,
 ) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
-    let mut lived = tables.lived()?;
-    for Applying { seq, at, activation, changes } in decisions {
+    let (mut lived, mut tally) = (tables.lived()?, tables.tally()?);
+    for Applying { seq, at, activation, changes, epoch, totals } in decisions {
         if let Some(reference) = activation {
             // What was decided before stands before what the bundle brings.
             batch.lived(lived.clone());
+            batch.tally(tally.clone());
             tables.apply(&std::mem::take(&mut batch))?;
             import(tables, reference, *at, roll)?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: *at });
@@ -170,12 +171,15 @@ fn apply(
         }
         batch.add(*seq, changes);
         lived.pass(*seq, *at, request_days);
+        tally.pass(*epoch, *seq, totals);
         if batch.decisions() == limits::TABLES_TRANSACTION_DECISIONS {
             batch.lived(lived.clone());
+            batch.tally(tally.clone());
             tables.apply(&std::mem::take(&mut batch))?;
         }
     }
     batch.lived(lived);
+    batch.tally(tally);
     tables.apply(&batch)?;
     tables.sync()
 }

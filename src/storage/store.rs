@@ -25,7 +25,8 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, Seq, StoreId};
+use crate::domain::ids::{BundleRef, Epoch, Seq, StoreId};
+use crate::domain::tally::{Tally, Totals};
 use crate::engine::decision::{Change, Encoder, Entry, Key, Record};
 use crate::engine::input::Input;
 use crate::limits;
@@ -34,7 +35,7 @@ use super::cache::ReadCache;
 use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
 use super::follow::{Covered, Follower, catch_up};
-use super::identity::{BoxIdentity, load_or_create};
+use super::identity::{BoxIdentity, load_or_create, on_this_machine};
 use super::journal::{
     Journal, JournalOptions, JournalView, OpenReport, Reader, check_versions, prefix_that_fits,
 };
@@ -96,6 +97,8 @@ pub struct StoreOptions {
     pub dir: PathBuf,
     /// The shop.
     pub store: StoreId,
+    /// What tells this machine from others, where it is to be told: on another one the data begins a new life.
+    pub machine: Option<String>,
     /// Bytes of sled's cache.
     pub cache_bytes: u64,
     /// Days for which request ids are remembered and decisions stay in the journal.
@@ -129,6 +132,8 @@ pub struct Recovered {
     pub tables_set_aside: Option<PathBuf>,
     /// They were built anew from the checkpoint of this decision, 0 from nothing, and the journal behind it.
     pub built_from: Option<Seq>,
+    /// The directory was used on another machine before: the life it went on from.
+    pub copied_from: Option<Epoch>,
     /// Decisions applied to the tables at open.
     pub applied: u64,
     /// Why the store does not stand on the whole disk, where it does not.
@@ -172,7 +177,11 @@ impl Store {
         let format = super::format::of(dir)?;
         let space = Space::new(Arc::new(OsDisk), dir, options.sizes.ballast_bytes);
         let mut hindered = footing(dir, &space)?;
-        let identity = load_or_create(dir, &options.store)?;
+        let mut identity = load_or_create(dir, &options.store)?;
+        let mut copied_from = None;
+        if let (Some(machine), true) = (&options.machine, hindered.is_none()) {
+            (identity, copied_from) = on_this_machine(dir, identity, machine)?;
+        }
         check_versions(&OsDisk, &dir.join("journal"), identity.epoch)?;
         if hindered.is_none() && format.is_none() {
             super::format::mark(dir)?;
@@ -250,6 +259,7 @@ impl Store {
             journal: report,
             tables_set_aside: set_aside,
             built_from,
+            copied_from,
             applied: caught_up,
             hindered: hindered.map(|(_, why)| why),
         };
@@ -379,6 +389,11 @@ impl Store {
         Seq(self.followed.load(Ordering::Acquire))
     }
 
+    /// What the decisions that the tables include come to; nothing if the tables cannot say.
+    pub fn tally(&self) -> Option<Tally> {
+        self.tables.tally().ok()
+    }
+
     /// May one more decision be made? If not, answer 503.
     pub fn has_room(&self) -> bool {
         if self.footing == Footing::ReadOnly {
@@ -480,6 +495,9 @@ pub(super) struct Applying {
     /// The bundle that became active with it.
     pub(super) activation: Option<BundleRef>,
     pub(super) changes: Arc<[Change]>,
+    pub(super) epoch: Epoch,
+    /// What it counts for.
+    pub(super) totals: Totals,
 }
 
 impl Applying {
@@ -488,7 +506,8 @@ impl Applying {
             Input::Activate(reference) => Some(reference.clone()),
             _ => None,
         };
-        Applying { seq: entry.seq, at: entry.at, activation, changes: entry.changes.clone() }
+        let (changes, totals) = (entry.changes.clone(), entry.totals());
+        Applying { seq: entry.seq, at: entry.at, activation, changes, epoch: entry.epoch, totals }
     }
 }
 

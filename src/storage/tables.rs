@@ -23,6 +23,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, MemberId, Seq};
 use crate::domain::lease::Scope;
 use crate::domain::member::Member;
+use crate::domain::tally::Tally;
 use crate::engine::decision::{Change, Facts, Key, Record, UsageOf};
 use crate::limits;
 
@@ -42,6 +43,7 @@ const HISTORIES: usize = 10;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
 const LIVED: &[u8] = b"lived";
+const TALLY: &[u8] = b"tally";
 
 /// The tables could not do something. They are set aside and rebuilt; the journal has everything.
 #[derive(Debug)]
@@ -110,6 +112,7 @@ pub struct Batch<'a> {
     changes: BTreeMap<(usize, Vec<u8>), Option<&'a Record>>,
     active: Option<ActiveBundle>,
     lived: Option<Lived>,
+    tally: Option<Tally>,
     through: Seq,
     decisions: usize,
 }
@@ -134,6 +137,11 @@ impl<'a> Batch<'a> {
     /// How long the shop has lived through the decisions added.
     pub fn lived(&mut self, lived: Lived) {
         self.lived = Some(lived);
+    }
+
+    /// What the decisions added come to, with those before.
+    pub fn tally(&mut self, tally: Tally) {
+        self.tally = Some(tally);
     }
 
     /// A bundle became active.
@@ -229,6 +237,11 @@ impl Tables {
         Ok(self.now().get(META, LIVED)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
     }
 
+    /// What the decisions the tables include come to.
+    pub fn tally(&self) -> Result<Tally, TablesFault> {
+        Ok(self.now().get(META, TALLY)?.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+    }
+
     /// What stands under a key. `Key::Quote` and `Key::Decision` are not in the tables.
     pub fn get(&self, key: &Key) -> Result<Option<Record>, TablesFault> {
         let Some((tree, key)) = place(key) else { return Ok(None) };
@@ -249,6 +262,9 @@ impl Tables {
         }
         if let Some(lived) = &batch.lived {
             whole(LIVED, encode_named(lived));
+        }
+        if let Some(tally) = &batch.tally {
+            whole(TALLY, encode_named(tally));
         }
         if batch.through > Seq(0) {
             whole(APPLIED, batch.through.0.to_be_bytes().to_vec());

@@ -30,6 +30,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::clock::{Clock, Ticks};
 use crate::domain::ids::{Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
@@ -104,12 +105,21 @@ pub enum Happening {
     },
 }
 
+/// What the daemon keeps current: how far the journal is durable, the bundle, what is wanted, what is counted.
+type Levels = (
+    watch::Receiver<Seq>,
+    watch::Receiver<Option<u64>>,
+    watch::Receiver<(Vec<Want>, Seq)>,
+    watch::Receiver<Tally>,
+);
+
 /// The sender's handle. Cloneable; never waits.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     durable: watch::Sender<Seq>,
     bundle: watch::Sender<Option<u64>>,
     wants: watch::Sender<(Vec<Want>, Seq)>,
+    tally: watch::Sender<Tally>,
     status: watch::Receiver<Status>,
 }
 
@@ -134,6 +144,15 @@ impl Upstream {
         self.wants.send_if_modified(|known| {
             let changed = known.0 != wants;
             *known = (wants, as_of);
+            changed
+        });
+    }
+
+    /// What this shop counts in its journal. Call as often as it changes.
+    pub fn tally(&self, tally: Tally) {
+        self.tally.send_if_modified(|known| {
+            let changed = *known != tally;
+            *known = tally;
             changed
         });
     }
@@ -198,6 +217,7 @@ pub async fn start(
     let (durable, durable_seen) = watch::channel(extent.next);
     let (bundle, bundle_seen) = watch::channel(None);
     let (wants, wants_seen) = watch::channel((Vec::new(), Seq(0)));
+    let (tally, tally_seen) = watch::channel(Tally::default());
     let (status_sender, status) = watch::channel(machine.status(now));
     let (work, to_do) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
     let (done, results) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
@@ -227,9 +247,9 @@ pub async fn start(
         written: (Remembered::default(), 0),
         looking: false,
     };
-    let task = tokio::spawn(shell.run(durable_seen, bundle_seen, wants_seen, stopped));
+    let task = tokio::spawn(shell.run((durable_seen, bundle_seen, wants_seen, tally_seen), stopped));
     Ok((
-        Upstream { durable, bundle, wants, status },
+        Upstream { durable, bundle, wants, tally, status },
         Inbox { happenings, stop: Some(stop), task, reader: Some(reader) },
     ))
 }
@@ -373,9 +393,7 @@ impl Shell {
 
     async fn run(
         mut self,
-        mut durable: watch::Receiver<Seq>,
-        mut bundle: watch::Receiver<Option<u64>>,
-        mut wants: watch::Receiver<(Vec<Want>, Seq)>,
+        (mut durable, mut bundle, mut wants, mut tally): Levels,
         mut stop: oneshot::Receiver<()>,
     ) {
         let mut files = tokio::time::interval(Duration::from_millis(limits::UPSTREAM_FILES_EVERY_MS));
@@ -408,6 +426,10 @@ impl Shell {
                     let (wants, as_of) = wants.borrow_and_update().clone();
                     let now = now(&self);
                     self.machine.set_wants(wants, as_of, now);
+                }
+                Ok(()) = tally.changed() => {
+                    let tally = tally.borrow_and_update().clone();
+                    self.machine.set_tally(tally);
                 }
                 permit = happenings.reserve(), if !self.waiting.is_empty() => match permit {
                     Ok(permit) => {

@@ -25,6 +25,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
@@ -212,6 +213,7 @@ pub struct Machine {
     store: StoreId,
     program: String,
     bundle: Option<u64>,
+    tally: Option<Tally>,
     extent: Extent,
     known: Remembered,
     phase: Phase,
@@ -257,6 +259,7 @@ impl Machine {
             store,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             bundle: None,
+            tally: None,
             extent,
             known: remembered,
             phase: Phase::Waiting { until_ms: now.ticks_ms },
@@ -320,6 +323,11 @@ impl Machine {
                 self.greet(now);
             }
         }
+    }
+
+    /// What this shop counts in its journal; said with the next hello.
+    pub fn set_tally(&mut self, tally: Tally) {
+        self.tally = Some(tally);
     }
 
     /// What this shop would like to hold, counted with every decision through `as_of`.
@@ -506,6 +514,7 @@ impl Machine {
             applied_through: self.known.applied_through,
             bundle: self.bundle,
             program: self.program.clone(),
+            tally: self.tally.clone(),
         })));
     }
 

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 
@@ -134,6 +135,9 @@ pub struct Hello {
     pub bundle: Option<u64>,
     /// The program's version.
     pub program: String,
+    /// What this shop counts in its journal, for head office to hold against what it counts itself.
+    #[serde(default)]
+    pub tally: Option<Tally>,
 }
 
 /// Head office's answer to a hello.

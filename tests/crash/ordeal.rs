@@ -95,6 +95,7 @@ fn is_whole(data: &Path) -> u64 {
     let options = StoreOptions {
         dir: copy.path().to_owned(),
         store: StoreId::new("s01").expect("an id"),
+        machine: None,
         cache_bytes: limits::SLED_CACHE_BYTES,
         request_days: limits::REPLAY_DAYS_MIN,
         sizes: Sizes::default(),

@@ -41,6 +41,7 @@ impl Inside {
         let (store, _) = Store::open(StoreOptions {
             dir: dir.to_owned(),
             store: store(),
+            machine: None,
             cache_bytes: limits::SLED_CACHE_BYTES,
             request_days: limits::REPLAY_DAYS_MIN,
             sizes: crate::storage::store::Sizes::default(),
