@@ -215,6 +215,7 @@ mod tests {
     #[test]
     fn does_a_bandit_learn_inside_its_bounds_only() {
         let mut arms = [BanditArm { shown: 0, answered: 0, least: 500, most: 10_000 }; 3];
+        arms[0].least = 2_000;
         arms[2].most = 2_000;
         let rates = [0.05, 0.10, 0.30];
         let mut seeded = Seeded::new(1);
@@ -226,7 +227,7 @@ mod tests {
             arms[chosen].answered += u64::from(seeded.unit() < rates[chosen]);
         }
         // The worst is still tried; the best has no more than its bound, and the least share that comes on top of it.
-        assert!(arms[0].shown >= 200 && arms[1].shown > 3_000, "{arms:?}");
+        assert!(arms[0].shown >= 900 && arms[1].shown > 2_000, "{arms:?}");
         assert!(arms[2].shown <= 5_000 / 4, "{arms:?}");
         assert_eq!(thompson(&[], 1), None);
         assert_eq!(thompson(&[BanditArm { shown: 0, answered: 0, least: 0, most: 0 }], 1), None);

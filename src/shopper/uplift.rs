@@ -93,7 +93,8 @@ pub fn split(tried: Tried<'_>, test_share: f64, seed: u64) -> Option<Judged> {
     seeded.shuffle(&mut rows);
     let held = ((rows.len() as f64 * test_share).round() as usize).min(rows.len());
     let (test, train) = rows.split_at_mut(held);
-    (test.sort_unstable(), train.sort_unstable());
+    test.sort_unstable();
+    train.sort_unstable();
     let chosen = choose(tried, train, seed)?;
     let scores = learn(tried, train, test, seed)?;
     let (treated, outcomes) = of_rows(tried, test);

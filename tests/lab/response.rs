@@ -36,9 +36,10 @@ fn does_it_tell_who_answers_and_the_same_each_time() {
         (&600.into(), &200.into())
     );
     let of = |key: &str| report[key].as_f64().expect("a number");
-    assert!(of("auc") > 0.62 && of("pr_auc") > of("log_loss") / 10.0 && of("lift_at_10") > 1.2, "{report:#}");
+    assert!(of("auc") > 0.62 && of("lift_at_10") > 1.2, "{report:#}");
     let base = &report["learners"]["base_rate"];
     assert_eq!(base["auc"], 0.5);
+    assert!(of("pr_auc") > base["pr_auc"].as_f64().expect("a number"));
     assert!(of("log_loss") < base["log_loss"].as_f64().expect("a number"));
     let findings = report["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 1, "{findings:?}");
@@ -61,7 +62,7 @@ fn is_each_row_that_cannot_count_named_by_line_and_column() {
         ("train,1,1,NaN,3.0,1\n", 0),
     ];
     let (head, rows) =
-        campaign(400).split_once('\n').map(|(head, rows)| (head.to_owned(), rows.to_owned())).expect("rows");
+        campaign(240).split_once('\n').map(|(head, rows)| (head.to_owned(), rows.to_owned())).expect("rows");
     for (row, column) in bad {
         let file = file(format!("{head}\n{row}{rows}"));
         let said = lab(&["response", path(&file), "--json"]);
@@ -73,7 +74,7 @@ fn is_each_row_that_cannot_count_named_by_line_and_column() {
     let worded = rows.replace(",12\n", ",north\n");
     let said = lab(&["response", path(&file(format!("{head}\n{worded}")))]);
     assert!(
-        said.out.contains(":2:6: column shop is text such as \"north\" and left out (AIS-8002)"),
+        said.out.contains("2:6: column shop is text such as \"north\" and left out (AIS-8002)"),
         "{}",
         said.out
     );

@@ -56,7 +56,7 @@ pub fn compare(before: &[Daily], after: &[Daily]) -> Option<Change> {
         }
         row
     };
-    let values: Vec<f64> = before.iter().flat_map(|daily| row(daily)).collect();
+    let values: Vec<f64> = before.iter().flat_map(&row).collect();
     let sold: Vec<f64> = before.iter().map(|daily| daily.value).collect();
     let inputs = Inputs { values: &values, width: INPUTS };
     let weights = logistic::fit_linear(inputs, &sold, 0.0);

@@ -293,7 +293,9 @@ mod tests {
         let mut all = Vec::new();
         for (at, member) in members.iter().enumerate() {
             let held_out = at % 2 == 1;
-            all.push(Happening::Shown { day: day(at as i64 % 7), member, held_out });
+            for again in [0, 2] {
+                all.push(Happening::Shown { day: day(at as i64 % 7 + again), member, held_out });
+            }
             for visit in 0..4 {
                 let net_minor = 1_000 + (2_000.0 * seeded.unit()) as i64 + if held_out { 0 } else { 400 };
                 let used = !held_out && visit == 0;

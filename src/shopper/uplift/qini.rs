@@ -87,5 +87,8 @@ mod tests {
         assert!(worst < 0.0, "{worst}");
         assert_eq!(coefficient(&[0.0; 4], &TREATED, &outcomes), Some(0.0));
         assert_eq!(coefficient(&scores, &TREATED, &[0.0; 4]), None);
+        // Two treated, one untreated who bought: as many untreated would have bought twice.
+        let uneven = Curve::of(&[3.0, 2.0, 1.0], &[true, true, false], &[1.0, 0.0, 1.0]);
+        assert_eq!(uneven.points, [(0, 0.0), (1, 1.0), (2, 1.0), (3, -1.0)]);
     }
 }
