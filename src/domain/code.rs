@@ -245,11 +245,11 @@ codes! {
         cause: "the disk or connection the bundle comes from failed", "规则包所在的磁盘或连接出错",
         remedy: "the detail names the system's error; the active bundle stays", "detail 给出系统错误；当前规则包不变";
     ModelShape = 3021, 422, "model of the wrong shape", "模型形状不符",
-        cause: "a shipped model has not as many numbers as the shop has members and items, or no rank or too large a one", "下发的模型的数值个数与本店会员数、商品数不符，或维数为零或过大",
-        remedy: "export it again for this shop; the detail names the side, what there should be and what there is", "为本店重新导出；detail 指出哪一侧、应有与实有的个数";
+        cause: "a shipped model has not as many numbers as belong together, for its features or for the shop's members and items, or no rank or too large a one", "下发的模型的数值个数与其特征数或本店会员数、商品数不符，或维数为零或过大",
+        remedy: "ship it as it was fitted, exported for this shop; the detail names the side, what there should be and what there is", "按拟合所得、为本店导出后下发；detail 指出哪一侧、应有与实有的个数";
     ModelNotFinite = 3022, 422, "model with a number that is none", "模型含有非数值",
-        cause: "a shipped model holds NaN or infinity", "下发的模型含有 NaN 或无穷大",
-        remedy: "look at how it was fitted; the detail names the row", "检查其训练过程；detail 指出所在行";
+        cause: "a shipped model, or a shopper's row it is asked about, holds NaN or infinity, or a spread that is none", "下发的模型或所询问的会员数据含有 NaN、无穷大，或非正的离散度",
+        remedy: "look at how it was fitted; the detail names the place; until then offers keep the bundle's order", "检查其训练过程；detail 指出所在处；此前优惠按规则包中的顺序排列";
     AuthoringFileUnknown = 3101, 422, "unknown file", "未知的文件",
         cause: "a TOML or JSON file of the folder has a name no bundle knows", "文件夹中的 TOML 或 JSON 文件名不被识别",
         remedy: "name it as the detail says, or move it out of the folder", "按 detail 改名，或移出文件夹";
@@ -518,12 +518,6 @@ codes! {
     LabDuplicates = 8009, 422, "rows that repeat", "重复的行",
         cause: "most rows of an analysed file are the same as another row", "待分析文件中多数行与其他行完全相同",
         remedy: "look at how the file was made: figures from repeated rows look surer than they are", "请检查文件的生成过程：重复行会使结果显得过于可靠";
-    ModelShape = 8101, 422, "a model of the wrong shape", "模型形状不符",
-        cause: "a response model has another number of weights, inputs or features than belong together, or a shopper's row does", "响应模型的权重、输入或特征数量互不相符，或与会员数据的列数不符",
-        remedy: "ship the model as it was fitted; the message names both numbers", "按拟合所得原样下发模型；消息给出两个数字";
-    ModelNumber = 8102, 422, "a model without numbers", "模型含非法数值",
-        cause: "a response model or a shopper's row holds NaN, infinity, or a spread that is none", "响应模型或会员数据含有 NaN、无穷，或非正的离散度",
-        remedy: "fit it again; until then offers keep the bundle's order", "请重新拟合；此前优惠按规则包中的顺序排列";
     TrialWrong = 8103, 422, "a plan of experiments that cannot be", "实验方案不成立",
         cause: "experiments of a layer overlap, a range or holdout is impossible, or an id is missing or there twice", "同层实验区间重叠、区间或保留比例不合法，或标识缺失、重复",
         remedy: "the message names the experiment; ranges of one layer must not share buckets of 0 to 10,000", "消息给出实验名；同一层的区间在 0 至 10,000 内不得重叠";

@@ -53,7 +53,7 @@ impl ModelFault {
     pub fn code(&self) -> Code {
         match self {
             ModelFault::Shape { .. } => Code::ModelShape,
-            ModelFault::Number { .. } => Code::ModelNumber,
+            ModelFault::Number { .. } => Code::ModelNotFinite,
         }
     }
 }
@@ -174,13 +174,13 @@ mod tests {
         };
         let (code, text) = with(&|model| model.weights.truncate(1));
         assert_eq!((code, text.as_str()), (Code::ModelShape, "use a response model: 1 weights, not 4"));
-        assert_eq!(with(&|model| model.weights[1] = f64::NAN).0, Code::ModelNumber);
+        assert_eq!(with(&|model| model.weights[1] = f64::NAN).0, Code::ModelNotFinite);
         assert_eq!(with(&|model| model.features.truncate(1)).0, Code::ModelShape);
         let model = fitted();
         assert_eq!(model.probability(&[1.0]).map_err(|fault| fault.code()), Err(Code::ModelShape));
         assert_eq!(
             model.probability(&[1.0, f64::INFINITY]).map_err(|fault| fault.code()),
-            Err(Code::ModelNumber)
+            Err(Code::ModelNotFinite)
         );
     }
 }
