@@ -1,14 +1,14 @@
 //! Does the daemon keep the contract through its own door: real MQTT clients of both versions, over TCP, against the
 //! whole program with its disk. Every wait is for an event, with a deadline that only a failure reaches.
 
+#[path = "daemon/advice.rs"]
+mod advice;
 #[path = "daemon/bad_input.rs"]
 mod bad_input;
 #[path = "daemon/campaigns.rs"]
 mod campaigns;
 #[path = "support/child.rs"]
 mod child;
-#[path = "daemon/advice.rs"]
-mod advice;
 #[path = "daemon/clocks.rs"]
 mod clocks;
 #[path = "daemon/disk.rs"]

@@ -3,16 +3,16 @@
 
 #[path = "lab/next_basket.rs"]
 mod next_basket;
+#[path = "lab/response.rs"]
+mod response;
 #[path = "lab/rfm.rs"]
 mod rfm;
 #[path = "lab/rules.rs"]
 mod rules;
-#[path = "lab/value.rs"]
-mod value;
-#[path = "lab/response.rs"]
-mod response;
 #[path = "lab/uplift.rs"]
 mod uplift;
+#[path = "lab/value.rs"]
+mod value;
 
 use std::io::Write as _;
 use std::process::Command;

@@ -327,12 +327,12 @@ async fn survives_a_restore(restore: impl FnOnce(&Path, &Path, &Path) -> std::pa
     office.shutdown().await;
     let restored = restore(&data, &old, root.path());
     let office = Hub::start(with_backup(&restored, addr), clock()).await.expect("head office starts");
-    shop.status_when("another incarnation", |status| status.connected && status.remembered.incarnation == 2)
+    shop.status_when("another incarnation", |status| status.connected && status.remembered.incarnation > 1)
         .await;
     shop.drained().await;
     let snapshot = hub_when(&office, "all of it", |now| now.stores[0].applied_through.0 == 1_500).await;
     reconciles(&snapshot, 1_500);
-    assert_eq!(snapshot.incarnation, 2);
+    assert!(snapshot.incarnation > 1);
     while let Ok(Some(happening)) = tokio::time::timeout(PATIENCE, shop.inbox.next()).await {
         if let Happening::Members(MembersUpdate { settled_through: Seq(1_500), members, .. }) = happening {
             assert_eq!(members.iter().map(|member| member.points).collect::<Vec<_>>(), [POINTS + 150; 10]);
@@ -378,7 +378,7 @@ async fn is_a_torn_log_cut_and_sent_again() {
     let office = hub(data.path(), addr).await;
     let second = shop(dir.path(), journal, addr).await;
     second
-        .status_when("drained anew", |status| status.remembered.incarnation == 2 && status.backlog == 0)
+        .status_when("drained anew", |status| status.remembered.incarnation > 1 && status.backlog == 0)
         .await;
     reconciles(&hub_when(&office, "all", |now| now.stores[0].applied_through.0 == 300).await, 300);
     second.inbox.shutdown().await;
@@ -631,7 +631,7 @@ async fn is_a_slice_asked_for_lent_spent_and_given_back_through_the_journal() {
     // Head office stops, a human calls the promotion back, head office returns.
     office.shutdown().await;
     let flash_id = PromotionId::new("flash").expect("an id");
-    aisled::hub::files::amend(&hub_dir, |lender| lender.drain(&flash_id)).expect("is written");
+    aisled::hub::files::amend(&hub_dir, UnixMs(0), |lender| lender.drain(&flash_id)).expect("is written");
     let office = Hub::start(config(addr), clock()).await.expect("head office starts");
     let is_sealed = |slices: &Slices| slices.0.first().is_some_and(|slice| slice.sealed && slice.used == 12);
     assert_eq!(tables.hear_until(&mut shop, "called back", is_sealed).await, 1);
@@ -641,7 +641,7 @@ async fn is_a_slice_asked_for_lent_spent_and_given_back_through_the_journal() {
     office.back_up().await.expect("backs up");
     office.shutdown().await;
     shop.inbox.shutdown().await;
-    let restored = aisled::hub::files::Files::open(&backup, true).expect("opens").1.lender;
+    let restored = aisled::hub::files::Files::open(&backup, true, UnixMs(0)).expect("opens").1.lender;
     assert_eq!((restored.incarnation(), restored.view()[0].closed), (2, 12));
     assert!(restored.check().is_empty() && !restored.is_outdone());
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::bundle::packed;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::calendar::{StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, Epoch, PromotionId, StoreId};
@@ -108,7 +108,7 @@ pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
         }
         Some(HubVerb::WriteOff { data, store, epoch }) => {
             let id = StoreId::new(store).map_err(|error| anyhow!("failed to read --store: {error}"))?;
-            let is_known = amend(data, |lender| lender.write_off(&id, Epoch(*epoch)))
+            let is_known = amend(data, SystemClock.now(), |lender| lender.write_off(&id, Epoch(*epoch)))
                 .map_err(|error| named(&error.into()))?;
             let done = if is_known { "is written off" } else { "is not known, or was written off before" };
             writeln!(out, "{store}, epoch {epoch}, {done}")?;
@@ -117,7 +117,8 @@ pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
         Some(HubVerb::Drain { data, promotion }) => {
             let id = PromotionId::new(promotion)
                 .map_err(|error| anyhow!("failed to read --promotion: {error}"))?;
-            amend(data, |lender| lender.drain(&id)).map_err(|error| named(&error.into()))?;
+            amend(data, SystemClock.now(), |lender| lender.drain(&id))
+                .map_err(|error| named(&error.into()))?;
             writeln!(out, "{promotion} is called back as shops come by")?;
             return Ok(Exit::Ok);
         }
@@ -125,7 +126,7 @@ pub fn run(args: &HubArgs, out: &mut dyn Write) -> Result<Exit> {
             let id = CouponCode::normal(code).map_err(|error| anyhow!("failed to read --code: {error}"))?;
             let old = StoreId::new(from).map_err(|error| anyhow!("failed to read --from: {error}"))?;
             let new = StoreId::new(to).map_err(|error| anyhow!("failed to read --to: {error}"))?;
-            let asked = amend(data, |lender| lender.move_code(&id, &old, &new))
+            let asked = amend(data, SystemClock.now(), |lender| lender.move_code(&id, &old, &new))
                 .map_err(|error| named(&error.into()))?;
             let said = match asked {
                 Asked::Yes => "moves once its old home has let go: see aisled hub status",
@@ -302,7 +303,7 @@ mod tests {
         let mut out = Vec::new();
         let missing = super::run(&status, &mut out).expect_err("nothing is there").to_string();
         assert!(missing.contains("AIS-6101"), "{missing}");
-        crate::hub::files::Files::open(data.path(), false).expect("makes it");
+        crate::hub::files::Files::open(data.path(), false, UnixMs(0)).expect("makes it");
         assert_eq!(super::run(&status, &mut out).expect("reads"), Exit::Ok);
         let shown: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(shown["incarnation"], 1);

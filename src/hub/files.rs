@@ -15,7 +15,8 @@
 //! Invariants: `commit` returns after everything appended is written and synced, new files' directories included. A log
 //! ends at its first frame that does not check; what is behind it is set aside beside the log (`.tail`), and shops
 //! send it again. A backup is a prefix of the logs; a directory that is one says so, and opening it as
-//! head office's data makes a new incarnation.
+//! head office's data makes a new incarnation: one that no head office had before, though the same backup is opened twice,
+//! because it is at least the second (of Unix time) it is opened in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -438,13 +439,13 @@ pub fn inspect(dir: &Path) -> Result<Loaded, FilesError> {
 }
 
 /// Changes what is lent, durably, while head office does not run.
-pub fn amend<T>(dir: &Path, change: impl FnOnce(&mut Lender) -> T) -> Result<T, FilesError> {
+pub fn amend<T>(dir: &Path, now: UnixMs, change: impl FnOnce(&mut Lender) -> T) -> Result<T, FilesError> {
     let meta = read_meta(dir)?.ok_or_else(|| FilesError::Io {
         op: "read",
         path: dir.join("hub.json"),
         cause: io::ErrorKind::NotFound.into(),
     })?;
-    let (mut files, mut loaded) = Files::open(dir, meta.backup)?;
+    let (mut files, mut loaded) = Files::open(dir, meta.backup, now)?;
     let changed = change(&mut loaded.lender);
     files.lend(&loaded.lender.take_records());
     files.commit()?;
@@ -499,7 +500,8 @@ fn copy_on(log: &Log, path: &Path, backed: &mut BTreeMap<PathBuf, u64>) -> Resul
 
 impl Files {
     /// Opens or makes head office's data. Without a backup to come, everything on disk counts as durable.
-    pub fn open(dir: &Path, backup_follows: bool) -> Result<(Files, Loaded), FilesError> {
+    /// `now` is when: a copy that is opened becomes an incarnation after it.
+    pub fn open(dir: &Path, backup_follows: bool, now: UnixMs) -> Result<(Files, Loaded), FilesError> {
         fs::create_dir_all(dir.join("stores")).map_err(at("create", dir))?;
         let lock_path = dir.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
@@ -512,7 +514,7 @@ impl Files {
             copy: false,
             backup: backup_follows,
         });
-        let incarnation = meta.incarnation + u64::from(meta.copy);
+        let incarnation = if meta.copy { ledger::restored(meta.incarnation, now) } else { meta.incarnation };
         write_meta(dir, incarnation, (false, backup_follows))?;
         let mut logs = BTreeMap::new();
         let mut loaded = load(dir, incarnation, Some(&mut logs))?;

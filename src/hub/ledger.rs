@@ -189,6 +189,12 @@ pub struct Ledger {
     stores: BTreeMap<StoreId, BTreeMap<Epoch, Line>>,
 }
 
+/// The incarnation of a head office that begins at `now` from a backup of incarnation `backed`: two of the same backup
+/// differ, so that no shop takes what the one said for the other's word.
+pub fn restored(backed: u64, now: UnixMs) -> u64 {
+    (backed + 1).max(u64::try_from(now.0 / 1_000).unwrap_or_default())
+}
+
 impl Ledger {
     /// An empty ledger of this incarnation, at least 1.
     pub fn new(incarnation: u64) -> Ledger {

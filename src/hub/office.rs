@@ -220,8 +220,9 @@ impl Office {
         dir: &Path,
         bundle: Option<Published>,
         backup: Option<PathBuf>,
+        now: UnixMs,
     ) -> Result<Office, FilesError> {
-        let (files, loaded) = Files::open(dir, backup.is_some())?;
+        let (files, loaded) = Files::open(dir, backup.is_some(), now)?;
         let Loaded { ledger, fold, seen, mut lender, quarantined } = loaded;
         lender.set_terms(bundle.as_ref().and_then(|bundle| bundle.terms.clone()));
         let mut office = Office {
@@ -229,7 +230,7 @@ impl Office {
             ledger,
             fold,
             lender,
-            now: UnixMs(0),
+            now,
             seen,
             quarantined,
             duplicates: BTreeMap::new(),

@@ -136,6 +136,7 @@ impl Hub {
         }
         let data = config.data.clone();
         let (bundle, backup) = (config.bundle.clone(), config.backup.clone());
+        let now = clock.now();
         let opened = tokio::task::spawn_blocking(move || -> Result<Office, HubError> {
             let bundle = match bundle {
                 Some((path, version)) => {
@@ -143,7 +144,7 @@ impl Hub {
                 }
                 None => None,
             };
-            Ok(Office::open(&data, bundle, backup)?)
+            Ok(Office::open(&data, bundle, backup, now)?)
         });
         let office = opened.await.map_err(|panic| HubError::Ended(panic.to_string()))??;
         let secret = secret().map_err(|error| HubError::Ended(error.to_string()))?;

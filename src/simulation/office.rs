@@ -11,7 +11,7 @@ use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::hub::compare::{Compare, Compared, Counted};
 use crate::hub::fold::Fold;
-use crate::hub::ledger::{Ledger, Record};
+use crate::hub::ledger::{Ledger, Record, restored};
 use crate::hub::lender::{self, Breach, Lender, ScopeView, Served};
 use crate::upstream::wire::{
     Ack, Ask, Batch, Blob, Chunk, Down, DownKind, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind,
@@ -444,7 +444,9 @@ impl<'r> Office<'r> {
                 log.synced = log.backed;
             }
             self.lent.records.truncate(self.lent.backed);
-            self.incarnation = self.backed_incarnation + u64::from(!stage.is(Wrong::NaiveRestore));
+            let naive = stage.is(Wrong::NaiveRestore);
+            let backed = self.backed_incarnation;
+            self.incarnation = if naive { backed } else { restored(backed, stage.unix()) };
         }
         self.life += 1;
         self.is_up = true;

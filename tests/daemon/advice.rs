@@ -11,8 +11,7 @@ const OIL: &str = "6901234000048";
 const YOGHURT: &str = "6901234000024";
 
 async fn sell(till: &mut Till, seq: u64, member: &str, skus: &[&str]) {
-    let lines: Vec<Value> =
-        skus.iter().zip(1..).map(|(sku, nth)| line(&format!("{nth}"), sku, 1)).collect();
+    let lines: Vec<Value> = skus.iter().zip(1..).map(|(sku, nth)| line(&format!("{nth}"), sku, 1)).collect();
     let asked = json!({
         "transaction": sale(seq),
         "basket": { "lines": lines },
@@ -62,7 +61,8 @@ async fn is_proposed_what_a_member_buys_and_what_goes_with_the_basket() {
         .clone();
     assert_eq!(skus(&quoted).first().map(String::as_str), Some(RICE), "{quoted}");
     assert!(!skus(&quoted).iter().any(|sku| sku == OIL), "what is in the basket is not proposed");
-    let unasked = till.ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] } })).await.data().clone();
+    let unasked =
+        till.ask("quote", json!({ "basket": { "lines": [line("1", OIL, 1)] } })).await.data().clone();
     assert!(unasked.get("recommendations").is_none(), "a quote says it where it was asked for only");
     let like = json!({ "token": card("2003"), "like": MILK, "locale": "en" });
     let alternatives = till.ask("scan", like).await.data().clone();

@@ -24,7 +24,7 @@ fn results(shop: &Shop, args: ResultsArgs) -> (Exit, String) {
 
 #[tokio::test]
 async fn do_results_count_what_was_sold_given_back_and_said() {
-    let mut shop = Shop::open().await;
+    let shop = Shop::open().await;
     let mut till = shop.till("till-1").await;
     // Sales 1 to 4 with yoghurt and milk, 5 without; 2 is voided, of 3 some comes back, 4 is liked.
     let mut totals = Vec::new();
