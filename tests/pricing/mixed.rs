@@ -75,13 +75,13 @@ impl Mix {
         let whole = sum(&prices);
         let stands = |at: usize| out >> at & 1 == 0;
         for (_, (once, _)) in self.offers.iter().enumerate().filter(|(at, _)| stands(*at)) {
-            for good in 0..GOODS {
+            for (good, price) in prices.iter_mut().enumerate() {
                 match once {
                     Once::Percent(set, percent) if set.contains(&good) => {
-                        prices[good] -= half_up(prices[good], *percent);
+                        *price -= half_up(*price, *percent);
                     }
                     Once::Amount(set, amount) if set.contains(&good) => {
-                        prices[good] -= prices[good].min(*amount);
+                        *price -= (*price).min(*amount);
                     }
                     _ => {}
                 }
