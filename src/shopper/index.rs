@@ -114,6 +114,9 @@ struct TagRule {
     to: u32,
 }
 
+/// A tag of a field, and whether it has to be there.
+type Wanted<'p> = (&'p Field, &'p str, bool);
+
 /// A leaf and what it has to be.
 type Literal<'p> = (&'p Leaf, bool);
 
@@ -149,7 +152,7 @@ struct Asked<'p> {
     numbers: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     flags: BTreeMap<&'p Field, Vec<Literal<'p>>>,
     words: BTreeMap<&'p Field, Vec<Literal<'p>>>,
-    tags: Vec<(&'p Field, &'p str, bool)>,
+    tags: Vec<Wanted<'p>>,
     interpreted: BTreeMap<usize, Vec<bool>>,
 }
 
@@ -408,8 +411,11 @@ fn numbers_of(literals: &[Literal<'_>]) -> Vec<i64> {
 /// Where a column may change its mind about a word's place.
 fn places_of(literals: &[Literal<'_>], known: &[Box<str>]) -> Vec<i64> {
     let words = literals.iter().flat_map(|(leaf, _)| words_of(leaf));
-    let place = |word: &Box<str>| known.binary_search(word).ok().and_then(|place| i64::try_from(place).ok());
-    words.filter_map(place).flat_map(|place| [place, place + 1]).collect()
+    let place = |word: &str| {
+        let place = known.binary_search_by(|one| (**one).cmp(word)).ok()?;
+        i64::try_from(place).ok()
+    };
+    words.filter_map(|word| place(word)).flat_map(|place| [place, place + 1]).collect()
 }
 
 /// An axis in the making.
@@ -535,7 +541,7 @@ impl Reading {
 #[derive(Default)]
 struct TagMaker<'p> {
     named: BTreeMap<(&'p Field, &'p str), [Vec<u32>; 3]>,
-    rules: Vec<(u32, Vec<(&'p Field, &'p str, bool)>)>,
+    rules: Vec<(u32, Vec<Wanted<'p>>)>,
 }
 
 impl<'p> TagMaker<'p> {

@@ -198,7 +198,7 @@ impl Checked for EventData<'_> {
         let member = |shown| token(data.key("member"), shown, sender.chain);
         let link = |shown| token(data.key("link"), shown, sender.chain);
         let at = data.key("mark");
-        let days = |days| Ok::<_, Fault>(range(at.key("days"), days, 1, limits::MARK_DAYS_MAX.into())?);
+        let days = |days| range(at.key("days"), days, 1, limits::MARK_DAYS_MAX.into());
         let mark = |sent: &MarkData<'_>| {
             let tag = name(at.key("tag"), sent.tag, Tag::new)?;
             let days = optional(sent.days, days)?.and_then(|days| u32::try_from(days).ok());
