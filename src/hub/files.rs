@@ -33,7 +33,7 @@ use crate::limits;
 use crate::upstream::wire::EntryHash;
 
 use super::fold::Fold;
-use super::ledger::{Conflict, Ledger, Record};
+use super::ledger::{self, Conflict, Ledger, Record};
 use super::lender::{self, Lender};
 
 const MAGIC: &[u8; 16] = b"aisled-hub-log\0\x01";

@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::limits;
 use crate::upstream::wire::{Batch, EntryHash, Hello, Item, Standing};

@@ -439,11 +439,8 @@ impl Store {
         let applying = Applying::of(entry);
         self.overlay.forget(self.durable(), self.followed());
         self.overlay.add(&applying, bytes.clone());
-        let sent = self.to_commit.as_ref().map(|queue| queue.send(Written { bytes, applying }));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            _ => Err(StorageError::Poisoned),
-        }
+        let Some(queue) = &self.to_commit else { return Err(StorageError::Poisoned) };
+        queue.send(Written { bytes, applying }).map_err(|_| StorageError::Poisoned)
     }
 
     /// Lets everything decided become durable and the tables follow, then lets go of the directory.
