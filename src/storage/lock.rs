@@ -20,7 +20,17 @@ pub const LOCK_FILE: &str = "lock";
 /// The right to write in a directory. Dropping it gives the right back.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program being started holds copies of all files until it runs. A failure leaves it to
+        // the kernel, at the end of the process.
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "the directory stays locked until this process ends");
+        }
+    }
 }
 
 impl DirLock {
@@ -70,7 +80,7 @@ impl DirLock {
             // On a full disk the number is a courtesy too.
             _ => {}
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -87,6 +97,16 @@ mod tests {
         assert!(matches!(second, StorageError::Locked { pid: Some(pid), .. } if pid == std::process::id()));
         drop(first);
         DirLock::take(dir.path()).expect("it was given back");
+    }
+
+    #[test]
+    fn a_directory_is_given_back_though_a_copy_of_the_file_is_open_elsewhere() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let first = DirLock::take(dir.path()).expect("nobody holds it");
+        let copy = first.file.try_clone().expect("a file more");
+        drop(first);
+        DirLock::take(dir.path()).expect("it was given back");
+        drop(copy);
     }
 
     #[test]
