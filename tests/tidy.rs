@@ -100,6 +100,7 @@ const ROOMS: &[Room] = &[
                 "storage",
                 "devices::wire",
                 "upstream",
+                "hub::compare",
                 "hub::fold",
                 "hub::ledger",
                 "hub::lender",
@@ -144,7 +145,7 @@ const IMPURE_WORDS: &[&str] = &[
 
 /// Longest file in lines; longer ones are listed with the reason why they stay whole.
 const LINES_MAX: usize = 800;
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[("src/limits.rs", "every bound of the program stands in one place")];
 
 /// What stands at the top of the repository, and nothing else.
 const TOP_LEVEL: &[&str] = &[

@@ -204,6 +204,8 @@ pub(crate) fn paths(tokens: &[Token], module: &[String]) -> Vec<UsedPath> {
                 open.pop();
                 index += 1;
             }
+            // `impl Trait + use<'a>` captures, it imports nothing.
+            "use" if reads(tokens, index + 1, &["<"]) => index += 2,
             "use" => index = use_tree(tokens, index + 1, &[], &here, &mut found),
             _ if token.is_word() => {
                 let mut words = vec![token.text.clone()];

@@ -17,6 +17,7 @@
 //! were given in), so equal packings are told apart by fewer owners, as far as the steps for ties reach, and then by
 //! that order.
 
+mod relaxed;
 mod solved;
 
 use std::cmp::Reverse;
@@ -24,8 +25,8 @@ use std::cmp::Reverse;
 use crate::limits;
 
 use super::cut::Cut;
-use super::relaxation::{Relaxation, Relaxed};
 use super::seen::Seen;
+use relaxed::{Row, relaxed};
 
 /// One application, as often as it fits.
 #[derive(Clone, Copy, Debug)]
@@ -772,36 +773,4 @@ type Told<'t, 'p> = dyn FnMut(&mut Dive<'p>, &mut u32) + 't;
 
 fn taken_of(packing: &Packing, column: u32, resource: u32) -> i64 {
     packing.uses(column).iter().find(|(r, _)| *r == resource).map_or(1, |(_, n)| i64::from(*n))
-}
-
-/// What the relaxed packing counts.
-enum Row<'d> {
-    Resource(u32),
-    Cut(&'d Cut),
-}
-
-/// The relaxed packing of these columns.
-fn relaxed(packing: &Packing, live: &[u32], rows: &[Row<'_>]) -> Relaxed {
-    let stock = rows.iter().map(|row| match row {
-        Row::Resource(r) => packing.stock[*r as usize],
-        Row::Cut(cut) => cut.left / cut.size,
-    });
-    let mut row_of = vec![0; packing.stock.len()];
-    for (at, row) in (0..).zip(rows) {
-        if let Row::Resource(r) = row {
-            row_of[*r as usize] = at;
-        }
-    }
-    let mut relaxation = Relaxation::new(stock);
-    for column in live {
-        let uses = packing.uses(*column);
-        let of_cut = |(at, row): (u32, &Row<'_>)| match row {
-            Row::Resource(_) => None,
-            Row::Cut(cut) => Some((at, cut.groups(uses))).filter(|(_, n)| *n > 0),
-        };
-        let resources = uses.iter().map(|(r, n)| (row_of[*r as usize], *n));
-        let cuts = (0..).zip(rows).filter_map(of_cut);
-        relaxation.add(packing.columns[*column as usize].value, resources.chain(cuts));
-    }
-    relaxation.solved()
 }
