@@ -408,6 +408,8 @@ pub const LAB_NAME_BYTES_MAX: usize = 256;
 
 /// Bins of a column for trees: finer cuts of a few thousand rows follow chance. A missing value's bin is beside them.
 pub const TREES_BINS_MAX: usize = 64;
+/// Rows whose values decide where bins end: quantiles of more are the same to within half a bin.
+pub const TREES_CUT_ROWS_MAX: usize = 50_000;
 /// Steps of Newton's method: it ends after five to ten wherever it ends.
 pub const RESPONSE_NEWTON_STEPS_MAX: usize = 40;
 /// Rows of either outcome at least to learn from: a row of each for every fold, twice.

@@ -31,7 +31,6 @@ pub mod ranks;
 pub mod tally;
 #[cfg(test)]
 mod told;
-pub mod trees;
 
 pub use content::{Attributes, Content};
 pub use factors::{Factors, FactorsFault};

@@ -15,13 +15,13 @@ use super::history::{History, Item, Member};
 use super::neighbours::{Fading, Neighbours};
 use super::pairs::{Bounds, Pairs, Unit};
 use super::popular::Popular;
-use super::ranks;
+use super::ranks::{self, Rows};
 use super::tally::top;
-use super::trees::{Growth, Rows, Trees};
 use crate::limits::{
     RECOMMEND_CANDIDATES, RECOMMEND_ENTRIES_MAX, RECOMMEND_ITEMS_OF_MEMBER_MAX, RECOMMEND_PAIRS_COUNTED_MAX,
     RECOMMEND_PAIRS_KEPT, RECOMMEND_ROUNDS_MAX, RECOMMEND_ROWS_MAX, RECOMMEND_TRAINED_ON_MAX,
 };
+use crate::shopper::trees::{Binned, Growth, Trees};
 
 /// How much is looked at. What weighs how much is no parameter: it is fitted.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,17 @@ pub struct Params {
 }
 
 /// Trees that were as good as larger ones on four months of baskets, and cost a third.
-const GROWTH: Growth = Growth { trees: 80, leaves: 15, rate: 0.12, ridge: 0.1, rows_min: 50 };
+const GROWTH: Growth = Growth {
+    rounds: 80,
+    leaves: 15,
+    depth: u32::MAX,
+    step: 0.12,
+    row_share: 1.0,
+    column_share: 1.0,
+    leaf_rows_min: 50,
+    ridge: 0.1,
+    seed: 1,
+};
 
 impl Params {
     /// For a file of baskets without times: a basket a day, whole baskets wanted, time to look at everything.
@@ -90,7 +100,7 @@ impl Params {
             trained_on_max: RECOMMEND_TRAINED_ON_MAX,
             rows_max: RECOMMEND_ROWS_MAX / 8,
             begun: true,
-            growth: Growth { trees: 60, ..GROWTH },
+            growth: Growth { rounds: 60, ..GROWTH },
         }
     }
 }
@@ -308,7 +318,7 @@ impl Model {
             Source::BasketAfter => of(Column::BasketAfter),
             Source::Popular => of(Column::Popular),
             Source::PopularLately => of(Column::PopularLately),
-            Source::Hybrid => self.trees.score(row),
+            Source::Hybrid => self.trees.margin(row),
         }
     }
 
@@ -475,8 +485,12 @@ fn fit(history: &History, factors: Option<&Factors>, params: &Params) -> (Trees,
             fitted.wanted += wanted.len() - basket.len();
         }
     }
-    fitted.rows = rows.len();
-    let trees = Trees::fit(&rows, params.growth, |scores, slopes| ranks::slopes(&rows, scores, slopes));
+    fitted.rows = rows.labels.len();
+    let every: Vec<u32> = (0..rows.labels.len() as u32).collect();
+    let value = |row: usize, column: usize| f64::from(rows.values[row * WIDTH + column]);
+    let binned = Binned::of(WIDTH, every.len(), &every, value);
+    let slopes = |scores: &[f64], into: &mut [_]| ranks::slopes(&rows, scores, into);
+    let trees = Trees::follow(&binned, &every, 0.0, &params.growth, slopes);
     (trees, fitted)
 }
 
