@@ -408,6 +408,8 @@ pub const LAB_NAME_BYTES_MAX: usize = 256;
 
 /// Bins of a column for trees: finer cuts of a few thousand rows follow chance. A missing value's bin is beside them.
 pub const TREES_BINS_MAX: usize = 64;
+/// Rows whose values decide where bins end: quantiles of more are the same to within half a bin.
+pub const TREES_CUT_ROWS_MAX: usize = 50_000;
 /// Steps of Newton's method: it ends after five to ten wherever it ends.
 pub const RESPONSE_NEWTON_STEPS_MAX: usize = 40;
 /// Rows of either outcome at least to learn from: a row of each for every fold, twice.
@@ -770,15 +772,15 @@ pub const RECOMMEND_ROWS_MAX: usize = 1_000_000;
 /// Members whose last basket a shop's weights are fitted on: a rebuild stays within ten seconds.
 pub const RECOMMEND_TRAINED_ON_MAX: usize = 1_500;
 /// Entries of inverted lists that one question looks at: a tenth of a millisecond.
-pub const RECOMMEND_ENTRIES_MAX: usize = 30_000;
+pub const RECOMMEND_ENTRIES_MAX: usize = 15_000;
 /// Candidates of one source of people in a shop: those of all together are scored within half a millisecond.
 pub const RECOMMEND_CANDIDATES: usize = 50;
 /// Items of a member, bought last, that pairs are counted over: the count costs their square.
 pub const RECOMMEND_ITEMS_OF_MEMBER_MAX: usize = 60;
 /// Pairs of items counted over all members, and over all baskets: half a second each, twice in a rebuild.
-pub const RECOMMEND_PAIRS_COUNTED_MAX: usize = 30_000_000;
-/// Others kept for each item: 30,000 items and three tables stay within 64 MiB.
-pub const RECOMMEND_PAIRS_KEPT: usize = 50;
+pub const RECOMMEND_PAIRS_COUNTED_MAX: usize = 20_000_000;
+/// Others kept for each item: 30,000 items and three tables stay within 24 MiB.
+pub const RECOMMEND_PAIRS_KEPT: usize = 32;
 /// Bytes of one line of a file of histories: a member with 100,000 lines is one.
 pub const LAB_MEMBER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Items of all baskets in a file of histories: some gigabytes of memory.

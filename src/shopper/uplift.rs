@@ -195,7 +195,7 @@ fn learn(tried: Tried<'_>, train: &[u32], judge: &[u32], seed: u64) -> Option<Ve
     let transformed = linear.transformed(train, share);
     let binned = Binned::new(tried.columns, train);
     let forest = |rows: &[u32], outcomes: &[f64]| -> Vec<f64> {
-        let trees = Trees::grow(&binned, rows, outcomes, &growth(rows.len(), seed));
+        let trees = Trees::grow(&binned, rows, outcomes, Loss::Squared, &growth(rows.len(), seed));
         judge.iter().map(|row| trees.path(&binned, *row).last().unwrap_or_default()).collect()
     };
     let minus = |with: Vec<f64>, without: Vec<f64>| with.iter().zip(without).map(|(a, b)| a - b).collect();
@@ -221,9 +221,9 @@ fn learn(tried: Tried<'_>, train: &[u32], judge: &[u32], seed: u64) -> Option<Ve
 
 fn growth(rows: usize, seed: u64) -> Growth {
     Growth {
-        loss: Loss::Squared,
-        depth: 3,
         rounds: limits::UPLIFT_TREES,
+        leaves: usize::MAX,
+        depth: 3,
         step: 0.05,
         row_share: 0.5,
         column_share: 0.5,

@@ -155,6 +155,13 @@ impl Table {
         &self.items
     }
 
+    /// The highest number of a column among what was never bought.
+    pub(super) fn highest_new(&self, column: Column) -> f32 {
+        let rows = self.values.chunks_exact(WIDTH);
+        let new = rows.filter(|row| row[Column::Count as usize] == 0.0);
+        new.map(|row| row[column as usize]).fold(f32::MIN_POSITIVE, f32::max)
+    }
+
     /// A candidate's row.
     #[must_use]
     pub fn row(&self, slot: usize) -> &[f32] {
@@ -195,7 +202,7 @@ pub struct Sources {
 pub struct Scratch {
     /// The candidates of the last question.
     pub table: Table,
-    asking: Asking,
+    pub(super) asking: Asking,
     neighbours: Tally,
     alike: Tally,
     alike_lately: Tally,

@@ -17,9 +17,11 @@
 //! No clock and no chance in here: the same history gives the same proposals on the same machine. Scores are floats whose
 //! last bits depend on the machine's mathematics; nothing here touches a price.
 
+mod ask;
 pub mod content;
 pub mod factors;
 pub mod features;
+mod fit;
 pub mod history;
 pub mod measure;
 pub mod model;
@@ -31,7 +33,6 @@ pub mod ranks;
 pub mod tally;
 #[cfg(test)]
 mod told;
-pub mod trees;
 
 pub use content::{Attributes, Content};
 pub use factors::{Factors, FactorsFault};

@@ -8,7 +8,7 @@
 //! Baskets also give the association rule of a pair (Agrawal, Imielinski and Swami 1993).
 
 use super::history::{History, Item};
-use super::tally::{Tally, top};
+use super::tally::{Tally, top_of};
 
 /// Units that have to say so before a weight is half its cosine.
 const SHRINK: f32 = 2.0;
@@ -42,8 +42,6 @@ pub struct Other {
     pub item: Item,
     /// How much, 0 to 1.
     pub weight: f32,
-    /// Weight of the units that hold both.
-    both: f32,
 }
 
 /// "Who puts `one` in the basket also takes `other`."
@@ -93,14 +91,14 @@ impl Pairs {
                     tally.add(to, weight);
                 }
             }
-            best.clear();
-            for &to in tally.touched().iter().filter(|&&to| to as usize != item) {
+            let weigh = |&to: &Item| {
                 let both = tally.get(to);
                 let common = (one[item] * other[to as usize]).sqrt();
-                best.push((to, both / common * both / (both + SHRINK)));
-            }
-            top(&mut best, kept);
-            others.extend(best.iter().map(|&(to, weight)| Other { item: to, weight, both: tally.get(to) }));
+                (to, both / common * both / (both + SHRINK))
+            };
+            let met = tally.touched().iter().filter(|&&to| to as usize != item);
+            top_of(met.map(weigh), kept, &mut best);
+            others.extend(best.iter().map(|&(to, weight)| Other { item: to, weight }));
             ends.push(others.len() as u32);
         }
         Pairs { ends, others, counts: one, whole: units.weights.iter().sum() }
@@ -126,9 +124,13 @@ impl Pairs {
     /// count, and each counts as one.
     #[must_use]
     pub fn rule(&self, one: Item, other: Item) -> Option<Rule> {
-        let both = self.of(one).iter().find(|found| found.item == other)?.both;
-        let confidence = both / self.counts[one as usize];
-        let lift = confidence * self.whole / self.counts[other as usize];
+        let weight = self.of(one).iter().find(|found| found.item == other)?.weight;
+        let (first, second) = (self.counts[one as usize], self.counts[other as usize]);
+        // The weight solved for the baskets that hold both: both^2 = pulled * (both + SHRINK).
+        let pulled = weight * (first * second).sqrt();
+        let both = (pulled + (pulled * pulled + 4.0 * pulled * SHRINK).sqrt()) / 2.0;
+        let confidence = both / first;
+        let lift = confidence * self.whole / second;
         Some(Rule { support: both / self.whole, confidence, lift })
     }
 
@@ -309,7 +311,7 @@ mod tests {
         let (tea, biscuit) = (told.item("tea"), told.item("biscuit"));
         let pairs = Pairs::count(&told.history, 0, Unit::Basket, ALL);
         let rule = pairs.rule(tea, biscuit).expect("they meet");
-        let near = |found: f32, wanted: f32| (found - wanted).abs() < 1e-6;
+        let near = |found: f32, wanted: f32| (found - wanted).abs() < 1e-5;
         assert!(near(rule.support, 2.0 / 4.0), "{rule:?}");
         assert!(near(rule.confidence, 2.0 / 3.0), "{rule:?}");
         assert!(near(rule.lift, (2.0 / 3.0) / (2.0 / 4.0)), "{rule:?}");

@@ -17,6 +17,7 @@ pub(super) fn write(past: Past<'_>, today: i32, item_count: usize, table: &mut T
     for (at, basket) in past.iter().enumerate() {
         let ago = (past.len() - 1 - at) as f32;
         let day = past.moment(at).day;
+        let (slow, quick) = (SLOW.powf(ago), QUICK.powf(ago));
         lines += basket.len() as f32;
         for &item in basket.iter().filter(|&&item| (item as usize) < item_count) {
             let slot = table.add(item);
@@ -30,8 +31,8 @@ pub(super) fn write(past: Past<'_>, today: i32, item_count: usize, table: &mut T
             }
             seen[slot].2 = day;
             table.change(slot, Column::Count, |count| count + 1.0);
-            table.change(slot, Column::Slow, |sum| sum + SLOW.powf(ago));
-            table.change(slot, Column::Quick, |sum| sum + QUICK.powf(ago));
+            table.change(slot, Column::Slow, |sum| sum + slow);
+            table.change(slot, Column::Quick, |sum| sum + quick);
             table.change(slot, Column::Share, |sum| sum + 1.0 / (basket.len() as f32 * baskets));
             table.set(slot, Column::Ago, ago);
         }

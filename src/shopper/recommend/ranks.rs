@@ -4,17 +4,30 @@
 //! the slope of the pair's logistic loss times what swapping the two would change of NDCG. The ideal is the full one, so
 //! that each shopper counts alike whatever the size of the basket; ranks from `cut` on are worth nothing.
 
-use super::trees::{Rows, Slope};
+use crate::shopper::trees::Slope;
+
+/// Rows of numbers with what came of each.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Numbers of a row.
+    pub width: usize,
+    /// Row after row.
+    pub values: Vec<f32>,
+    /// Was it bought? One for each row.
+    pub labels: Vec<bool>,
+    /// Where each shopper's rows end.
+    pub groups: Vec<u32>,
+}
 
 /// Ranks whose order counts. Twice the list that is shown: an item just below still learns to climb.
 const CUT: usize = 20;
 /// Hits a perfect list has at most.
 const LIST: usize = 10;
 /// Curvature of a row no pair says anything about.
-const CURVE_MIN: f32 = 1e-6;
+const CURVE_MIN: f64 = 1e-6;
 
 /// Sets the slopes of all rows at these scores.
-pub fn slopes(rows: &Rows, scores: &[f32], into: &mut [Slope]) {
+pub fn slopes(rows: &Rows, scores: &[f64], into: &mut [Slope]) {
     into.fill(Slope { slope: 0.0, curve: CURVE_MIN });
     let mut order: Vec<u32> = Vec::new();
     let mut bought: Vec<usize> = Vec::new();
@@ -38,8 +51,9 @@ pub fn slopes(rows: &Rows, scores: &[f32], into: &mut [Slope]) {
                     continue;
                 }
                 let change = (worth(high) - worth(rank)).abs() / ideal;
-                let wrong = 1.0 / (1.0 + (scores[one] - scores[other]).exp());
-                let (slope, curve) = (change * wrong, change * wrong * (1.0 - wrong));
+                let wrong = 1.0 / (1.0 + ((scores[one] - scores[other]) as f32).exp());
+                let slope = f64::from(change * wrong);
+                let curve = f64::from(change * wrong * (1.0 - wrong));
                 into[one].slope -= slope;
                 into[other].slope += slope;
                 into[one].curve += curve;
@@ -75,7 +89,7 @@ mod tests {
         assert!(slopes_of[1].slope < 0.0 && slopes_of[0].slope > 0.0 && slopes_of[2].slope > 0.0);
         // The swap with the item above gains more than the one with the item below.
         assert!(slopes_of[0].slope > slopes_of[2].slope);
-        let sum: f32 = slopes_of.iter().map(|slope| slope.slope).sum();
+        let sum: f64 = slopes_of.iter().map(|slope| slope.slope).sum();
         assert!(sum.abs() < 1e-6, "{slopes_of:?}");
     }
 
@@ -84,7 +98,7 @@ mod tests {
         let mut slopes_of = vec![Slope::default(); 2];
         slopes(&rows(&[false, true]), &[0.0, 0.0], &mut slopes_of);
         // Ranks 0 and 1 are worth 1 and 1/log2(3), the ideal is 1, and equal scores are half wrong.
-        let change = 1.0 - 1.0 / 3.0f32.log2();
+        let change = 1.0 - 1.0 / 3.0f64.log2();
         assert!((slopes_of[0].slope - change / 2.0).abs() < 1e-6, "{slopes_of:?}");
         assert!((slopes_of[1].curve - CURVE_MIN - change / 4.0).abs() < 1e-6, "{slopes_of:?}");
     }

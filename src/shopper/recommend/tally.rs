@@ -1,5 +1,7 @@
 //! A sum for each item, cleared in the time of what was touched: the scratch space every source counts in.
 
+use std::cmp::Ordering;
+
 use super::history::Item;
 
 /// Sums by number.
@@ -52,21 +54,39 @@ impl Tally {
 
     /// The `count` highest sums, best first; ties go to the lower number.
     pub fn top(&self, count: usize, into: &mut Vec<(u32, f32)>) {
-        into.clear();
-        into.extend(self.touched.iter().map(|&at| (at, self.sums[at as usize])));
-        top(into, count);
+        top_of(self.touched.iter().map(|&at| (at, self.sums[at as usize])), count, into);
     }
 }
 
 /// Keeps the `count` highest, best first; ties go to the lower number.
 pub fn top(of: &mut Vec<(Item, f32)>, count: usize) {
-    let better =
-        |left: &(Item, f32), right: &(Item, f32)| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0));
     if of.len() > count && count > 0 {
-        of.select_nth_unstable_by(count - 1, better);
+        of.select_nth_unstable_by(count - 1, best_first);
     }
     of.truncate(count);
-    of.sort_unstable_by(better);
+    of.sort_unstable_by(best_first);
+}
+
+/// The `count` highest of many into `into`, best first. Most of many are below what is already held and cost one comparison.
+pub fn top_of(of: impl Iterator<Item = (Item, f32)>, count: usize, into: &mut Vec<(Item, f32)>) {
+    into.clear();
+    let mut last: Option<(Item, f32)> = None;
+    for one in of {
+        if last.is_some_and(|last| best_first(&one, &last).is_gt()) {
+            continue;
+        }
+        into.push(one);
+        if count > 0 && into.len() == 2 * count {
+            into.select_nth_unstable_by(count - 1, best_first);
+            into.truncate(count);
+            last = into.last().copied();
+        }
+    }
+    top(into, count);
+}
+
+fn best_first(left: &(Item, f32), right: &(Item, f32)) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
 }
 
 #[cfg(test)]
@@ -89,5 +109,18 @@ mod tests {
         assert!(best.is_empty());
         tally.clear(5);
         assert!((0..9).all(|at| tally.get(at) == 0.0) && tally.touched().is_empty());
+    }
+
+    #[test]
+    fn are_the_best_of_many_those_that_sorting_all_gives() {
+        // In any order, with ties.
+        let many: Vec<(Item, f32)> = (0..1_000).map(|at| (at * 379 % 1_000, (at * 31 % 97) as f32)).collect();
+        for count in [0, 1, 7, 500, 2_000] {
+            let (mut all, mut best) = (many.clone(), vec![(9, 9.0)]);
+            all.sort_unstable_by(best_first);
+            all.truncate(count);
+            top_of(many.iter().copied(), count, &mut best);
+            assert_eq!(best, all, "{count}");
+        }
     }
 }

@@ -119,7 +119,7 @@ pub fn fit(columns: &Columns, outcomes: &[f64], parts: &Parts, seed: u64) -> Res
     let logistic = regress(columns, outcomes, &all, &every, linear.measure, &[linear.ridge]).swap_remove(0);
     let binned = Binned::new(columns, &all);
     let growth = Growth { rounds: grown.rounds, ..growth(grown.depth, seed) };
-    let forest = Trees::grow(&binned, &all, outcomes, &growth);
+    let forest = Trees::grow(&binned, &all, outcomes, Loss::Logistic, &growth);
     let trees: Vec<f64> =
         every.iter().map(|row| forest.path(&binned, *row).last().unwrap_or_default()).collect();
     let both = logistic.iter().zip(&trees);
@@ -221,9 +221,9 @@ struct Grown {
 
 fn growth(depth: u32, seed: u64) -> Growth {
     Growth {
-        loss: Loss::Logistic,
-        depth,
         rounds: limits::RESPONSE_TREES_MAX,
+        leaves: usize::MAX,
+        depth,
         step: 0.03,
         row_share: 0.7,
         column_share: 0.3,
@@ -240,7 +240,7 @@ fn choose_trees(columns: &Columns, outcomes: &[f64], folds: &[Fold], seed: u64) 
     let binned: Vec<Binned> = folds.iter().map(|fold| Binned::new(columns, &fold.learn)).collect();
     for depth in limits::RESPONSE_DEPTHS {
         let grow = |(fold, binned): (&Fold, &Binned)| {
-            Trees::grow(binned, &fold.learn, outcomes, &growth(depth, seed))
+            Trees::grow(binned, &fold.learn, outcomes, Loss::Logistic, &growth(depth, seed))
         };
         let forests: Vec<Trees> = folds.iter().zip(&binned).map(grow).collect();
         let mut losses = vec![0.0; limits::RESPONSE_TREES_MAX];
