@@ -5,7 +5,7 @@ use aisled::cli::bundle::Surroundings;
 use aisled::cli::campaigns::{self, CampaignsArgs, CampaignsVerb, ResultsArgs};
 use serde_json::{Value, json};
 
-use crate::shop::{Shop, card, cash, line, sale};
+use crate::shop::{Shop, card, cash, line, sale, until};
 use crate::signed::key;
 
 const MILK: &str = "6901234000017";
@@ -13,6 +13,7 @@ const YOGHURT: &str = "6901234000024";
 const SHAMPOO: &str = "6901234000079";
 /// Of the example: half price for the second of dairy belongs to it.
 const CAMPAIGN: &str = "winter-2026";
+const OFFER: &str = "dairy-second-half";
 
 fn results(shop: &Shop, args: ResultsArgs) -> (Exit, String) {
     let surroundings = Surroundings { trusted: vec![key().public()], ..Surroundings::default() };
@@ -70,4 +71,40 @@ async fn do_results_count_what_was_sold_given_back_and_said() {
     assert!(csv.lines().any(|line| line.starts_with(&format!("{CAMPAIGN},2026-11-18,3,"))), "{csv}");
     let (_, table) = results(&shop, ResultsArgs::default());
     assert!(table.contains("nothing to compare with") && table.contains("reach"), "{table}");
+}
+
+fn of_a_campaign(shop: &Shop, id: &str) -> Value {
+    let (exit, text) = results(shop, ResultsArgs { json: true, ..ResultsArgs::default() });
+    let report: Value = serde_json::from_str(&text).expect("one JSON object");
+    assert_eq!(exit, Exit::Ok, "{report:#}");
+    let all = report["campaigns"].as_array().expect("campaigns");
+    all.iter().find(|campaign| campaign["campaign"] == id).cloned().unwrap_or_else(|| panic!("{report:#}"))
+}
+
+#[tokio::test]
+async fn do_results_say_whom_offers_reached_and_who_came_for_them() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    // 2001 and 2002 look and buy, 2003 only looks, 2004 only buys.
+    for member in ["2001", "2002", "2003", "2003"] {
+        let scanned = till.ask("scan", json!({ "token": card(member) })).await.data().clone();
+        let offers = scanned["offers"].as_array().expect("offers");
+        assert!(offers.iter().any(|offer| offer["promotion"] == OFFER), "{scanned:#}");
+    }
+    let next = |shop: &Shop| shop.status()["journal"]["next"].as_u64().expect("a number");
+    let before = next(&shop);
+    shop.clock.advance_ms(61_000);
+    until("the note of what was shown", || next(&shop) == before + 1).await;
+    for (seq, member) in (1..).zip(["2001", "2002", "2004"]) {
+        let data = json!({
+            "transaction": sale(seq), "basket": { "lines": [line("1", MILK, 2), line("2", YOGHURT, 2)] },
+            "member": card(member), "tenders": cash(10_000_000),
+        });
+        till.ask("commit", data).await.data();
+    }
+    let found = of_a_campaign(&shop, CAMPAIGN);
+    assert_eq!((&found["reach"], &found["participants"]), (&json!(3), &json!(3)), "{found:#}");
+    let conversion = &found["conversion"];
+    assert_eq!((conversion["of"].as_i64(), &found["held_out"]), (Some(3), &json!(0)), "{found:#}");
+    assert!((conversion["value"].as_f64().expect("a share") - 2.0 / 3.0).abs() < 1e-9, "{found:#}");
 }
