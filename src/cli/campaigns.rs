@@ -85,8 +85,8 @@ struct Read {
     sales: BTreeMap<TransactionKey, Sold>,
     backs: Vec<(TransactionKey, Back)>,
     scores: Vec<(TransactionKey, u8)>,
-    /// Who was shown an offer of a campaign, and when first.
-    shown: BTreeMap<(CampaignId, MemberId), Day>,
+    /// Who was shown an offer of a campaign, or held out, and when first.
+    shown: BTreeMap<(CampaignId, MemberId), (Day, bool)>,
     campaigns: BTreeMap<CampaignId, (Option<Day>, Option<Day>)>,
     unreadable: u64,
     without_rules: u64,
@@ -196,9 +196,15 @@ impl Read {
             let day = bundle.shop.time_zone.civil(one.at).day;
             let campaigns =
                 one.offers.iter().filter_map(|offer| bundle.book.promotion(offer)?.campaign.clone());
+            // A coupon that somebody held out holds already is shown: they stay held out.
+            let mut seen: BTreeMap<CampaignId, bool> = one.held.iter().map(|id| (id.clone(), true)).collect();
             for campaign in campaigns {
-                let first = self.shown.entry((campaign, one.member.clone())).or_insert(day);
-                *first = day.min(*first);
+                seen.entry(campaign).or_insert(false);
+            }
+            for (campaign, held_out) in seen {
+                let new = (day, held_out);
+                let first = self.shown.entry((campaign, one.member.clone())).or_insert(new);
+                *first = new.min(*first);
             }
         }
         if self.shown.len() > limits::RESULTS_SHOWN_MAX {
@@ -269,7 +275,7 @@ fn tally(read: &Read, id: &CampaignId, last: Day) -> Option<Tally> {
     let (from, to) = read.campaigns.get(id)?;
     let used = || read.sales.values().filter(|sold| sold.discounts.contains_key(id)).map(|sold| sold.day);
     let shown = || read.shown.iter().filter(|((campaign, _), _)| campaign == id);
-    let from = from.or_else(|| used().chain(shown().map(|(_, day)| *day)).min())?;
+    let from = from.or_else(|| used().chain(shown().map(|(_, (day, _))| *day)).min())?;
     let mut tally = Tally::new(from, to.unwrap_or(last).max(from))?;
     let bought = |sold: &'_ Sold| -> (Option<i64>, i64) {
         (sold.margin_minor, sold.discounts.get(id).copied().unwrap_or_default())
@@ -280,8 +286,8 @@ fn tally(read: &Read, id: &CampaignId, last: Day) -> Option<Tally> {
         let used = sold.discounts.contains_key(id);
         tally.fold(&Happening::Sold(Bought { day, member, net_minor, margin_minor, discount_minor, used }));
     }
-    for ((_, member), day) in shown() {
-        tally.fold(&Happening::Shown { day: *day, member, held_out: false });
+    for ((_, member), (day, held_out)) in shown() {
+        tally.fold(&Happening::Shown { day: *day, member, held_out: *held_out });
     }
     for (key, Back { net_minor, whole }) in &read.backs {
         let Some(sold) = read.sales.get(key) else { continue };
