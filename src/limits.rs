@@ -493,6 +493,8 @@ pub const RESULTS_OUTCOME_DAYS: i64 = 14;
 pub const RESULTS_MEMBERS_MAX: usize = 50_000;
 /// Sales of a journal whose campaigns are told: a year of a busy shop, some 300 MiB.
 pub const RESULTS_SALES_MAX: usize = 1_000_000;
+/// Pairs of a campaign and a member who was shown it: ten campaigns for as many members as one tells apart, some 50 MiB.
+pub const RESULTS_SHOWN_MAX: usize = 10 * RESULTS_MEMBERS_MAX;
 /// Median of what a simulated member spends who spends anything, in minor units.
 pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
 /// Members of all simulated campaigns together: some seconds.

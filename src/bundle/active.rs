@@ -10,15 +10,17 @@ use std::fmt;
 use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, CouponId, PromotionId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId};
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
+use crate::shopper::experiment;
 use crate::shopper::segment::Segments;
 
 use super::document::{
     Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
 };
 use super::keys::KeyId;
+use super::trials::{self, Sight};
 use super::voucher::{Gives, Signed};
 
 /// A verified bundle holds rules that do not compile. Fits after "failed to compile the bundle:".
@@ -60,6 +62,8 @@ pub struct Bundle {
     pub recommendations: Vec<RecommendationList>,
     /// Care messages, in declared order.
     pub care: Vec<CareMessage>,
+    /// Who is not shown which campaign.
+    trials: experiment::Plan,
     coupons: BTreeMap<CouponId, Coupon>,
     generic: BTreeMap<CouponCode, CouponId>,
     partners: Vec<Partner>,
@@ -93,6 +97,8 @@ impl Bundle {
         let book = Book::compile(book)
             .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
             .resolving(&rules.shop.group_resolution);
+        let trials = trials::plan(&rules.shop.chain, &rules.campaigns);
+        trials.check().map_err(|fault| CompileError { faults: vec![fault.to_string()] })?;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
             Some((code, coupon.id.clone()))
@@ -103,6 +109,7 @@ impl Bundle {
         Ok(Bundle {
             reference,
             segments,
+            trials,
             partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
             partners: rules.partners,
             generic: generic.collect(),
@@ -113,6 +120,13 @@ impl Bundle {
             recommendations: rules.recommendations,
             care: rules.care,
         })
+    }
+
+    /// What a member sees of a promotion's campaign; one of no campaign is shown to all.
+    pub fn sight(&self, promotion: &PromotionId, member: &MemberId) -> (Sight, Option<&CampaignId>) {
+        let campaign = self.book.promotion(promotion).and_then(|promotion| promotion.campaign.as_ref());
+        let sight = campaign.map(|campaign| trials::sight(&self.trials, campaign.as_str(), member.as_str()));
+        (sight.unwrap_or(Sight::Shown), campaign)
     }
 
     /// A coupon definition.

@@ -16,12 +16,14 @@ use crate::domain::text::Texts;
 use crate::limits;
 use crate::pricing::Book;
 use crate::pricing::model::{Audience, Benefit, BuyXGetY, Condition, ItemSet, Promotion, Schedule, Trigger};
+use crate::shopper::experiment::{BUCKETS, PlanFault};
 use crate::shopper::segment::{AttributeKind, Segments};
 
 use super::active::book_rules;
 use super::authoring::{Entries, Folder, Place, Remark};
+use super::document::Campaign;
 use super::located::Step;
-use super::voucher;
+use super::{trials, voucher};
 
 type Path = Vec<Step>;
 
@@ -245,6 +247,22 @@ impl<'f> Checker<'f> {
                 || "a budget is not negative".into(),
             );
         }
+        let plan = trials::plan(&self.folder.shop.chain, &campaigns.values);
+        // A name that is there twice was told above.
+        let (wrong, field) = match plan.check() {
+            Ok(()) | Err(PlanFault::Name(_)) => return,
+            Err(fault @ PlanFault::TooMany(_)) => (fault, None),
+            Err(fault) => (fault, Some("layer")),
+        };
+        let of = |campaign: &Campaign| match &wrong {
+            PlanFault::Range(id) | PlanFault::Overlap(_, id) | PlanFault::Arms(id) => {
+                campaign.id.as_str() == id
+            }
+            _ => campaign.is_trial(),
+        };
+        let Some(index) = campaigns.values.iter().rposition(of) else { return };
+        let field = field.filter(|_| campaigns.values[index].holdout <= BUCKETS).unwrap_or("holdout");
+        self.say(wrong.code(), campaigns.place(index, key(field)), format!("failed to {wrong}"));
     }
 
     fn promotions(&mut self) {

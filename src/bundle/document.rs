@@ -188,6 +188,31 @@ pub struct Campaign {
     /// Money it may cost the chain, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
+    /// Of 10,000 members who agreed to be known, how many are not shown its offers at a scan, so that its results can be compared;
+    /// baskets cost them the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(max = 10000))]
+    pub holdout: u16,
+    /// Its part of a layer, whose campaigns are shown to different members; to all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<LayerPart>,
+}
+
+fn is_zero(share: &u16) -> bool {
+    *share == 0
+}
+
+/// Which members of a layer are a campaign's: every member has a number from 0 to 9,999 in each layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LayerPart {
+    /// The layer.
+    pub id: Tag,
+    /// The first number.
+    pub from: u16,
+    /// The first number that is not its own any more, up to 10,000.
+    #[schemars(range(max = 10000))]
+    pub to: u16,
 }
 
 /// A right to a promotion: the definition. Single-use instances stand in `codes`.

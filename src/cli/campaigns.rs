@@ -3,7 +3,7 @@
 //! Reads the journal beside a running daemon, changing nothing. Sales count on the till's business day, however late they
 //! came; voids and returns take from the day of their sale; training counts for nothing. Which promotions belong to a
 //! campaign, and what goods cost, say the rules each sale was priced under, among those the box keeps. The measures are
-//! `shopper::results`. As of the last business day in the journal, unless told otherwise: the same journal gives the same.
+//! `shopper::results`. Who was shown a campaign's offers at a scan counts on the day in the shop's time zone. As of the last business day in the journal, unless told otherwise: the same journal gives the same.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,7 +22,7 @@ use crate::domain::basket::TransactionKey;
 use crate::domain::calendar::Day;
 use crate::domain::ids::{CampaignId, MemberId};
 use crate::engine::decision::{Entry, Quote};
-use crate::engine::input::{Body, Input};
+use crate::engine::input::{Body, Input, Shown};
 use crate::engine::reply::{Receipt, Refund, Reply};
 use crate::limits;
 use crate::shopper::results::{Basis, Bought, Happening, Measures, Range, Share, Tally};
@@ -85,6 +85,8 @@ struct Read {
     sales: BTreeMap<TransactionKey, Sold>,
     backs: Vec<(TransactionKey, Back)>,
     scores: Vec<(TransactionKey, u8)>,
+    /// Who was shown an offer of a campaign, or held out, and when first.
+    shown: BTreeMap<(CampaignId, MemberId), (Day, bool)>,
     campaigns: BTreeMap<CampaignId, (Option<Day>, Option<Day>)>,
     unreadable: u64,
     without_rules: u64,
@@ -160,6 +162,11 @@ fn read(data_dir: &Path, rules: &mut KeptRules) -> Result<Read> {
 
 impl Read {
     fn take(&mut self, entry: &Entry, rules: &mut KeptRules) -> Result<()> {
+        if let Input::Shown(shown) = &entry.input {
+            let bundle = entry.bundle.as_ref().and_then(|reference| rules.find(reference).ok());
+            self.without_rules += u64::from(bundle.is_none());
+            return bundle.map_or(Ok(()), |bundle| self.shown(shown, &bundle));
+        }
         let (Input::Request(request), Ok(reply)) = (&entry.input, &entry.answer) else { return Ok(()) };
         match (&request.body, reply) {
             (Body::Commit(commit), Reply::Commit(receipt)) if !commit.training => {
@@ -183,6 +190,35 @@ impl Read {
         Ok(())
     }
 
+    fn shown(&mut self, shown: &[Shown], bundle: &Bundle) -> Result<()> {
+        self.know(bundle);
+        for one in shown {
+            let day = bundle.shop.time_zone.civil(one.at).day;
+            let campaigns =
+                one.offers.iter().filter_map(|offer| bundle.book.promotion(offer)?.campaign.clone());
+            // A coupon that somebody held out holds already is shown: they stay held out.
+            let mut seen: BTreeMap<CampaignId, bool> = one.held.iter().map(|id| (id.clone(), true)).collect();
+            for campaign in campaigns {
+                seen.entry(campaign).or_insert(false);
+            }
+            for (campaign, held_out) in seen {
+                let new = (day, held_out);
+                let first = self.shown.entry((campaign, one.member.clone())).or_insert(new);
+                *first = new.min(*first);
+            }
+        }
+        if self.shown.len() > limits::RESULTS_SHOWN_MAX {
+            bail!("failed to hold who was shown what: more than {} pairs", limits::RESULTS_SHOWN_MAX);
+        }
+        Ok(())
+    }
+
+    fn know(&mut self, bundle: &Bundle) {
+        for campaign in &bundle.campaigns {
+            self.campaigns.insert(campaign.id.clone(), (campaign.from, campaign.to));
+        }
+    }
+
     fn back(&mut self, original: &TransactionKey, refund: &Refund, whole: bool) {
         self.backs.push((original.clone(), Back { net_minor: refund.refund.0, whole }));
     }
@@ -198,9 +234,7 @@ impl Read {
         }
         let mut discounts = BTreeMap::new();
         if let Some(bundle) = &bundle {
-            for campaign in &bundle.campaigns {
-                self.campaigns.entry(campaign.id.clone()).insert_entry((campaign.from, campaign.to));
-            }
+            self.know(bundle);
             let shelf = receipt.figures.shelf.iter();
             let shelf = shelf.map(|change| (&change.promotion, change.amount.0 * i64::from(change.qty)));
             for (promotion, amount) in
@@ -240,7 +274,8 @@ fn cost_minor(bundle: &Bundle, receipt: &Receipt, quote: &Quote) -> Option<i64> 
 fn tally(read: &Read, id: &CampaignId, last: Day) -> Option<Tally> {
     let (from, to) = read.campaigns.get(id)?;
     let used = || read.sales.values().filter(|sold| sold.discounts.contains_key(id)).map(|sold| sold.day);
-    let from = from.or_else(|| used().min())?;
+    let shown = || read.shown.iter().filter(|((campaign, _), _)| campaign == id);
+    let from = from.or_else(|| used().chain(shown().map(|(_, (day, _))| *day)).min())?;
     let mut tally = Tally::new(from, to.unwrap_or(last).max(from))?;
     let bought = |sold: &'_ Sold| -> (Option<i64>, i64) {
         (sold.margin_minor, sold.discounts.get(id).copied().unwrap_or_default())
@@ -250,6 +285,9 @@ fn tally(read: &Read, id: &CampaignId, last: Day) -> Option<Tally> {
         let (day, member, net_minor) = (sold.day, sold.member.as_ref(), sold.net_minor);
         let used = sold.discounts.contains_key(id);
         tally.fold(&Happening::Sold(Bought { day, member, net_minor, margin_minor, discount_minor, used }));
+    }
+    for ((_, member), (day, held_out)) in shown() {
+        tally.fold(&Happening::Shown { day: *day, member, held_out: *held_out });
     }
     for (key, Back { net_minor, whole }) in &read.backs {
         let Some(sold) = read.sales.get(key) else { continue };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::basket::{Basket, Charged, Tender, TransactionKey};
 use crate::domain::calendar::{MonthDay, UnixMs};
 use crate::domain::ids::{
-    BundleRef, DeviceId, LineId, MemberId, PromotionId, QuoteId, RequestId, Seq, Sku, Tag, Zone,
+    BundleRef, CampaignId, DeviceId, LineId, MemberId, PromotionId, QuoteId, RequestId, Seq, Sku, Tag, Zone,
 };
 use crate::domain::lease::Word;
 use crate::domain::member::{Consent, Profile, TokenHash};
@@ -45,6 +45,9 @@ pub struct Shown {
     pub offers: Vec<PromotionId>,
     /// Which articles were suggested, in order.
     pub suggested: Vec<Sku>,
+    /// Campaigns whose offers were kept from them, to be compared with.
+    #[serde(default)]
+    pub held: Vec<CampaignId>,
 }
 
 /// A device's request, checked at the door.

@@ -41,7 +41,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, Epoch, Seq, StoreId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, Seq, StoreId};
 use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 use crate::limits;
@@ -403,8 +403,13 @@ impl Engine {
         };
         self.demand.looked(turn.bundle, facts, now);
         let since = turn.since;
+        let mut held = Vec::new();
         let answer = match &request.body {
-            Body::Scan(scan) => Ok(scan::scan(&turn, scan)),
+            Body::Scan(scan) => {
+                let (reply, kept_back) = scan::scan(&turn, scan);
+                held = kept_back;
+                Ok(reply)
+            }
             Body::Wallet(token) => Ok(scan::wallet(&turn, *token)),
             Body::Quote { asked, suggest } => {
                 sale::quote(&turn, &mut self.quotes, &request.device, asked, *suggest)
@@ -417,7 +422,7 @@ impl Engine {
             }
         };
         if let (Body::Scan(_), Ok(Reply::Scan(reply))) = (&request.body, &answer) {
-            self.note_shown(&request, reply, facts, now);
+            self.note_shown(&request, (reply, held), facts, now);
         }
         let first = match &answer {
             Ok(Reply::Quote(reply)) if reply.recommendations.is_empty() => {
@@ -430,7 +435,13 @@ impl Engine {
     }
 
     /// Remembers what a member sees, until it is decided; beyond the bound nothing more is remembered.
-    fn note_shown(&mut self, request: &Request, reply: &ScanReply, facts: &Facts, now: UnixMs) {
+    fn note_shown(
+        &mut self,
+        request: &Request,
+        (reply, held): (&ScanReply, Vec<CampaignId>),
+        facts: &Facts,
+        now: UnixMs,
+    ) {
         let Some(id) = reply.member.as_ref().map(|member| &member.id) else { return };
         let agreed = facts.member(id).is_some_and(|member| member.profile.consent.personal);
         if !agreed || self.shown.len() == limits::SHOWN_WAITING_MAX {
@@ -442,6 +453,7 @@ impl Engine {
             at: now,
             offers: reply.offers.iter().map(|offer| offer.promotion.clone()).collect(),
             suggested: reply.recommendations.iter().map(|suggestion| suggestion.sku.clone()).collect(),
+            held,
         });
     }
 

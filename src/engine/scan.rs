@@ -2,8 +2,11 @@
 //!
 //! An unknown token is not an error: the shopper sees what everybody may see.
 
+use std::collections::BTreeSet;
+
+use crate::bundle::trials::Sight;
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{SegmentId, Sku};
+use crate::domain::ids::{CampaignId, SegmentId, Sku};
 use crate::domain::member::{Member, TokenHash};
 use crate::domain::text::Lang;
 use crate::limits;
@@ -19,8 +22,8 @@ use super::{Turn, leases};
 /// Days before its end within which a coupon is said to run out soon.
 const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
 
-/// Answers `scan`.
-pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
+/// Answers `scan`, with the campaigns whose offers are kept from the member.
+pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> (Reply, Vec<CampaignId>) {
     let member = turn.facts.shopper(scan.token);
     let lang = turn.lang(scan.lang, member.as_ref().and_then(|member| member.profile.lang));
     let day = turn.bundle.shop.time_zone.civil(turn.now).day;
@@ -32,7 +35,17 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
     // A referral code is held to be handed on.
     let for_others = |open: &OpenOffer| open.coupon.is_some() && turn.bundle.refers(&open.promotion);
     let open = book.offers(&shopper, limits::SCAN_OFFERS_MAX).into_iter().filter(|open| !for_others(open));
-    let offers = open.map(|open| {
+    // Held back are only members whose scans are written down; what somebody holds already is shown in any case.
+    let agreed = member.as_ref().filter(|member| member.profile.consent.personal);
+    let mut held = BTreeSet::new();
+    let open = open.filter(|open| {
+        let Some(member) = agreed else { return true };
+        let (sight, campaign) = turn.bundle.sight(&open.promotion, &member.id);
+        held.extend(campaign.filter(|_| sight == Sight::Held).cloned());
+        sight == Sight::Shown || open.coupon.is_some()
+    });
+    let open: Vec<OpenOffer> = open.collect();
+    let offers = open.into_iter().map(|open| {
         let promotion = book.promotion(&open.promotion);
         let words = |texts: Option<&crate::domain::text::Texts>| {
             texts.map(|t| t.get(lang).to_owned()).unwrap_or_default()
@@ -46,7 +59,7 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
             reason: open.reason.get(lang).to_owned(),
         }
     });
-    Reply::Scan(Box::new(ScanReply {
+    let reply = Reply::Scan(Box::new(ScanReply {
         offers: offers.collect(),
         recommendations: match &scan.like {
             Some(sku) => alternatives(turn, sku, lang),
@@ -55,7 +68,8 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> Reply {
         care: care(turn, &shopper, lang),
         data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
         member: member.as_ref().map(|member| view(turn, member)),
-    }))
+    }));
+    (reply, held.into_iter().collect())
 }
 
 /// Answers `wallet`.

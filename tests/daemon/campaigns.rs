@@ -1,18 +1,22 @@
 //! Do a campaign's results count what the shop sold, gave back and heard of it?
 
+use aisled::bundle::authoring::Authored;
+use aisled::bundle::packed;
 use aisled::cli::Exit;
 use aisled::cli::bundle::Surroundings;
 use aisled::cli::campaigns::{self, CampaignsArgs, CampaignsVerb, ResultsArgs};
 use serde_json::{Value, json};
 
-use crate::shop::{Shop, card, cash, line, sale};
-use crate::signed::key;
+use crate::rules::authored;
+use crate::shop::{Shop, card, cash, line, sale, until};
+use crate::signed::{key, signed_at};
 
 const MILK: &str = "6901234000017";
 const YOGHURT: &str = "6901234000024";
 const SHAMPOO: &str = "6901234000079";
 /// Of the example: half price for the second of dairy belongs to it.
 const CAMPAIGN: &str = "winter-2026";
+const OFFER: &str = "dairy-second-half";
 
 fn results(shop: &Shop, args: ResultsArgs) -> (Exit, String) {
     let surroundings = Surroundings { trusted: vec![key().public()], ..Surroundings::default() };
@@ -70,4 +74,86 @@ async fn do_results_count_what_was_sold_given_back_and_said() {
     assert!(csv.lines().any(|line| line.starts_with(&format!("{CAMPAIGN},2026-11-18,3,"))), "{csv}");
     let (_, table) = results(&shop, ResultsArgs::default());
     assert!(table.contains("nothing to compare with") && table.contains("reach"), "{table}");
+}
+
+fn of_a_campaign(shop: &Shop, id: &str) -> Value {
+    let (exit, text) = results(shop, ResultsArgs { json: true, ..ResultsArgs::default() });
+    let report: Value = serde_json::from_str(&text).expect("one JSON object");
+    assert_eq!(exit, Exit::Ok, "{report:#}");
+    let all = report["campaigns"].as_array().expect("campaigns");
+    all.iter().find(|campaign| campaign["campaign"] == id).cloned().unwrap_or_else(|| panic!("{report:#}"))
+}
+
+/// Version 2 of the rules: the campaign is held back from half of the members.
+async fn hold_back_half(shop: &Shop) {
+    let mut authored = authored();
+    for campaign in authored.rules.campaigns.iter_mut().filter(|campaign| campaign.id.as_str() == CAMPAIGN) {
+        campaign.holdout = 5_000;
+    }
+    let Authored { rules, members, codes } = &authored;
+    let packed = packed::pack(2, signed_at(2), rules, members, codes, &key()).expect("it packs");
+    shop.put("2.aisb", &packed);
+    shop.follows(2).await;
+}
+
+#[tokio::test]
+async fn are_members_held_out_shown_nothing_pay_the_same_and_compared_with() {
+    let shop = Shop::open().await;
+    hold_back_half(&shop).await;
+    let mut till = shop.till("till-1").await;
+    let (mut shown, mut held) = (Vec::new(), Vec::new());
+    for member in 2001..=2010 {
+        let scanned = till.ask("scan", json!({ "token": card(&member.to_string()) })).await.data().clone();
+        let offers = scanned["offers"].as_array().expect("offers");
+        assert!(!offers.is_empty(), "offers of no campaign are shown to all: {scanned:#}");
+        let sees = offers.iter().any(|offer| offer["promotion"] == OFFER);
+        if sees { shown.push(member) } else { held.push(member) }
+    }
+    let stranger = till.ask("scan", json!({ "token": card("nobody") })).await.data().clone();
+    assert!(stranger["offers"].as_array().expect("offers").iter().any(|offer| offer["promotion"] == OFFER));
+    assert!(shown.len() > 1 && held.len() > 1, "{shown:?} {held:?}");
+    let next = |shop: &Shop| shop.status()["journal"]["next"].as_u64().expect("a number");
+    let before = next(&shop);
+    shop.clock.advance_ms(61_000);
+    until("the note of what was shown", || next(&shop) == before + 1).await;
+    let mut totals = Vec::new();
+    for (seq, member) in (1..).zip([shown[0], held[0]]) {
+        let data = json!({
+            "transaction": sale(seq), "basket": { "lines": [line("1", MILK, 2), line("2", YOGHURT, 2)] },
+            "member": card(&member.to_string()), "tenders": cash(10_000_000),
+        });
+        totals.push(till.ask("commit", data).await.data()["total"].clone());
+    }
+    assert_eq!(totals[0], totals[1], "a basket costs those held out the same");
+    let found = of_a_campaign(&shop, CAMPAIGN);
+    assert_eq!((&found["reach"], &found["held_out"]), (&json!(shown.len()), &json!(held.len())), "{found:#}");
+    assert_eq!((&found["basis"], &found["conversion"]["of"]), (&json!("holdout"), &json!(shown.len())));
+}
+
+#[tokio::test]
+async fn do_results_say_whom_offers_reached_and_who_came_for_them() {
+    let shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    // 2001 and 2002 look and buy, 2003 only looks, 2004 only buys.
+    for member in ["2001", "2002", "2003", "2003"] {
+        let scanned = till.ask("scan", json!({ "token": card(member) })).await.data().clone();
+        let offers = scanned["offers"].as_array().expect("offers");
+        assert!(offers.iter().any(|offer| offer["promotion"] == OFFER), "{scanned:#}");
+    }
+    let next = |shop: &Shop| shop.status()["journal"]["next"].as_u64().expect("a number");
+    let before = next(&shop);
+    shop.clock.advance_ms(61_000);
+    until("the note of what was shown", || next(&shop) == before + 1).await;
+    for (seq, member) in (1..).zip(["2001", "2002", "2004"]) {
+        let data = json!({
+            "transaction": sale(seq), "basket": { "lines": [line("1", MILK, 2), line("2", YOGHURT, 2)] },
+            "member": card(member), "tenders": cash(10_000_000),
+        });
+        till.ask("commit", data).await.data();
+    }
+    let found = of_a_campaign(&shop, CAMPAIGN);
+    assert_eq!((&found["reach"], &found["participants"]), (&json!(3), &json!(3)), "{found:#}");
+    let conversion = &found["conversion"];
+    assert_eq!((conversion["of"].as_i64(), &found["held_out"]), (Some(3), &json!(0)), "{found:#}");
+    assert!((conversion["value"].as_f64().expect("a share") - 2.0 / 3.0).abs() < 1e-9, "{found:#}");
 }

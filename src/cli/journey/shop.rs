@@ -70,6 +70,8 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
         to: Some(days.end.plus_days(shift)),
         owner: String::new(),
         budget: None,
+        holdout: 0,
+        layer: None,
     });
     let rules = Rules {
         shop: Shop {

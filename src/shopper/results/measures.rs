@@ -55,7 +55,7 @@ pub struct Measures {
     pub participants: u64,
     /// Of its days' sales, those with it.
     pub participation: Option<Share>,
-    /// Of those shown it, those who used it.
+    /// Of those shown it, those who used it on that day or later.
     pub conversion: Option<Share>,
     /// Sales with it.
     pub baskets: i64,
@@ -159,8 +159,10 @@ impl Tally {
             |is: &dyn Fn(&MemberTally) -> bool| self.members.values().filter(|member| is(member)).count();
         let shown = of_members(&|member| matches!(member.shown, Some((_, false))));
         let held_out = of_members(&|member| matches!(member.shown, Some((_, true))));
-        let converted =
-            of_members(&|member| matches!(member.shown, Some((_, false))) && member.first_use().is_some());
+        let converted = of_members(&|member| match member.shown {
+            Some((day, false)) => member.days.range(day..).any(|(_, day)| day.used > 0),
+            _ => false,
+        });
         let basis = self.basis(held_out);
         let (incremental_sales, days_more) = self.increment(basis, as_of, false);
         let known = whole.margins_unknown == 0;
