@@ -88,6 +88,24 @@ fn are_five_mistakes_in_one_folder_all_named_with_their_place() {
 }
 
 #[test]
+fn are_experiments_that_cannot_be_named_at_the_campaign_that_makes_them() {
+    let campaign = |id: &str, more: &str| format!("[[campaign]]\nid = \"{id}\"\n{more}\n");
+    let layer = |from: u16, to: u16| format!("layer = {{ id = \"l\", from = {from}, to = {to} }}");
+    let said = |campaigns: [String; 2]| {
+        places(authoring::read(folder(&[("shop.toml", SHOP), ("campaigns.toml", &campaigns.concat())])))
+    };
+    let plain = || campaign("b", "");
+    assert_eq!(said([campaign("a", "holdout = 10001"), plain()]), ["campaigns.toml:3:11 AIS-8103"]);
+    assert_eq!(said([campaign("a", &layer(5, 5)), plain()]), ["campaigns.toml:3:9 AIS-8103"]);
+    assert_eq!(said([plain(), campaign("a", &layer(0, 10_001))]), ["campaigns.toml:6:9 AIS-8103"]);
+    let overlap = [campaign("a", &layer(0, 5_001)), campaign("b", &layer(5_000, 10_000))];
+    assert_eq!(said(overlap), ["campaigns.toml:6:9 AIS-8103"]);
+    let apart = [campaign("a", &layer(0, 5_000)), campaign("b", &layer(5_000, 10_000))].concat();
+    let read = authoring::read(folder(&[("shop.toml", SHOP), ("campaigns.toml", &apart)]));
+    read.expect("campaigns of a layer that share no member");
+}
+
+#[test]
 fn are_mistakes_between_files_named_at_the_entry_that_makes_them() {
     let files = folder(&[
         ("shop.toml", &format!("{SHOP}[[tiers]]\nid = \"gold\"\n")),

@@ -52,3 +52,39 @@ pub(super) fn sight(plan: &Plan, campaign: &str, member: &str) -> Sight {
         Some(Assigned::KeptBack | Assigned::Elsewhere) => Sight::Elsewhere,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::document::LayerPart;
+    use crate::domain::ids::{CampaignId, Tag};
+
+    fn campaign(id: &str, holdout: u16, part: Option<(u16, u16)>) -> Campaign {
+        let id = CampaignId::new(id).expect("an id");
+        let layer = |(from, to)| LayerPart { id: Tag::new("seasons").expect("a tag"), from, to };
+        let (names, owner) = Default::default();
+        Campaign { id, names, from: None, to: None, owner, budget: None, holdout, layer: part.map(layer) }
+    }
+
+    #[test]
+    fn is_each_member_shown_one_campaign_of_a_layer_at_most_and_what_is_no_experiment_always() {
+        let halves = [campaign("tea", 2_000, Some((0, 5_000))), campaign("milk", 0, Some((5_000, 10_000)))];
+        let campaigns =
+            [halves.as_slice(), &[campaign("all", 0, None), campaign("some", 1_000, None)]].concat();
+        let plan = plan("sunrise", &campaigns);
+        assert_eq!(plan.check(), Ok(()));
+        let mut counts = [0; 4];
+        for member in (0..10_000).map(|member| format!("m-{member}")) {
+            let see = |campaign| sight(&plan, campaign, &member);
+            assert_eq!(see("all"), Sight::Shown);
+            assert_ne!(see("tea") == Sight::Elsewhere, see("milk") == Sight::Elsewhere, "{member}");
+            counts[0] += u32::from(see("tea") == Sight::Shown);
+            counts[1] += u32::from(see("tea") == Sight::Held);
+            counts[2] += u32::from(see("milk") == Sight::Shown);
+            counts[3] += u32::from(see("some") == Sight::Held);
+        }
+        for (count, expected) in counts.into_iter().zip([4_000.0, 1_000.0, 5_000.0, 1_000.0]) {
+            assert!((f64::from(count) - expected).abs() < 4.0 * f64::sqrt(expected), "{counts:?}");
+        }
+    }
+}
