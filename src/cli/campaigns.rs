@@ -3,7 +3,8 @@
 //! Reads the journal beside a running daemon, changing nothing. Sales count on the till's business day, however late they
 //! came; voids and returns take from the day of their sale; training counts for nothing. Which promotions belong to a
 //! campaign, and what goods cost, say the rules each sale was priced under, among those the box keeps. The measures are
-//! `shopper::results`. Who was shown a campaign's offers at a scan counts on the day in the shop's time zone. As of the last business day in the journal, unless told otherwise: the same journal gives the same.
+//! `shopper::results`. Who was shown an offer at a scan, or held out, counts on the day in the shop's time zone.
+//! As of the last business day in the journal, unless told otherwise: the same journal gives the same.
 
 use std::collections::BTreeMap;
 use std::io::Write;
