@@ -87,11 +87,10 @@ fn does_a_target_change_nothing_but_what_it_is_compared_with() {
     let ((_one, first), (_other, swapped)) = (of(&first), of(&swapped));
     let (first, swapped) = (json(&lab(&first, true)), json(&lab(&swapped, true)));
     assert_eq!(first["fitted"], swapped["fitted"]);
-    assert_eq!(
-        source(&swapped, "personal")["all"][0]["recall"],
-        0.0,
-        "a target is not proposed because it is one"
-    );
+    // Two of the ten are the user's own, eight of the other eighteen are there by chance.
+    let by_chance = source(&swapped, "personal")["all"][0]["recall"].as_f64().expect("a number");
+    assert!(by_chance < 0.6, "a target is not proposed because it is one: {by_chance}");
+    assert_eq!(source(&swapped, "personal")["repeat"][0]["users"], 0);
 }
 
 #[test]
