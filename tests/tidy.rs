@@ -49,7 +49,8 @@ const ROOMS: &[Room] = &[
     Room::shell("config", &["domain", "limits"]),
     Room { is_integer: true, ..Room::pure("pricing", &["domain", "limits"]) },
     Room::pure("shopper", &["domain", "limits"]),
-    // A bundle that is ready to be asked holds the compiled book and segments, nothing else of those rooms.
+    // A bundle that is ready to be asked holds the compiled book, segments and who is held out,
+    // nothing else of those rooms.
     Room::pure(
         "bundle",
         &[
@@ -59,6 +60,7 @@ const ROOMS: &[Room] = &[
             "pricing::BookRules",
             "pricing::CouponRule",
             "shopper::segment",
+            "shopper::experiment",
             "limits",
         ],
     ),
