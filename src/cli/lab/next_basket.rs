@@ -70,6 +70,8 @@ struct Read {
     history: History,
     /// What each member bought in the end, sorted.
     targets: Vec<Vec<Item>>,
+    /// What `targets` are made of, until all histories are numbered: ties must not depend on a target.
+    wanted: Vec<Vec<Name>>,
     items: BTreeMap<Name, Item>,
     left_out: u64,
     faults: Vec<Fault>,
@@ -174,6 +176,7 @@ fn read(args: &NextBasketArgs) -> Result<Read> {
         let bytes =
             std::io::Read::take(&mut reader, most).read_until(b'\n', &mut text).with_context(failed)?;
         if bytes == 0 {
+            read.number_targets();
             return Ok(read);
         }
         if bytes > limits::LAB_MEMBER_BYTES_MAX {
@@ -214,11 +217,17 @@ impl Read {
         let moment = |at: usize| Moment { day: -((last - at) as i32), hour: 0 };
         let dated = baskets.iter().enumerate().map(|(at, basket)| (moment(at), basket.as_slice()));
         self.history.push(dated);
-        let mut target = self.numbers(line.target);
-        target.sort_unstable();
-        target.dedup();
-        self.targets.push(target);
+        self.wanted.push(line.target);
         Ok(())
+    }
+
+    fn number_targets(&mut self) {
+        for wanted in std::mem::take(&mut self.wanted) {
+            let mut target = self.numbers(wanted);
+            target.sort_unstable();
+            target.dedup();
+            self.targets.push(target);
+        }
     }
 
     fn numbers(&mut self, names: Vec<Name>) -> Vec<Item> {
