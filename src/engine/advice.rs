@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
+use crate::domain::history::number_of;
 use crate::domain::ids::{MemberId, Seq, Sku};
 use crate::domain::member::Member;
 use crate::domain::text::Lang;
@@ -65,9 +66,7 @@ impl Baskets {
         }
         let (Ok(Reply::Commit(receipt)), Some(member)) = (&entry.answer, learned_of) else { return };
         let Some(quote) = entry.facts.quotes().next().filter(|_| !receipt.training) else { return };
-        let civil = bundle.shop.time_zone.civil(quote.made_at);
-        let day = i32::try_from(civil.day.number()).expect("the calendar ends in the year 9999");
-        let time = Moment { day, hour: u8::try_from(civil.minute / 60).expect("a day has 24 hours") };
+        let time = moment(bundle, quote.made_at);
         let mut items: Vec<Number> = Vec::with_capacity(quote.asked.basket.lines.len());
         for line in &quote.asked.basket.lines {
             items.extend(self.number(&line.sku));
@@ -216,9 +215,7 @@ impl Adviser {
         let Asked { member, basket, now, lang } = asked;
         let Advice { model, history, members, numbers, .. } = &*self.advice;
         let basket: Vec<Number> = basket.filter_map(|sku| numbers.get(sku).copied()).collect();
-        let civil = bundle.shop.time_zone.civil(now);
-        let day = i32::try_from(civil.day.number()).expect("the calendar ends in the year 9999");
-        let now = Moment { day, hour: u8::try_from(civil.minute / 60).expect("a day has 24 hours") };
+        let now = moment(bundle, now);
         let member = member
             .filter(|member| member.profile.consent.personal)
             .and_then(|member| members.get(&member.id).copied());
@@ -264,6 +261,13 @@ impl Advice {
             })
             .collect()
     }
+}
+
+/// The shop's civil day and hour.
+fn moment(bundle: &Bundle, at: UnixMs) -> Moment {
+    let civil = bundle.shop.time_zone.civil(at);
+    let hour = u8::try_from(civil.minute / 60).expect("a day has 24 hours");
+    Moment { day: number_of(civil.day), hour }
 }
 
 /// Why, in a shopper's words.

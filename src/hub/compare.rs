@@ -12,6 +12,9 @@ use serde::Serialize;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::tally::{Tally, Totals};
 
+use super::fold::Fold;
+use super::ledger::Ledger;
+
 /// A shop and head office count otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -27,15 +30,15 @@ pub struct Difference {
 
 /// How far head office has read one epoch of one store, and what it counts there.
 #[derive(Clone, Debug)]
-pub struct Counted {
+struct Counted {
     /// Where it begins.
-    pub base: Seq,
+    base: Seq,
     /// The last entry counted.
-    pub through: Seq,
+    through: Seq,
     /// Nothing of it is withheld, lost or not understood.
-    pub whole: bool,
+    whole: bool,
     /// What it comes to.
-    pub totals: Totals,
+    totals: Totals,
 }
 
 /// What came of a comparison.
@@ -63,12 +66,31 @@ impl Compare {
     }
 
     /// Does this store wait for head office to read an epoch so far?
-    pub fn is_due(&self, store: &StoreId, epoch: Epoch, through: Seq) -> bool {
+    fn is_due(&self, store: &StoreId, epoch: Epoch, through: Seq) -> bool {
         self.waiting.get(store).is_some_and(|tally| tally.epoch == epoch && tally.through <= through)
     }
 
+    /// Head office has read this epoch of the store so far: compares what waits for that, if both are of the same entries.
+    pub fn reached(
+        &mut self,
+        (ledger, fold): (&Ledger, &Fold),
+        store: &StoreId,
+        epoch: Epoch,
+        through: Seq,
+    ) -> Compared {
+        if !self.is_due(store, epoch, through) {
+            return Compared::Not;
+        }
+        match (ledger.base(store, epoch), ledger.read_through(store, epoch)) {
+            (Some(base), Some((_, whole))) => {
+                self.compare(store, Counted { base, through, whole, totals: fold.line(store, epoch) })
+            }
+            _ => Compared::Not,
+        }
+    }
+
     /// Head office has read so far: compares what the shop said, if it said it of the same entries.
-    pub fn compare(&mut self, store: &StoreId, counted: Counted) -> Compared {
+    fn compare(&mut self, store: &StoreId, counted: Counted) -> Compared {
         let Some(tally) = self.waiting.remove(store) else { return Compared::Not };
         let Counted { base, through, whole, totals } = counted;
         if !whole || (tally.first, tally.through) != (base, through) {

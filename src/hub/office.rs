@@ -24,7 +24,7 @@ use crate::upstream::wire::{
     unpack,
 };
 
-use super::compare::{Compare, Compared, Counted, Difference};
+use super::compare::{Compare, Compared, Difference};
 use super::files::{Files, FilesError, Loaded, Seen};
 use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
@@ -400,16 +400,8 @@ impl Office {
 
     /// Holds what a shop counts against what is counted here, once both are of the same entries.
     fn compare(&mut self, store: &StoreId, epoch: Epoch, through: Seq) {
-        if !self.compare.is_due(store, epoch, through) {
-            return;
-        }
-        let (Some(base), Some((_, whole))) =
-            (self.ledger.base(store, epoch), self.ledger.read_through(store, epoch))
-        else {
-            return;
-        };
-        let counted = Counted { base, through, whole, totals: self.fold.line(store, epoch) };
-        if self.compare.compare(store, counted) == Compared::Otherwise {
+        let compared = self.compare.reached((&self.ledger, &self.fold), store, epoch, through);
+        if compared == Compared::Otherwise {
             let found = self.compare.difference(store);
             tracing::error!(%store, ?found, code = %Code::HubCounts, "this shop counts its journal otherwise than head office");
         }

@@ -10,6 +10,8 @@
 
 use crate::limits;
 
+use super::seeded::Seeded;
+
 /// Why there are no groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupsFault {
@@ -52,7 +54,7 @@ pub fn groups(members: &[Vec<f64>], count: usize, seed: u64) -> Result<Groups, G
         return Err(GroupsFault::Count);
     }
     let points = standardised(members, features);
-    let mut centres = starts(&points, count, seed).ok_or(GroupsFault::Count)?;
+    let mut centres = starts(&points, count, Seeded::new(seed)).ok_or(GroupsFault::Count)?;
     let mut of_member = vec![0; points.len()];
     let mut is_settled = false;
     for _ in 0..limits::GROUP_ROUNDS_MAX {
@@ -112,23 +114,14 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
-/// The next of a row of well mixed numbers from 0 to 1 (Steele, Lea and Flood 2014, SplitMix64).
-fn next_part(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 /// Members drawn as centres, each with a chance by its squared distance to those before; nothing if fewer differ.
-fn starts(points: &[Vec<f64>], count: usize, mut state: u64) -> Option<Vec<Vec<f64>>> {
-    let first = ((next_part(&mut state) * points.len() as f64) as usize).min(points.len() - 1);
+fn starts(points: &[Vec<f64>], count: usize, mut seeded: Seeded) -> Option<Vec<Vec<f64>>> {
+    let first = ((seeded.unit() * points.len() as f64) as usize).min(points.len() - 1);
     let mut centres = vec![points[first].clone()];
     let mut nearest: Vec<f64> = points.iter().map(|point| distance(point, &centres[0])).collect();
     while centres.len() < count {
         let total: f64 = nearest.iter().sum();
-        let mut left = next_part(&mut state) * total;
+        let mut left = seeded.unit() * total;
         // Where rounding leaves a rest, the last member that is apart is drawn.
         let apart = nearest.iter().rposition(|near| *near > 0.0)?;
         let drawn = nearest[..apart].iter().position(|near| {
@@ -199,16 +192,11 @@ mod tests {
     /// Three clouds: few visits and little money, many visits, much money. Money is in fen, a thousand times the visits.
     fn clouds() -> Vec<Vec<f64>> {
         let around = [(2.0, 5_000.0, 30), (40.0, 20_000.0, 20), (8.0, 200_000.0, 10)];
-        let mut state = 7;
+        let mut seeded = Seeded::new(7);
         (around.iter())
             .flat_map(|(visits, money, count)| {
                 let cloud: Vec<Vec<f64>> = (0..*count)
-                    .map(|_| {
-                        vec![
-                            visits + 2.0 * next_part(&mut state),
-                            money * (1.0 + 0.1 * next_part(&mut state)),
-                        ]
-                    })
+                    .map(|_| vec![visits + 2.0 * seeded.unit(), money * (1.0 + 0.1 * seeded.unit())])
                     .collect();
                 cloud
             })

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
-use crate::hub::compare::{Compare, Compared, Counted};
+use crate::hub::compare::{Compare, Compared};
 use crate::hub::fold::Fold;
 use crate::hub::ledger::{Ledger, Record, restored};
 use crate::hub::lender::{self, Breach, Lender, ScopeView, Served};
@@ -227,16 +227,7 @@ impl<'r> Office<'r> {
 
     /// Holds what a shop counts against what is counted here.
     fn compare(&mut self, (store, epoch): (&StoreId, Epoch), through: Seq, stage: &mut Stage<'_>) {
-        if !self.compare.is_due(store, epoch, through) {
-            return;
-        }
-        let (Some(base), Some((_, whole))) =
-            (self.ledger.base(store, epoch), self.ledger.read_through(store, epoch))
-        else {
-            return;
-        };
-        let counted = Counted { base, through, whole, totals: self.fold.line(store, epoch) };
-        match self.compare.compare(store, counted) {
+        match self.compare.reached((&self.ledger, &self.fold), store, epoch, through) {
             Compared::Not => {}
             Compared::Alike => stage.counts.compared += 1,
             Compared::Otherwise => {
