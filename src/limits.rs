@@ -741,6 +741,10 @@ pub const LEASE_ASK_MS_MIN: u64 = 5_000;
 pub const LEASE_ASK_EVERY_MS: u64 = 60_000;
 /// Of what is not lent, head office keeps this part back when it lends to one shop: those who ask later get some too.
 pub const LEASE_KEPT_BACK_PART: i64 = 2;
+/// A share of what is not lent that is at most this part of what the shop holds anyway is a trickle: it gets all of the rest.
+pub const LEASE_TRICKLE_PART: i64 = 32;
+/// Slices are called back for another shop only where this part of what is left is more than all that the other has.
+pub const LEASE_RECALL_PART: i64 = 4;
 /// Milliseconds between two recalls of one scope: the first has to come back before another helps.
 pub const LEASE_RECALL_MS: i64 = 60_000;
 /// Of the time a slice is good for, the part that may be left before it is made good for longer.
