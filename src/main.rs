@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use aisled::cli::{
     Exit, ask, backup, bench, bundle, campaigns, check, completions, config, demo, drive, explain, hub, lab,
-    outbox, replay, run, segments, simulate,
+    man, outbox, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -70,6 +70,8 @@ enum Verb {
     Config(config::ConfigArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -135,6 +137,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             completions::run(*args, Cli::command(), out)?;
             Ok(Exit::Ok)
         }
+        Verb::Man(args) => man::run(args, Cli::command(), out),
     }
 }
 
@@ -155,7 +158,7 @@ fn bundle_surroundings(
     let trusted = keys.collect();
     let data_dir = Some(loaded.config.store.data_dir);
     let store = loaded.file.is_some().then_some(loaded.config.store.id);
-    Ok(bundle::Surroundings { trusted, store, data_dir, lang })
+    Ok(bundle::Surroundings { trusted, store, config_file: loaded.file, data_dir, lang })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod hub;
 pub mod journey;
 pub mod lab;
+pub mod man;
 pub mod outbox;
 pub mod replay;
 pub mod run;
