@@ -14,7 +14,7 @@ use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, 
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::experiment;
-use crate::shopper::segment::Segments;
+use crate::shopper::segment::{Schema, Segments};
 
 use super::document::{
     Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
@@ -92,7 +92,10 @@ impl Bundle {
     /// # Errors
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
-        let segments = compile_segments(&rules.shop, &rules.segments)?;
+        if let Some((field, fault)) = rules.shop.scales.check() {
+            return Err(CompileError { faults: vec![format!("scales.{field}: {fault}")] });
+        }
+        let segments = compile_segments(&rules.shop.schema(&rules.catalogue), &rules.segments)?;
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
             .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
@@ -199,10 +202,10 @@ pub(super) fn book_rules(
     }
 }
 
-fn compile_segments(shop: &Shop, segments: &[Segment]) -> Result<Segments, CompileError> {
+fn compile_segments(schema: &Schema, segments: &[Segment]) -> Result<Segments, CompileError> {
     let sources: Vec<_> =
         segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
-    Segments::compile(&shop.schema(), &sources)
+    Segments::compile(schema, &sources)
         .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })
 }
 

@@ -190,6 +190,10 @@ impl<'f> Checker<'f> {
                 || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
             );
         }
+        if let Some((field, fault)) = shop.scales.check() {
+            let place = folder.shop_place(vec![Step::Key("scales"), Step::Key(field)]);
+            self.say(Code::AuthoringRange, place, fault);
+        }
         let groups: BTreeSet<_> = folder
             .promotions
             .values
@@ -221,7 +225,7 @@ impl<'f> Checker<'f> {
     fn segments(&mut self) {
         let segments = &self.folder.segments;
         self.unique(segments, &key("id"), |segment| segment.id.clone());
-        let schema = self.folder.shop.schema();
+        let schema = self.folder.shop.schema(&self.folder.items.values);
         for (index, segment) in segments.values.iter().enumerate().take(limits::BUNDLE_SEGMENTS_MAX) {
             let source = [(segment.id.clone(), segment.when.as_str())];
             for fault in Segments::compile(&schema, &source).err().unwrap_or_default() {

@@ -21,7 +21,7 @@ use crate::limits;
 use crate::pricing::model::{
     Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
 };
-use crate::shopper::segment::{AttributeKind, Scales, Schema};
+use crate::shopper::segment::{AttributeKind, Scales, Schema, hierarchy};
 
 use super::keys::PublicKey;
 
@@ -132,10 +132,11 @@ impl Leases {
 }
 
 impl Shop {
-    /// What segments' predicates may speak of.
-    pub fn schema(&self) -> Schema {
+    /// What segments' predicates may speak of, with these articles.
+    pub fn schema<'a>(&self, catalogue: impl IntoIterator<Item = &'a Item>) -> Schema {
         let tiers = self.tiers.iter().map(|tier| tier.id.clone()).collect();
-        Schema { tiers, attributes: self.attributes.clone(), scales: self.scales }
+        let categories = hierarchy(catalogue.into_iter().map(|item| item.categories.as_slice()));
+        Schema { tiers, attributes: self.attributes.clone(), scales: self.scales.clone(), categories }
     }
 }
 
