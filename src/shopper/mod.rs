@@ -10,8 +10,8 @@
 //! - Worth: `rfm` scores and segments as R's package does, `lifecycle` stages, `repurchase` what is due, `value` what
 //!   customers will buy and are worth, `groups` of members alike, `rules` between items.
 //! - Proposals: `recommend`.
-//! - Offers: `response` learns who answers, from `trees` and logistic regression; `uplift` whom an offer moves; `targeting`
-//!   ranks; `experiment` draws who gets what and says what came of it, `results` counts.
+//! - Offers: `response` learns who answers, from `trees` and logistic regression; `propensity` says how likely a member does;
+//!   `uplift` whom an offer moves; `targeting` ranks; `experiment` draws who gets what and says what came of it, `results` counts.
 
 mod constant;
 pub mod experiment;
@@ -23,6 +23,7 @@ pub mod lifecycle;
 mod oracle;
 mod parser;
 pub mod predicate;
+pub mod propensity;
 pub mod recommend;
 pub mod repurchase;
 pub mod response;

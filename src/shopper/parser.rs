@@ -23,6 +23,17 @@ pub(super) fn parse(source: &str, schema: &Schema) -> Result<Node, PredicateFaul
     }
 }
 
+/// The field that this names.
+pub(super) fn field(source: &str, schema: &Schema) -> Result<Field, PredicateFault> {
+    let tokens = tokens(source)?;
+    let mut parser = Parser { source, tokens: &tokens, next: 0, depth: 0, schema };
+    match parser.operand()? {
+        Operand::Field(field) if parser.peek().is_none() => Ok(field),
+        Operand::Field(_) => Err(parser.fault_here("expected the end behind the field")),
+        _ => Err(parser.fault(0, "expected a field")),
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Lexeme {
     /// A field's name, dots included, or a keyword.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::lifecycle::StageRules;
@@ -298,7 +298,7 @@ impl<'de> Deserialize<'de> for Decimal {
                 self.visit_f64(value as f64)
             }
         }
-        deserializer.deserialize_any(Number).map_err(D::Error::custom)
+        deserializer.deserialize_any(Number)
     }
 }
 
@@ -309,6 +309,57 @@ impl JsonSchema for Decimal {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000 })
+    }
+}
+
+/// A fraction of either sign, at most a million, kept as millionths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millionths(pub i64);
+
+impl Millionths {
+    /// As a number.
+    pub fn get(self) -> f64 {
+        self.0 as f64 / MILLION
+    }
+}
+
+impl Serialize for Millionths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for Millionths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Millionths, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Millionths;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number between a million below and above 0")
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Millionths, E> {
+                let is_sound = value.is_finite() && value.abs() <= MILLION;
+                let wrong = || E::custom(format!("{value} is no number, or farther than a million from 0"));
+                is_sound.then(|| Millionths((value * MILLION).round() as i64)).ok_or_else(wrong)
+            }
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Millionths, E> {
+                self.visit_f64(value as f64)
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Millionths, E> {
+                self.visit_f64(value as f64)
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
+impl JsonSchema for Millionths {
+    fn schema_name() -> Cow<'static, str> {
+        "Millionths".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": -1_000_000, "maximum": 1_000_000 })
     }
 }
 
