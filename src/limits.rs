@@ -80,6 +80,8 @@ pub const CONTROL_LINE_BYTES_MAX: usize = 2 * WIRE_PAYLOAD_BYTES_MAX;
 pub const FACT_ROUNDS_MAX: usize = 8;
 /// Offers shown at a scan.
 pub const SCAN_OFFERS_MAX: usize = 12;
+/// Offers that are looked at for that where some of them are held back, capped or ranked.
+pub const SCAN_OFFERS_LOOKED_AT_MAX: usize = 64;
 /// Suggestions shown at a scan.
 pub const SCAN_SUGGESTIONS_MAX: usize = 8;
 /// Care messages shown at a scan.
@@ -132,6 +134,10 @@ pub const HISTORY_CATEGORIES_MAX: usize = 64;
 pub const HISTORY_KINDS_MAX: usize = 16;
 /// Segments told as entered with one decision, and as left.
 pub const HISTORY_MOVES_MAX: usize = 32;
+/// Campaigns with caps whose showing is remembered of one member: of more, the one shown longest ago leaves.
+pub const HISTORY_CAMPAIGNS_MAX: usize = 16;
+/// Times that one campaign was shown to one member whose days are kept: a cap per week may be as high.
+pub const HISTORY_SHOWN_MAX: usize = 16;
 /// Days a mark set by a device may hold: two years.
 pub const MARK_DAYS_MAX: u32 = 730;
 /// Milliseconds by which a device's clock may be ahead of the box's for what it saw to be believed.
@@ -809,6 +815,12 @@ pub const ADVICE_READ_ENTRIES: usize = 512;
 pub const ADVICE_READ_BYTES: usize = 4 * 1024 * 1024;
 /// Scans whose offers and suggestions wait to be written down: a minute of them in a large shop.
 pub const SHOWN_WAITING_MAX: usize = 1_024;
+/// Times a campaign was shown that its models are made from, of all campaigns: a year of a large shop, some 10 MB.
+pub const ANSWERS_MAX: usize = 65_536;
+/// Of one campaign, with fewer there is no model: a rate serves.
+pub const ANSWER_ROWS_MIN: usize = 200;
+/// Campaigns whose money is followed.
+pub const ANSWER_CAMPAIGNS_MAX: usize = 1_024;
 /// Ms between two decisions that write them down; a power cut forgets at most these.
 pub const SHOWN_EVERY_MS: i64 = 60_000;
 

@@ -27,6 +27,8 @@ mod requests;
 mod rules;
 #[path = "daemon/scarce.rs"]
 mod scarce;
+#[path = "daemon/segments.rs"]
+mod segments;
 #[path = "support/shop.rs"]
 mod shop;
 #[path = "support/signed.rs"]

@@ -14,12 +14,13 @@ use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, 
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::experiment;
-use crate::shopper::segment::Segments;
+use crate::shopper::segment::{Schema, Segments};
 
 use super::document::{
     Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
 };
 use super::keys::KeyId;
+use super::showing::{self, Showing};
 use super::trials::{self, Sight};
 use super::voucher::{Gives, Signed};
 
@@ -64,6 +65,8 @@ pub struct Bundle {
     pub care: Vec<CareMessage>,
     /// Who is not shown which campaign.
     trials: experiment::Plan,
+    /// How campaigns are shown that say so.
+    showing: BTreeMap<CampaignId, Showing>,
     coupons: BTreeMap<CouponId, Coupon>,
     generic: BTreeMap<CouponCode, CouponId>,
     partners: Vec<Partner>,
@@ -92,12 +95,23 @@ impl Bundle {
     /// # Errors
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
-        let segments = compile_segments(&rules.shop, &rules.segments)?;
+        if let Some((field, fault)) = rules.shop.scales.check() {
+            return Err(CompileError { faults: vec![format!("scales.{field}: {fault}")] });
+        }
+        let schema = rules.shop.schema(&rules.catalogue);
+        let segments = compile_segments(&schema, &rules.segments)?;
+        let mut showing = BTreeMap::new();
+        for campaign in &rules.campaigns {
+            let wrong = |faults: Vec<_>| CompileError {
+                faults: faults.into_iter().map(|(_, fault)| format!("campaign {}: {fault}", campaign.id)).collect(),
+            };
+            showing.extend(showing::showing(campaign, &schema).map_err(wrong)?.map(|shown| (campaign.id.clone(), shown)));
+        }
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
             .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
             .resolving(&rules.shop.group_resolution);
-        let trials = trials::plan(&rules.shop.chain, &rules.campaigns);
+        let trials = trials::plan(&rules.shop.chain, rules.shop.holdout, &rules.campaigns);
         trials.check().map_err(|fault| CompileError { faults: vec![fault.to_string()] })?;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
@@ -110,6 +124,7 @@ impl Bundle {
             reference,
             segments,
             trials,
+            showing,
             partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
             partners: rules.partners,
             generic: generic.collect(),
@@ -124,9 +139,29 @@ impl Bundle {
 
     /// What a member sees of a promotion's campaign; one of no campaign is shown to all.
     pub fn sight(&self, promotion: &PromotionId, member: &MemberId) -> (Sight, Option<&CampaignId>) {
-        let campaign = self.book.promotion(promotion).and_then(|promotion| promotion.campaign.as_ref());
-        let sight = campaign.map(|campaign| trials::sight(&self.trials, campaign.as_str(), member.as_str()));
+        let campaign = self.campaign_of(promotion);
+        let sight = campaign.map(|campaign| self.sight_of(campaign, member));
         (sight.unwrap_or(Sight::Shown), campaign)
+    }
+
+    /// What a member sees of a campaign.
+    pub fn sight_of(&self, campaign: &CampaignId, member: &MemberId) -> Sight {
+        trials::sight(&self.trials, campaign.as_str(), member.as_str())
+    }
+
+    /// The campaign a promotion belongs to.
+    pub fn campaign_of(&self, promotion: &PromotionId) -> Option<&CampaignId> {
+        self.book.promotion(promotion).and_then(|promotion| promotion.campaign.as_ref())
+    }
+
+    /// How a campaign is shown, where it says so.
+    pub fn showing(&self, campaign: &CampaignId) -> Option<&Showing> {
+        self.showing.get(campaign)
+    }
+
+    /// Does any campaign say how it is shown?
+    pub fn chooses(&self) -> bool {
+        !self.showing.is_empty()
     }
 
     /// A coupon definition.
@@ -199,10 +234,10 @@ pub(super) fn book_rules(
     }
 }
 
-fn compile_segments(shop: &Shop, segments: &[Segment]) -> Result<Segments, CompileError> {
+fn compile_segments(schema: &Schema, segments: &[Segment]) -> Result<Segments, CompileError> {
     let sources: Vec<_> =
         segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
-    Segments::compile(&shop.schema(), &sources)
+    Segments::compile(schema, &sources)
         .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })
 }
 

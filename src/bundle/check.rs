@@ -23,7 +23,7 @@ use super::active::book_rules;
 use super::authoring::{Entries, Folder, Place, Remark};
 use super::document::Campaign;
 use super::located::Step;
-use super::{trials, voucher};
+use super::{showing, trials, voucher};
 
 type Path = Vec<Step>;
 
@@ -190,6 +190,15 @@ impl<'f> Checker<'f> {
                 || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
             );
         }
+        self.range(
+            shop.holdout <= BUCKETS,
+            || folder.shop_place(key("holdout")),
+            || format!("is not 0 to {BUCKETS}"),
+        );
+        if let Some((field, fault)) = shop.scales.check() {
+            let place = folder.shop_place(vec![Step::Key("scales"), Step::Key(field)]);
+            self.say(Code::AuthoringRange, place, fault);
+        }
         let groups: BTreeSet<_> = folder
             .promotions
             .values
@@ -221,7 +230,7 @@ impl<'f> Checker<'f> {
     fn segments(&mut self) {
         let segments = &self.folder.segments;
         self.unique(segments, &key("id"), |segment| segment.id.clone());
-        let schema = self.folder.shop.schema();
+        let schema = self.folder.shop.schema(&self.folder.items.values);
         for (index, segment) in segments.values.iter().enumerate().take(limits::BUNDLE_SEGMENTS_MAX) {
             let source = [(segment.id.clone(), segment.when.as_str())];
             for fault in Segments::compile(&schema, &source).err().unwrap_or_default() {
@@ -247,7 +256,14 @@ impl<'f> Checker<'f> {
                 || "a budget is not negative".into(),
             );
         }
-        let plan = trials::plan(&self.folder.shop.chain, &campaigns.values);
+        let schema = self.folder.shop.schema(&self.folder.items.values);
+        for (index, campaign) in campaigns.values.iter().enumerate() {
+            for (path, fault) in showing::showing(campaign, &schema).err().unwrap_or_default() {
+                let place = campaigns.place(index, [key("show"), path].concat());
+                self.say(Code::AuthoringRange, place, fault);
+            }
+        }
+        let plan = trials::plan(&self.folder.shop.chain, self.folder.shop.holdout, &campaigns.values);
         // A name that is there twice was told above.
         let (wrong, field) = match plan.check() {
             Ok(()) | Err(PlanFault::Name(_)) => return,
@@ -607,6 +623,10 @@ impl<'f> Checker<'f> {
         let care = &folder.care;
         for (index, message) in care.values.iter().enumerate() {
             self.audience(&message.audience, &|path| care.place(index, path), &key("audience"));
+            if let Some(campaign) = &message.campaign {
+                let found = self.folder.campaigns.values.iter().any(|known| known.id == *campaign);
+                self.reference(found, || care.place(index, key("campaign")), "campaign", campaign);
+            }
             let blank = is_blank(&message.texts);
             self.range(!blank, || care.place(index, key("texts")), || "needs a text to show".into());
         }

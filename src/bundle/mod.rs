@@ -15,6 +15,7 @@ pub mod document;
 pub mod keys;
 pub mod located;
 pub mod packed;
+pub mod showing;
 pub mod terms;
 pub mod trials;
 pub mod voucher;

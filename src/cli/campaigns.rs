@@ -195,8 +195,8 @@ impl Read {
         self.know(bundle);
         for one in shown {
             let day = bundle.shop.time_zone.civil(one.at).day;
-            let campaigns =
-                one.offers.iter().filter_map(|offer| bundle.book.promotion(offer)?.campaign.clone());
+            let offered = one.offers.iter().filter_map(|offer| bundle.campaign_of(offer).cloned());
+            let campaigns = offered.chain(one.cared.iter().cloned());
             // A coupon that somebody held out holds already is shown: they stay held out.
             let mut seen: BTreeMap<CampaignId, bool> = one.held.iter().map(|id| (id.clone(), true)).collect();
             for campaign in campaigns {

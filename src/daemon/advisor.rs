@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
 use crate::bundle::Bundle;
+use crate::clock::Clock;
 use crate::domain::ids::Seq;
 use crate::engine::advice::{self, Baskets};
 use crate::engine::decision::Entry;
@@ -31,10 +32,14 @@ impl Advisor {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(super) fn start(view: &JournalView, commands: mpsc::Sender<Command>) -> Result<Advisor> {
+    pub(super) fn start(
+        view: &JournalView,
+        clock: Arc<dyn Clock>,
+        commands: mpsc::Sender<Command>,
+    ) -> Result<Advisor> {
         let (bundles, heard) = sync_channel(1);
         let reader = view.reader(view.first());
-        let body = move || follow(reader, &heard, &commands);
+        let body = move || follow(reader, &heard, &*clock, &commands);
         std::thread::Builder::new()
             .name("advisor".to_owned())
             .spawn(body)
@@ -50,14 +55,20 @@ impl Advisor {
     }
 }
 
-fn follow(mut reader: Reader, bundles: &Receiver<Arc<Bundle>>, commands: &mpsc::Sender<Command>) {
+fn follow(
+    mut reader: Reader,
+    bundles: &Receiver<Arc<Bundle>>,
+    clock: &dyn Clock,
+    commands: &mpsc::Sender<Command>,
+) {
     let mut baskets = Baskets::default();
     let Ok(mut bundle) = bundles.recv() else { return };
     loop {
         read(&mut reader, &mut baskets, &bundle);
         let advice::Counts { members, baskets: count, lines } = baskets.counts();
         if count > 0 {
-            let advice = Box::new(baskets.advice(&bundle));
+            let today = bundle.shop.time_zone.civil(clock.now()).day;
+            let advice = Box::new(baskets.advice(&bundle, today));
             tracing::info!(members, baskets = count, lines, "proposals are made from the shop's own sales");
             if commands.blocking_send(Command::Advice(advice)).is_err() {
                 return;

@@ -6,7 +6,8 @@
 //! 4. what the disk allows: nothing scarce while it is low, no write while it takes nothing
 //! 5. room: a write is refused with 503 while the commit queue is full
 //! 6. facts: what `engine.needs` names is loaded, until nothing is missing
-//! 7. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable
+//! 7. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable; where it moves
+//!    a member into a segment or out of one, the device that asked is told that as well, on `evt/segments`
 //!
 //! A panic in 6 or 7 answers 503; the same bytes panicking twice are set aside by name (AIS-9001) and never tried again.
 
@@ -21,11 +22,12 @@ use crate::bundle::Bundle;
 use crate::clock::{Clock, Ticks};
 use crate::devices::link::{Link, LinkError, Outgoing, Received};
 use crate::devices::topic::{INSTANCE_V3, Topic, Topics};
+use crate::devices::wire::status::{Push, SegmentMoves};
 use crate::devices::wire::{self, Addressed, Format};
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, Instance, RequestId, Seq};
 use crate::domain::text::Lang;
-use crate::engine::decision::{Entry, Facts, Key};
+use crate::engine::decision::{Entry, Facts, Key, Record};
 use crate::engine::input::{Digest, Input, Request};
 use crate::engine::reply::{Answer, Refusal};
 use crate::engine::{Engine, Outcome};
@@ -34,6 +36,9 @@ use crate::storage::error::StorageError;
 use crate::storage::store::{Footing, Store};
 
 use super::scarce;
+
+/// The kind of push that tells moves between segments.
+const SEGMENTS: &str = "segments";
 
 /// What the desk has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -50,6 +55,8 @@ pub struct Counts {
     pub decisions: u64,
     /// Answers that could not be handed to the broker: the device asks again.
     pub unspoken: u64,
+    /// Moves between segments that were told.
+    pub pushes: u64,
 }
 
 /// Where an answer goes.
@@ -63,6 +70,8 @@ pub enum Route {
         /// MQTT 3.1.1 devices get no properties.
         properties: bool,
     },
+    /// To a device that did not ask, on this topic.
+    Push(String),
     /// To whoever asked through the control socket.
     Control(oneshot::Sender<Vec<u8>>),
 }
@@ -280,11 +289,39 @@ impl Desk {
                 };
                 let payload = self.encode(&entry.answer, &re, format, false);
                 let (after, refused) = (entry.seq, entry.answer.is_err());
+                let moved = match route {
+                    Route::Device { .. } => self.moved(&entry),
+                    Route::Push(_) | Route::Control(_) => None,
+                };
                 self.commit(entry)?;
                 self.speak_after(after, route, format, payload, refused);
+                let topic = Topic::Event { device: device.as_str(), kind: SEGMENTS };
+                if let Some((moves, topic)) = moved.zip(self.topics.build(topic).ok()) {
+                    let payload = Push::encode(self.clock.now(), moves);
+                    self.speak_after(after, Route::Push(topic), Format::Json, payload, false);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The member's moves between segments, where this decision made any.
+    fn moved(&self, entry: &Entry) -> Option<SegmentMoves> {
+        entry.changes.iter().find_map(|change| {
+            let (Key::History(member), Some(Record::History(history))) = (&change.key, &change.record) else {
+                return None;
+            };
+            let moves = &history.moves;
+            (moves.decision == entry.seq && !(moves.entered.is_empty() && moves.left.is_empty())).then(|| {
+                let store = &self.store.identity().store;
+                SegmentMoves {
+                    member: member.clone(),
+                    decision: format!("{store}/{}/{}", entry.epoch.0, entry.seq.0),
+                    entered: moves.entered.clone(),
+                    left: moves.left.clone(),
+                }
+            })
+        })
     }
 
     fn not_now(
@@ -461,8 +498,15 @@ impl Desk {
     }
 
     fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>) {
-        self.counts.replies += 1;
+        self.counts.replies += u64::from(!matches!(route, Route::Push(_)));
         match route {
+            Route::Push(topic) => {
+                let message = Outgoing { topic, payload, ..Outgoing::default() };
+                match self.link.publish(message) {
+                    Ok(()) => self.counts.pushes += 1,
+                    Err(error) => tracing::debug!(%error, "a push is not handed over"),
+                }
+            }
             Route::Device { topic, correlation, properties } => {
                 let content_type = properties.then(|| format.content_type().to_owned());
                 let message = Outgoing {

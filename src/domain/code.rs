@@ -156,6 +156,10 @@ codes! {
     TokenUnknown = 2022, 404, "token of nobody", "凭证无人持有",
         cause: "an event names a member by a token that nobody known here holds", "事件所带凭证在本店没有对应会员",
         remedy: "nothing; enrol the shopper for such events to be counted", "无需处理；办理入会后此类事件才会计入";
+    DetailDropped = 2023, 422, "details dropped", "明细已舍弃",
+        cause: "a member's history holds no more categories, parts of a sale, kinds of events or marks than its bounds; the oldest left, or the cheapest of one sale", "会员历史的品类、单次销售的部分、事件种类或标记已达上限，最旧者（或同一销售中金额最小者）已舍弃",
+        remedy: "nothing: sums stay exact; `aisled segments count` says how many details are gone", "无需处理：合计仍然准确；`aisled segments count` 显示舍弃数量";
+
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
         remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";

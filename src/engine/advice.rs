@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::history::number_of;
 use crate::domain::ids::{MemberId, Seq, Sku};
 use crate::domain::member::Member;
@@ -25,6 +25,7 @@ use crate::domain::text::Lang;
 use crate::limits;
 use crate::shopper::recommend::{self, Content, Model, Moment, Params, Scratch, View};
 
+use super::answers::{Answers, Learned};
 use super::decision::{Entry, Key, Record};
 use super::replay;
 use super::reply::{Reply, Suggestion};
@@ -48,11 +49,13 @@ pub struct Baskets {
     skus: Vec<Sku>,
     members: BTreeMap<MemberId, VecDeque<Basket>>,
     lines: usize,
+    answers: Answers,
 }
 
 impl Baskets {
     /// Takes what one decision teaches.
     pub fn fold(&mut self, entry: &Entry, bundle: &Bundle) {
+        self.answers.fold(entry, bundle);
         let mut learned_of = None;
         for change in entry.changes.iter() {
             match (&change.key, &change.record) {
@@ -119,6 +122,7 @@ impl Baskets {
     }
 
     fn forget(&mut self, member: &MemberId) {
+        self.answers.forget(member);
         for basket in self.members.remove(member).into_iter().flatten() {
             self.lines -= basket.items.len();
         }
@@ -131,14 +135,19 @@ impl Baskets {
         self.lines -= back.map_or(0, |basket| basket.items.len());
     }
 
+    /// What was learned of campaigns, as of a day.
+    pub fn learned(&mut self, today: Day) -> Learned {
+        self.answers.learned(today)
+    }
+
     /// How much is collected.
     pub fn counts(&self) -> Counts {
         let baskets = self.members.values().map(VecDeque::len).sum();
         Counts { members: self.members.len(), baskets, lines: self.lines }
     }
 
-    /// Makes the model: seconds of one core for a large shop, in proportion to `ADVICE_LINES_MAX` at most.
-    pub fn advice(&self, bundle: &Bundle) -> Advice {
+    /// Makes the model as of a day: seconds of one core for a large shop, in proportion to `ADVICE_LINES_MAX` at most.
+    pub fn advice(&mut self, bundle: &Bundle, today: Day) -> Advice {
         let mut history = recommend::History::default();
         let mut members = BTreeMap::new();
         for (member, baskets) in &self.members {
@@ -157,7 +166,8 @@ impl Baskets {
         let content = Content::new(attributes.collect());
         let model = Model::build(&history, &[], None, Params::shop());
         let (numbers, skus) = (self.numbers.clone(), self.skus.clone());
-        Advice { counts: self.counts(), model, history, members, numbers, skus, content }
+        let learned = self.answers.learned(today);
+        Advice { counts: self.counts(), model, history, members, numbers, skus, content, learned }
     }
 }
 
@@ -181,6 +191,7 @@ pub struct Advice {
     numbers: BTreeMap<Sku, Number>,
     skus: Vec<Sku>,
     content: Content,
+    learned: Learned,
 }
 
 /// The model at hand, with the memory that asking it takes.
@@ -208,6 +219,11 @@ impl Adviser {
 
     pub(super) fn counts(&self) -> Counts {
         self.advice.counts
+    }
+
+    /// What was learned of campaigns.
+    pub(super) fn learned(&self) -> &Learned {
+        &self.advice.learned
     }
 
     /// Articles of the bundle's assortment to propose, best first, at most `most`.

@@ -48,6 +48,9 @@ pub struct Shown {
     /// Campaigns whose offers were kept from them, to be compared with.
     #[serde(default)]
     pub held: Vec<CampaignId>,
+    /// Campaigns whose care messages they saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cared: Vec<CampaignId>,
 }
 
 /// A device's request, checked at the door.

@@ -278,6 +278,7 @@ fn read_receipt(values: &mut Values<'_>, quote: &Quote) -> Result<Receipt, Strin
         texts,
         training,
         charged,
+        remarks: Vec::new(),
     })
 }
 
@@ -320,6 +321,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         && receipt.points_ledger == priced.points.lines
         && figures.not_applied.is_empty()
         && figures.near.is_empty()
+        && receipt.remarks.is_empty()
 }
 
 // --- a quote ---

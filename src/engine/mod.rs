@@ -5,7 +5,7 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `codes` what is presented, `referral` what the
+//! Operations, a file each: `scan` (scan, wallet; `showing` chooses what a member is shown, `answers` what came of it) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
 //! office's members) · `learning` (event, feedback, and what sales teach of members) · `leases` (slices of limited things; `demand` how much is
 //! wanted). `quotes` holds what open quotes hold; `kept` writes
@@ -15,6 +15,7 @@
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 pub mod advice;
+pub mod answers;
 mod charged;
 mod codes;
 pub mod decision;
@@ -32,6 +33,7 @@ pub mod replay;
 pub mod reply;
 mod sale;
 mod scan;
+mod showing;
 mod tally;
 
 use std::sync::Arc;
@@ -261,7 +263,7 @@ impl Engine {
             Input::Members(update) => membership::needs(update),
             Input::Activate(_) => Vec::new(),
             Input::Lease(word) => leases::needs(word),
-            Input::Shown(_) => Vec::new(),
+            Input::Shown(shown) => self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown)),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -373,7 +375,10 @@ impl Engine {
             },
             Input::Shown(shown) => {
                 let noted = Reply::Noted(Noted::of(self.turn_reference()));
-                Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), Vec::new(), now))
+                let bundle = self.bundle();
+                let changes = bundle.map(|bundle| showing::written(bundle, &shown, &facts, self.next));
+                let changes = changes.unwrap_or_default();
+                Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), changes, now))
             }
             Input::Activate(reference) => {
                 let detail = format!("bundle {} comes with its file, not as a request", reference.version);
@@ -406,7 +411,7 @@ impl Engine {
         let mut held = Vec::new();
         let answer = match &request.body {
             Body::Scan(scan) => {
-                let (reply, kept_back) = scan::scan(&turn, scan);
+                let (reply, kept_back) = scan::scan(&turn, scan, &self.shown);
                 held = kept_back;
                 Ok(reply)
             }
@@ -454,6 +459,12 @@ impl Engine {
             offers: reply.offers.iter().map(|offer| offer.promotion.clone()).collect(),
             suggested: reply.recommendations.iter().map(|suggestion| suggestion.sku.clone()).collect(),
             held,
+            cared: {
+                let mut cared: Vec<CampaignId> = reply.care.iter().filter_map(|care| care.campaign.clone()).collect();
+                cared.sort();
+                cared.dedup();
+                cared
+            },
         });
     }
 

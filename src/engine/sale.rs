@@ -21,7 +21,7 @@ use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq};
+use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq, Sku};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::domain::receipt::{SaleRecord, Took};
@@ -41,7 +41,7 @@ use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
-    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, Suggestion,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Remark, Reply, Suggestion,
     TransactionView,
 };
 use super::{Turn, leases};
@@ -396,9 +396,19 @@ fn settle(
         training: commit.training,
         charged,
         figures,
+        remarks: unknown_articles(&bundle, &quote).into_iter().collect(),
     };
     drop(settled);
     Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
+}
+
+/// Says which articles of a sale nobody knows: they were sold at the till's price, and count for no category.
+fn unknown_articles(bundle: &Bundle, quote: &Quote) -> Option<Remark> {
+    let lines = quote.asked.basket.lines.iter();
+    let unknown: Vec<&Sku> = lines.map(|line| &line.sku).filter(|sku| bundle.book.item(sku).is_none()).collect();
+    let first = unknown.first()?;
+    let detail = format!("{} lines of articles that are not in the catalogue, {first} the first", unknown.len());
+    Some(Remark::new(Code::UnknownSku, detail))
 }
 
 /// The decision that committed the very same sale before, under another request id.
