@@ -26,6 +26,7 @@ use crate::pricing::{Lent, PresentedCode};
 use super::input::{Digest, Input, QuoteBody};
 use super::kept;
 pub use super::kept::Encoder;
+pub use super::marks::{Instead, Kind, Nobody, Numbers, Values};
 use super::reply::{Answer, Refusal};
 
 /// One decision, as written to the journal.
@@ -97,9 +98,14 @@ impl Entry {
         self
     }
 
-    /// Reads what `encode` wrote.
+    /// Reads what `encode` wrote. Of what `Encoder::seal` wrote everything personal reads as forgotten.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryFault> {
-        kept::decode(bytes)
+        kept::decode(bytes, &Nobody)
+    }
+
+    /// Reads what `encode` or `Encoder::seal` wrote, with the personal values that `values` knows.
+    pub fn decode_with(bytes: &[u8], values: &dyn Values) -> Result<Entry, EntryFault> {
+        kept::decode(bytes, values)
     }
 }
 

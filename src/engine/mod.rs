@@ -24,6 +24,7 @@ pub mod input;
 mod kept;
 mod learning;
 mod leases;
+mod marks;
 mod membership;
 pub mod quotes;
 mod referral;
