@@ -138,9 +138,17 @@ ids! {
 }
 
 impl MemberId {
-    /// Whoever was forgotten: what a decision says in the place of their id. Nobody's id at any head office.
+    /// What a decision says in the place of a forgotten member's id: nobody's id at any head office.
+    pub const NOBODY: &str = "forgotten";
+
+    /// Whoever was forgotten.
     pub fn nobody() -> MemberId {
-        MemberId(Arc::from("forgotten"))
+        MemberId(Arc::from(MemberId::NOBODY))
+    }
+
+    /// Is this somebody who was forgotten?
+    pub fn is_nobody(&self) -> bool {
+        self.as_str() == MemberId::NOBODY
     }
 }
 
