@@ -275,7 +275,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let disk = DiskWatch::new(&store, &config.store.data_dir, config.storage.free_space_min_mb);
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
-    let advisor = Advisor::start(&store.journal(), clock.clone(), commands.clone())?;
+    let advisor = Advisor::start((&store.journal(), store.vault()), clock.clone(), commands.clone())?;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
         .with_rules_of(Box::new(move |reference| kept.load(reference)));
     let mut shop = Shop {

@@ -145,12 +145,12 @@ pub fn run(
 }
 
 fn read(data_dir: &Path, rules: &mut KeptRules) -> Result<Read> {
-    let view = journal(data_dir)?;
+    let (view, vault) = journal(data_dir)?;
     let mut read = Read::default();
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
-            Ok(Some(raw)) => match Entry::decode(raw.payload) {
+            Ok(Some(raw)) => match vault.decode(raw.payload) {
                 Ok(entry) => read.take(&entry, rules)?,
                 Err(_) => read.unreadable += 1,
             },

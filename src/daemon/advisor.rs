@@ -15,10 +15,10 @@ use crate::bundle::Bundle;
 use crate::clock::Clock;
 use crate::domain::ids::Seq;
 use crate::engine::advice::{self, Baskets};
-use crate::engine::decision::Entry;
 use crate::limits;
 use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
+use crate::storage::vault::Vault;
 
 use super::Command;
 
@@ -33,13 +33,13 @@ impl Advisor {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start(
-        view: &JournalView,
+        (view, vault): (&JournalView, Vault),
         clock: Arc<dyn Clock>,
         commands: mpsc::Sender<Command>,
     ) -> Result<Advisor> {
         let (bundles, heard) = sync_channel(1);
         let reader = view.reader(view.first());
-        let body = move || follow(reader, &heard, &*clock, &commands);
+        let body = move || follow((reader, &vault), &heard, &*clock, &commands);
         std::thread::Builder::new()
             .name("advisor".to_owned())
             .spawn(body)
@@ -56,7 +56,7 @@ impl Advisor {
 }
 
 fn follow(
-    mut reader: Reader,
+    (mut reader, vault): (Reader, &Vault),
     bundles: &Receiver<Arc<Bundle>>,
     clock: &dyn Clock,
     commands: &mpsc::Sender<Command>,
@@ -64,7 +64,7 @@ fn follow(
     let mut baskets = Baskets::default();
     let Ok(mut bundle) = bundles.recv() else { return };
     loop {
-        read(&mut reader, &mut baskets, &bundle);
+        read((&mut reader, vault), &mut baskets, &bundle);
         let advice::Counts { members, baskets: count, lines } = baskets.counts();
         if count > 0 {
             let today = bundle.shop.time_zone.civil(clock.now()).day;
@@ -83,7 +83,7 @@ fn follow(
 }
 
 /// Reads to the durable end. What cannot be read is told by the sender and by `check`; the next model tries again.
-fn read(reader: &mut Reader, baskets: &mut Baskets, bundle: &Bundle) {
+fn read((reader, vault): (&mut Reader, &Vault), baskets: &mut Baskets, bundle: &Bundle) {
     loop {
         let bounds = (limits::ADVICE_READ_ENTRIES, limits::ADVICE_READ_BYTES);
         let from: Seq = reader.position();
@@ -91,7 +91,7 @@ fn read(reader: &mut Reader, baskets: &mut Baskets, bundle: &Bundle) {
             Ok(entries) if entries.is_empty() => return,
             Ok(entries) => {
                 for (_, _, bytes) in entries {
-                    if let Ok(entry) = Entry::decode(&bytes) {
+                    if let Ok(entry) = vault.decode(&bytes) {
                         baskets.fold(&entry, bundle);
                     }
                 }

@@ -196,6 +196,12 @@ codes! {
     VoucherNotAllowed = 2114, 422, "voucher not agreed on", "合作方券超出约定",
         cause: "the partner may not issue this promotion or so much money, or its key is not taken on this day", "合作方无权发放该促销或该金额，或其密钥当天不可用",
         remedy: "compare the partner's promotions, value_max and days in partners.toml with what was agreed", "核对 partners.toml 中的 promotions、value_max 与日期";
+    MemberUnknown = 2115, 404, "unknown member", "未知会员",
+        cause: "no member with this id is known on this box", "本机没有该会员编号的记录",
+        remedy: "look the id up with aisled scan KIND VALUE, or ask head office", "用 aisled scan 查询会员编号，或询问总部";
+    MemberForgotten = 2116, 410, "member was forgotten", "会员已被遗忘",
+        cause: "the member asked to be forgotten: what is left is what their baskets cost, in decisions that name nobody", "会员要求被遗忘：仅保留不指向任何人的购物篮金额",
+        remedy: "nothing; a decision of theirs may come out otherwise when it is replayed without their birthday or attributes", "无需处理；缺少生日或属性时，重放其决策的结果可能不同";
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";
@@ -418,6 +424,9 @@ codes! {
     DirectoryMoved = 5020, 503, "data from another machine", "数据来自其他机器",
         cause: "the data directory was last used on a machine with another /etc/machine-id: a disk that moved, or a copy of one", "数据目录上次在 machine-id 不同的机器上使用：磁盘被移动或复制",
         remedy: "nothing, if the disk moved; of two that run, stop the copy; where machine-id changes at each boot, set storage.bound_to_machine = false; head office writes the old life's slices off with aisled hub write-off", "若为移动磁盘则无需处理；若两台同时运行，请停用副本；若 machine-id 每次启动都变化，请设置 storage.bound_to_machine = false；旧生命周期的额度可在总部用 aisled hub write-off 核销";
+    NameDamaged = 5021, 503, "name does not check", "名称记录校验失败",
+        cause: "a line of the file `names` in the data directory changed on the disk: a personal value of older decisions reads as forgotten; tables and checkpoints still have it", "数据目录中 names 文件的一行在磁盘上损坏：较早决策中的该个人信息按已遗忘处理；数据表与检查点仍保留",
+        remedy: "put `names` back from a backup if the older decisions are to name the member again; check the disk", "如需较早决策重新显示该会员，请从备份恢复 names 文件；并检查磁盘";
 
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",

@@ -25,6 +25,7 @@ pub mod input;
 mod kept;
 mod learning;
 mod leases;
+mod marks;
 mod membership;
 pub mod quotes;
 mod referral;
@@ -43,7 +44,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, Seq, StoreId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, MemberId, Seq, StoreId};
 use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 use crate::limits;
@@ -51,7 +52,7 @@ use crate::limits;
 use advice::{Advice, Adviser};
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
-use input::{Body, Input, QuoteBody, Request, Shown, Sold};
+use input::{Body, Forgotten, Input, QuoteBody, Request, Shown, Sold};
 use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply, ScanReply};
 
@@ -256,6 +257,17 @@ impl Engine {
         entry
     }
 
+    /// Decides that a member is forgotten: their records are gone, and so is what is open of them here. `number` is what
+    /// decisions called them; the vault takes care of what decisions said.
+    pub fn forget(&mut self, member: &MemberId, number: Option<u32>, now: UnixMs) -> Box<Entry> {
+        self.quotes.forget(member);
+        self.reads = ReadReplays::default();
+        self.shown.retain(|shown| shown.member != *member);
+        let changes = Key::of_member(member).map(|key| Change { key, record: None }).to_vec();
+        let noted = Reply::Noted(Noted::of(self.turn_reference()));
+        self.entry(Input::Forget(Forgotten { number }), Facts::default(), Ok(noted), changes, now)
+    }
+
     /// The records that must be loaded before `handle`, as far as `facts` lets us know; empty when nothing is missing.
     pub fn needs(&self, input: &Input, facts: &Facts) -> Vec<Key> {
         let mut keys = match input {
@@ -264,6 +276,7 @@ impl Engine {
             Input::Activate(_) => Vec::new(),
             Input::Lease(word) => leases::needs(word),
             Input::Shown(shown) => self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown)),
+            Input::Forget(_) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -379,6 +392,10 @@ impl Engine {
                 let changes = bundle.map(|bundle| showing::written(bundle, &shown, &facts, self.next));
                 let changes = changes.unwrap_or_default();
                 Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), changes, now))
+            }
+            Input::Forget(_) => {
+                let detail = "a forgetting comes with the member it is of, not as a request";
+                Outcome::Deferred(Refusal::new(Code::UnknownOperation, detail))
             }
             Input::Activate(reference) => {
                 let detail = format!("bundle {} comes with its file, not as a request", reference.version);
