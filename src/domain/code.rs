@@ -497,6 +497,9 @@ codes! {
     HubCounts = 6107, 503, "a shop and head office count otherwise", "门店与总部的统计不一致",
         cause: "the same entries come to other counts or sums in the shop's tables and in head office's books: one of the two is damaged, runs a program that counts otherwise, or the shop's disk was copied", "同一批条目在门店数据表与总部账目中的统计不同：一方数据损坏、程序统计方式不同，或门店磁盘曾被复制",
         remedy: "`aisled hub status` shows both; every entry is kept, so `aisled replay` and the receipts say who is right; nothing stops meanwhile", "aisled hub status 会显示双方数字；所有条目均已保留，可用 aisled replay 与小票核对；期间业务不受影响";
+    HubShop = 6108, 401, "a shop is not let in", "门店被拒绝接入",
+        cause: "a shop's password is wrong, or its certificate does not name the store it says it is", "门店密码错误，或证书未注明其所称的门店",
+        remedy: "give the shop a certificate with its store id as DNS name; somebody else may use that id", "为门店签发以其编号为 DNS 名称的证书；也可能有他人冒用该编号";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default and set broker.listen_tls for the network", "保留默认的本机地址，网络设备请使用 broker.listen_tls";
