@@ -7,9 +7,11 @@
 //! holds its defaults against those here.
 //!
 //! Layout: `problem` what is wrong and where · `reader` walks the text and collects · `devices` the devices file ·
+//! `private` files nobody else may read ·
 //! `values` keys, addresses, secrets.
 
 mod devices;
+pub mod private;
 mod problem;
 mod reader;
 mod values;
@@ -23,7 +25,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::StoreId;
 use crate::limits;
 
-pub use devices::DeviceLogin;
+pub use devices::{DEVICES_FILE, DeviceLogin, PasswordProof, Role, SALT_BYTES};
 pub use problem::{ConfigError, Position, Problem};
 pub use values::{Secret, SecretSource, ServerUrl, TrustedKey};
 
@@ -73,8 +75,10 @@ pub enum Broker {
         listen: SocketAddr,
         /// Whether devices without a password may connect. Without this, `devices_file` is there.
         open_on_loopback: bool,
-        /// Devices and the proofs of their passwords; read it with `DeviceLogin::load`.
+        /// Devices and the proofs of who they are; none: `DEVICES_FILE` in the data directory. Read it with `DeviceLogin`.
         devices_file: Option<PathBuf>,
+        /// For devices on the network.
+        tls: Option<BrokerTls>,
     },
     /// A broker that the shop runs.
     External {
@@ -82,7 +86,61 @@ pub enum Broker {
         url: ServerUrl,
         /// The daemon's user name and password there.
         login: Option<Login>,
+        /// For `mqtts`.
+        tls: LineTls,
     },
+}
+
+/// Where devices on the network are met: TLS 1.3, every one with its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerTls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What the box is called besides its own names and addresses.
+    pub names: Vec<String>,
+}
+
+/// Whom an encrypted line believes, and what proves who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineTls {
+    /// The authority of the other end; none: those the system believes (`SYSTEM_AUTHORITIES`).
+    pub ca: Option<SecretSource>,
+    /// Our certificate and its key.
+    pub own: Option<(SecretSource, SecretSource)>,
+}
+
+/// Where Debian keeps the authorities that the system believes.
+pub const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The PEM texts of a `LineTls`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinePem {
+    /// The authority.
+    pub authority: Vec<u8>,
+    /// Our certificate and its key.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A key stays out of logs.
+impl std::fmt::Debug for LinePem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LinePem(...)")
+    }
+}
+
+impl LineTls {
+    /// Reads what it names; `credentials_dir` is `Environment::credentials_dir`. A key that others can read is refused.
+    pub fn read(&self, credentials_dir: Option<&Path>) -> Result<LinePem, ConfigError> {
+        let system = SecretSource::File(PathBuf::from(SYSTEM_AUTHORITIES));
+        let authority = self.ca.as_ref().unwrap_or(&system).read_public(credentials_dir)?;
+        let own = match &self.own {
+            None => None,
+            Some((chain, key)) => {
+                Some((chain.read_public(credentials_dir)?, key.read(credentials_dir)?.expose().as_bytes().to_vec()))
+            }
+        };
+        Ok(LinePem { authority, own })
+    }
 }
 
 /// `[head_office]`
@@ -92,6 +150,8 @@ pub struct HeadOffice {
     pub url: ServerUrl,
     /// The shop's user name and password there.
     pub login: Option<Login>,
+    /// For `mqtts`.
+    pub tls: LineTls,
 }
 
 /// A user name and where its password is.
@@ -277,13 +337,20 @@ impl Config {
             });
         let open_on_loopback = section.boolean("open_on_loopback", true);
         let devices_file = section.text("devices_file", "", "a path", |text| Ok(given(text).map(at_file)));
+        let listen_tls = section.text("listen_tls", "", "an address and port", |text| {
+            let parse = |text: &str| text.parse().map_err(|_| format!("{} is no address and port", reader::literal(text)));
+            given(text).map(parse).transpose()
+        });
+        let tls_names = section.texts("tls_names", limits::CERTIFICATE_NAMES_MAX, "host names and addresses", tls_name);
         let broker_url = section.text("url", "", URL_ALLOWED, server_url);
         let broker_login = read_login(&mut section, &at_file);
+        let broker_tls = read_tls(&mut section, &at_file);
         section.finish();
 
         let mut section = reader.section("head_office");
         let office_url = section.text("url", "", URL_ALLOWED, server_url);
         let office_login = read_login(&mut section, &at_file);
+        let office_tls = read_tls(&mut section, &at_file);
         section.finish();
 
         let mut section = reader.section("bundle");
@@ -336,6 +403,9 @@ impl Config {
         };
         let broker_login = login(&mut reader, "broker", broker_login);
         let office_login = login(&mut reader, "head_office", office_login);
+        let encrypted = |url: &Option<ServerUrl>| url.as_ref().is_some_and(|url| url.tls);
+        let broker_tls = line_tls(&mut reader, "broker", broker_tls, encrypted(&broker_url));
+        let office_tls = line_tls(&mut reader, "head_office", office_tls, encrypted(&office_url));
         if office_url.is_none() && office_login.is_some() && !reader.is_refused("head_office.url") {
             let message = "is given, but head_office.url is not";
             reader.contradiction("head_office.username", Code::KeysContradict, message, "both or neither");
@@ -355,7 +425,11 @@ impl Config {
                         "mode = \"embedded\"",
                     );
                 }
-                Broker::External { url, login: broker_login }
+                if listen_tls.is_some() {
+                    let message = "is of the embedded broker; an external one listens by itself";
+                    reader.contradiction("broker.listen_tls", Code::KeysContradict, message, "mode = \"embedded\"");
+                }
+                Broker::External { url, login: broker_login, tls: broker_tls }
             }
             (false, None) => {
                 if broker_login.is_some() {
@@ -368,17 +442,12 @@ impl Config {
                     );
                 }
                 if !listen.ip().is_loopback() {
-                    let message = "the embedded broker serves loopback only: it does not encrypt";
-                    let allowed =
-                        "127.0.0.1:PORT, [::1]:PORT, or mode = \"external\" with a broker that has TLS";
+                    let message = "is for this machine only: it does not encrypt";
+                    let allowed = "127.0.0.1:PORT or [::1]:PORT; broker.listen_tls is for the network";
                     reader.contradiction("broker.listen", Code::ListenNotLoopback, message, allowed);
                 }
-                if !open_on_loopback && devices_file.is_none() {
-                    let message = "is false and there is no broker.devices_file: no device could connect";
-                    let allowed = "true, or a devices_file";
-                    reader.contradiction("broker.open_on_loopback", Code::KeysContradict, message, allowed);
-                }
-                Broker::Embedded { listen, open_on_loopback, devices_file }
+                let tls = listen_tls.map(|listen| BrokerTls { listen, names: tls_names });
+                Broker::Embedded { listen, open_on_loopback, devices_file, tls }
             }
             (false, Some(_)) => {
                 if !reader.is_refused("broker.mode") {
@@ -399,7 +468,7 @@ impl Config {
         let config = Config {
             store: Store { id, data_dir },
             broker,
-            head_office: office_url.map(|url| HeadOffice { url, login: office_login }),
+            head_office: office_url.map(|url| HeadOffice { url, login: office_login, tls: office_tls }),
             bundle: BundleTrust { trusted_keys },
             storage,
             log,
@@ -416,6 +485,7 @@ const EMBEDDED: Broker = Broker::Embedded {
     listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883),
     open_on_loopback: true,
     devices_file: None,
+    tls: None,
 };
 
 /// A text that was given: the empty one is as good as none.
@@ -433,6 +503,61 @@ fn server_url(text: &str) -> Result<Option<ServerUrl>, String> {
     given(text).map(ServerUrl::parse).transpose()
 }
 
+/// What a certificate may name: a host name, lower case, or an address.
+fn tls_name(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    let fits = (1..=253).contains(&text.len()) && text.bytes().all(is_name) && !text.starts_with(['.', '-']);
+    match text.parse::<IpAddr>() {
+        Ok(ip) => Ok(ip.to_string()),
+        Err(_) if fits => Ok(text.to_owned()),
+        Err(_) => Err(format!("{} is no host name and no address", reader::literal(text))),
+    }
+}
+
+const SOURCE_ALLOWED: &str = "a path, or \"credential:NAME\"";
+
+fn source(text: &str, at_file: &dyn Fn(&str) -> PathBuf) -> Result<Option<SecretSource>, String> {
+    match text.strip_prefix("credential:") {
+        Some(name) if name.is_empty() || name.contains('/') || name.starts_with('.') => {
+            Err(format!("{} is no name of a credential", reader::literal(name)))
+        }
+        Some(name) => Ok(Some(SecretSource::Credential(name.to_owned()))),
+        None => Ok(given(text).map(|path| SecretSource::File(at_file(path)))),
+    }
+}
+
+type TlsParts = [Option<SecretSource>; 3];
+
+fn read_tls(section: &mut reader::Section<'_, '_>, at_file: &dyn Fn(&str) -> PathBuf) -> TlsParts {
+    ["ca_file", "cert_file", "key_file"]
+        .map(|key| section.text(key, "", SOURCE_ALLOWED, |text| source(text, at_file)))
+}
+
+fn line_tls(reader: &mut reader::Reader<'_>, section: &str, parts: TlsParts, is_encrypted: bool) -> LineTls {
+    let is_any = parts.iter().any(Option::is_some);
+    let [ca, certificate, private] = parts;
+    if is_any && !is_encrypted && !reader.is_refused(&format!("{section}.url")) {
+        let key = if ca.is_some() { "ca_file" } else { "cert_file" };
+        let message = format!("is given, but {section}.url does not begin with mqtts://");
+        reader.contradiction(&format!("{section}.{key}"), Code::KeysContradict, &message, "mqtts://HOST:PORT");
+    }
+    let own = match (certificate, private) {
+        (Some(certificate), Some(private)) => Some((certificate, private)),
+        (None, None) => None,
+        (certificate, _) => {
+            let (one, other) =
+                if certificate.is_some() { ("cert_file", "key_file") } else { ("key_file", "cert_file") };
+            if !reader.is_refused(&format!("{section}.{other}")) {
+                let message = format!("is given, but {section}.{other} is not");
+                let key = format!("{section}.{one}");
+                reader.contradiction(&key, Code::KeysContradict, &message, "both or neither");
+            }
+            None
+        }
+    };
+    LineTls { ca, own }
+}
+
 type LoginParts = (Option<String>, Option<SecretSource>);
 
 fn read_login(section: &mut reader::Section<'_, '_>, at_file: &dyn Fn(&str) -> PathBuf) -> LoginParts {
@@ -443,15 +568,7 @@ fn read_login(section: &mut reader::Section<'_, '_>, at_file: &dyn Fn(&str) -> P
         }
         Ok(username)
     });
-    let allowed = "a path, or \"credential:NAME\"";
-    let password =
-        section.text("password_file", "", allowed, |text| match text.strip_prefix("credential:") {
-            Some(name) if name.is_empty() || name.contains('/') || name.starts_with('.') => {
-                Err(format!("{} is no name of a credential", reader::literal(name)))
-            }
-            Some(name) => Ok(Some(SecretSource::Credential(name.to_owned()))),
-            None => Ok(given(text).map(|path| SecretSource::File(at_file(path)))),
-        });
+    let password = section.text("password_file", "", SOURCE_ALLOWED, |text| source(text, at_file));
     (username, password)
 }
 

@@ -19,6 +19,7 @@ pub mod desk;
 mod disk;
 mod doors;
 mod outbox;
+pub mod roll;
 mod scarce;
 
 use std::net::SocketAddr;
@@ -32,12 +33,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bundle::Bundle;
 use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::devices::broker::{BrokerError, Running as RunningBroker};
+use crate::config::{Config, Role};
+use crate::devices::broker::{BrokerError, Door, Running as RunningBroker};
 use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
@@ -54,7 +56,8 @@ use bundles::Shelf;
 use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
-use doors::{Sender, front_door, start_upstream};
+use roll::Roll;
+use doors::{FrontDoor, Sender, front_door, start_upstream};
 
 /// Something for the loop from beside the devices.
 pub enum Command {
@@ -72,6 +75,8 @@ pub enum Command {
 pub struct Running {
     /// Where the embedded broker listens; nothing with a shop's own broker.
     pub addr: Option<SocketAddr>,
+    /// Where it listens for devices on the network, if it does.
+    pub tls_addr: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<Option<String>>,
     thread: Option<std::thread::JoinHandle<Result<()>>>,
@@ -110,7 +115,7 @@ pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<Path
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(body);
     let thread = thread.context("failed to start the engine's thread")?;
     match is_ready.recv() {
-        Ok(addr) => Ok(Running { addr, stop, ended, thread: Some(thread) }),
+        Ok((addr, tls_addr)) => Ok(Running { addr, tls_addr, stop, ended, thread: Some(thread) }),
         Err(_) => match thread.join() {
             Ok(Err(error)) => Err(error),
             Ok(Ok(())) => bail!("failed to start: it was stopped before it was ready"),
@@ -119,7 +124,7 @@ pub fn start(config: Config, clock: Arc<dyn Clock>, credentials_dir: Option<Path
     }
 }
 
-type Ready = std::sync::mpsc::SyncSender<Option<SocketAddr>>;
+type Ready = std::sync::mpsc::SyncSender<(Option<SocketAddr>, Option<SocketAddr>)>;
 
 fn run(
     config: Config,
@@ -251,7 +256,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let mut engine = Engine::new(engine_identity, store.next_seq());
     resume_bundle(&mut engine, &store, &shelf);
 
-    let (mut broker, link, mut inbox) =
+    let FrontDoor { mut broker, roll, link, mut inbox, watch } =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
     let (commands, mut commanded) = mpsc::channel(limits::COMMANDS_MAX);
     let control = config.store.data_dir.join(control::SOCKET);
@@ -295,6 +300,8 @@ async fn serve(setup: Setup) -> Result<()> {
         disk,
         advisor,
         shown_at: started,
+        roll,
+        door: broker.as_ref().map(RunningBroker::door),
     };
     shop.look_at_disk();
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
@@ -309,10 +316,11 @@ async fn serve(setup: Setup) -> Result<()> {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let (mut up, mut announced) = (false, false);
     let addr = broker.as_ref().map(RunningBroker::local_addr);
+    let tls_addr = broker.as_ref().and_then(RunningBroker::tls_addr);
     let ended = loop {
         if up && !announced && shop.arrived.is_none() && shop.coming.is_none() {
             announced = true;
-            ready.send(addr).context("failed to say that the daemon is ready")?;
+            ready.send((addr, tls_addr)).context("failed to say that the daemon is ready")?;
             notify(&[sd_notify::NotifyState::Ready]);
         }
         tokio::select! {
@@ -352,6 +360,9 @@ async fn serve(setup: Setup) -> Result<()> {
     notify(&[sd_notify::NotifyState::Stopping]);
     shop.finish(&mut inbox, &mut progressed).await?;
     control.abort();
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     let Shop { desk, sender, .. } = shop;
     if let Some(sender) = sender {
         drop(sender.stop);
@@ -432,6 +443,9 @@ struct Shop {
     advisor: Advisor,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
+    /// The embedded broker's devices, and its door.
+    roll: Option<Arc<Roll>>,
+    door: Option<Door>,
 }
 
 impl Shop {
@@ -526,6 +540,19 @@ impl Shop {
         });
     }
 
+    /// A code is written down before it is told, which takes the disk's time.
+    fn give_code(&self, device: DeviceId, role: Option<String>, answer: oneshot::Sender<Vec<u8>>) {
+        let Some(roll) = self.roll.clone() else {
+            let code = Code::EnrolClosed;
+            return reply(answer, &serde_json::json!({ "code": code, "error": "the shop runs its own broker" }));
+        };
+        tokio::task::spawn_blocking(move || {
+            let given = roll.give_code(&device, role.as_deref().and_then(Role::parse));
+            let told = given.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
+            reply(answer, &told);
+        });
+    }
+
     fn command(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Ask(Ask::Status, answer) => reply(answer, &self.status()),
@@ -533,6 +560,7 @@ impl Shop {
                 reply(answer, &self.desk.store.decision(seq).map_err(storage_failed)?);
             }
             Command::Ask(Ask::Segments { question }, answer) => self.count_segments(question, answer),
+            Command::Ask(Ask::Enroll { device, role }, answer) => self.give_code(device, role, answer),
             Command::Ask(Ask::Request { op, payload }, answer) => {
                 let shell = DeviceId::new("shell").expect("a constant id is valid");
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
@@ -674,6 +702,7 @@ impl Shop {
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|online| **online).count(),
+            "refused": self.door.as_ref().map(Door::refusals),
             "link_up": self.desk.link().is_up(),
             "counts": self.desk.counts,
             "journal": {

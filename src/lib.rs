@@ -24,13 +24,14 @@
 //!
 //! # Rooms, from pure to worldly (arrows: `tests/tidy.rs`)
 //! `domain` nouns of the shop · `limits` every bound · `pricing` promotions · `shopper` segments · `bundle` rules, signed ·
-//! `engine` decides · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
+//! `engine` decides · `audit` who did what to the box · `gate` connections, TLS, the shop's authority · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
 //! `clock`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
 //!
 //! # Deliberately absent
 //! No float near money (one file of `pricing/best` proposes with them what integers then prove). No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
 //! a promotion is data. No copy of the journal for sending or auditing. No lock around the engine: one loop owns it.
 
+pub mod audit;
 pub mod bundle;
 pub mod cli;
 pub mod clock;
@@ -39,6 +40,7 @@ pub mod daemon;
 pub mod devices;
 pub mod domain;
 pub mod engine;
+pub mod gate;
 pub mod hub;
 pub mod limits;
 pub mod pricing;

@@ -3,6 +3,8 @@
 //! Names put the unit last. Relations between bounds are const assertions at the end, so that a change that
 //! breaks one does not compile.
 
+use std::num::NonZeroU32;
+
 // --- the wire (devices) ---
 
 /// Largest request or reply payload in bytes: the contract's 64 KiB.
@@ -515,6 +517,47 @@ pub const MQTT_PACKET_BYTES_MAX: usize = 256 * 1024;
 pub const BROKER_CONNECTIONS_MAX: usize = 1_024;
 /// Connections one device may hold at once: an application, its replacement while it restarts, and someone's debugger.
 pub const CONNECTIONS_PER_DEVICE_MAX: u32 = 8;
+/// Connections that have not said who they are: all devices of a shop that come at once, after a power cut. Silent strangers
+/// cannot take the places of devices that are in.
+pub const BROKER_STRANGERS_MAX: usize = 512;
+/// Of these, connections from one address of the network.
+pub const BROKER_STRANGERS_EACH_MAX: usize = 32;
+/// Milliseconds for the TLS handshake, and again for the first byte behind it: a device's radio is slow, a slow-loris slower.
+pub const GATE_PATIENCE_MS: u64 = 5_000;
+/// Milliseconds between two looks of what a gate has refused: each is named once in this time, then counted.
+pub const COMPLAINTS_EVERY_MS: u64 = 60_000;
+/// Different complaints that are named in that time; more share one count.
+pub const COMPLAINTS_MAX: usize = 1_024;
+/// Milliseconds before accepting again where the system gives no socket.
+pub const ACCEPT_AGAIN_MS: u64 = 100;
+/// Rounds of PBKDF2 on a device's password, 128 random bits: a connect costs a millisecond.
+pub const DEVICE_HASH_ROUNDS: NonZeroU32 = NonZeroU32::new(1_000).expect("it is not 0");
+/// Rounds of a proof that is still read: a hand-made file cannot make each connect take seconds.
+pub const DEVICE_HASH_ROUNDS_MAX: NonZeroU32 = NonZeroU32::new(100_000).expect("it is not 0");
+/// Milliseconds an enrolment code is good for: the way from the office to the till.
+pub const ENROL_CODE_MS: u64 = 15 * 60_000;
+/// Wrong codes after which those that wait are thrown away: of 2^40 codes, nobody guesses one in so many tries.
+pub const ENROL_TRIES_MAX: u32 = 20;
+/// Codes that wait at once.
+pub const ENROL_CODES_MAX: usize = 64;
+/// Bytes of an enrolment request, head and body.
+pub const ENROL_BYTES_MAX: usize = 4 * 1024;
+/// Days the shop's own authority lasts: longer than a box.
+pub const AUTHORITY_DAYS: i64 = 20 * 365;
+/// Days a server or device certificate lasts: what tablets still take (397).
+pub const CERTIFICATE_DAYS: i64 = 397;
+/// Days before its end at which the box gives itself a new certificate.
+pub const CERTIFICATE_RENEW_DAYS: i64 = 60;
+/// Names and addresses in the box's certificate.
+pub const CERTIFICATE_NAMES_MAX: usize = 32;
+/// Bytes of a certificate or key file.
+pub const PEM_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the audit log after which it goes on in a new file: some 20,000 acts.
+pub const AUDIT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Files of the audit log that are kept, the present one among them.
+pub const AUDIT_FILES_MAX: usize = 8;
+/// Bytes of one act in the audit log.
+pub const AUDIT_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Seconds the embedded broker keeps the session of a device that went away: longer than a till needs to restart.
 pub const BROKER_SESSION_EXPIRY_S_MAX: u64 = 3_600;
 /// Messages the embedded broker queues for one session; beyond it the oldest goes (its sender has long retried).

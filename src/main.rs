@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, demo, drive, explain, hub, lab,
-    man, outbox, replay, run, segments, simulate,
+    Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, demo, devices, drive,
+    explain, hub, lab, man, outbox, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -52,6 +52,10 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Put a backup into an empty data directory, as a new life of the box
     Restore(backup::RestoreArgs),
+    /// Which tills and kiosks may connect, what each may do, and how it gets its identity
+    Devices(devices::DevicesArgs),
+    /// What was done to this box, and whether anybody changed the record of it
+    Audit(audit::AuditArgs),
     /// Run the reference head office
     Hub(hub::HubArgs),
     /// Measure this machine: quotes against an echo, commits against the raw disk, growth, memory
@@ -125,6 +129,8 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
         Verb::Backup(args) => backup::take(args, &data_dir()?, out),
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
+        Verb::Devices(args) => devices::run(args, file, &environment, out),
+        Verb::Audit(args) => audit::run(args, &data_dir()?, out),
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Simulate(args) => simulate::run_worlds(args, out),

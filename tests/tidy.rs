@@ -67,12 +67,17 @@ const ROOMS: &[Room] = &[
     Room::pure("engine", &["domain", "pricing", "shopper", "bundle", "limits"]),
     // A decision holds the input it answers.
     Room::shell("storage", &["domain", "engine::decision", "engine::input", "bundle", "limits"]),
-    Room::shell("devices", &["domain", "engine::input", "engine::reply", "config", "limits"]),
+    Room::shell("audit", &["domain", "config::private", "limits"]),
+    Room::shell("gate", &["domain", "config::private", "clock", "limits"]),
+    Room::shell(
+        "devices",
+        &["domain", "engine::input", "engine::reply", "config", "gate", "clock", "limits"],
+    ),
     // What goes up is the engine's entry, what comes down its input: both ends read the same types. Their shells take
     // the clock as an argument.
     Room::shell(
         "upstream",
-        &["domain", "bundle", "config", "limits", "clock", "engine::input", "storage::journal"],
+        &["domain", "bundle", "config", "gate::tls", "limits", "clock", "engine::input", "storage::journal"],
     ),
     Room::shell(
         "hub",
@@ -80,6 +85,7 @@ const ROOMS: &[Room] = &[
             "domain",
             "bundle",
             "upstream::wire",
+            "gate",
             "limits",
             "clock",
             "engine::decision",

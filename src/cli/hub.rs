@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use crate::bundle::packed;
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::SecretSource;
 use crate::domain::calendar::{StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{CouponCode, Epoch, PromotionId, StoreId};
@@ -23,7 +24,7 @@ use crate::domain::tally::Totals;
 use crate::hub::files::{amend, inspect};
 use crate::hub::lender::homes::{Asked, Stage};
 use crate::hub::office::Snapshot;
-use crate::hub::server::{Hub, HubConfig, HubError};
+use crate::hub::server::{Hub, HubConfig, HubError, HubTls};
 
 /// Arguments of `hub`.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +48,15 @@ pub struct HubArgs {
     /// File of the password shops prove themselves with; needed beyond loopback
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Its certificate in PEM: shops connect over TLS 1.3 and show a certificate with their store id as DNS name
+    #[arg(long, value_name = "FILE", requires_all = ["key", "client_ca"])]
+    pub cert: Option<PathBuf>,
+    /// The key of the certificate (mode 0600)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Who signs the shops' certificates
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// What to do instead of running it.
@@ -181,9 +191,17 @@ fn config(args: &HubArgs) -> Result<HubConfig> {
             read.map_err(|cause| named(&HubError::Bundle(path.clone(), std::io::Error::other(cause))))?;
         config.bundle = Some((path.clone(), reference.version));
     }
+    let secret = |path: &PathBuf| {
+        let secret = SecretSource::File(path.clone()).read(None);
+        secret.map_err(|error| anyhow!("failed to read a secret: {error}"))
+    };
     if let Some(path) = &args.password_file {
-        let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
-        config.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+        config.password = Some(secret(path)?.expose().to_owned());
+    }
+    if let (Some(chain), Some(key), Some(authority)) = (&args.cert, &args.key, &args.client_ca) {
+        let read = |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read {}", path.display()));
+        let key = secret(key)?.expose().as_bytes().to_vec();
+        config.tls = Some(HubTls { chain: read(chain)?, key, authority: read(authority)? });
     }
     Ok(config)
 }

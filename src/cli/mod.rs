@@ -4,6 +4,7 @@
 //! simulated devices that speak the contract over MQTT.
 
 pub mod ask;
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod bundle;
@@ -12,6 +13,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod devices;
 pub mod drive;
 pub mod explain;
 pub mod hub;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::problem::ConfigError;
@@ -118,20 +119,23 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// Reads the secret, without the line end behind it. Fails if it cannot be read, is empty, longer than
-    /// `SECRET_BYTES_MAX` or no UTF-8; `credentials_dir` is `Environment::credentials_dir`.
+    /// `SECRET_BYTES_MAX` or no UTF-8, or if others of this machine can read the file; `credentials_dir` is
+    /// `Environment::credentials_dir`.
     pub fn read(&self, credentials_dir: Option<&Path>) -> Result<Secret, ConfigError> {
-        let file = match (self, credentials_dir) {
-            (SecretSource::File(file), _) => file.clone(),
-            (SecretSource::Credential(name), Some(dir)) => dir.join(name),
-            (SecretSource::Credential(name), None) => {
-                let file = PathBuf::from(format!("${CREDENTIALS_VARIABLE}/{name}"));
-                let cause = std::io::Error::other("not started by systemd with credentials");
-                return Err(ConfigError::unreadable(&file, &cause, Code::SecretUnreadable));
-            }
-        };
+        let file = self.place(credentials_dir)?;
         let text = read_bounded(&file, limits::SECRET_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("not UTF-8")))
             .map_err(|cause| ConfigError::unreadable(&file, &cause, Code::SecretUnreadable))?;
+        // What systemd put into its own directory is the service's alone, by whatever means.
+        if matches!(self, SecretSource::File(_)) {
+            let mode = std::fs::metadata(&file).map(|metadata| metadata.permissions().mode() & 0o777);
+            if let Ok(mode) = mode
+                && mode & 0o027 != 0
+            {
+                let cause = std::io::Error::other(format!("its mode is {mode:o}: others may read or change it"));
+                return Err(ConfigError::unreadable(&file, &cause, Code::SecretOpen));
+            }
+        }
         let secret = text.strip_suffix('\n').unwrap_or(&text);
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
         if secret.is_empty() {
@@ -139,6 +143,25 @@ impl SecretSource {
             return Err(ConfigError::unreadable(&file, &cause, Code::SecretUnreadable));
         }
         Ok(Secret(secret.to_owned()))
+    }
+
+    /// Reads a certificate, which is no secret, of at most `PEM_BYTES_MAX`.
+    pub fn read_public(&self, credentials_dir: Option<&Path>) -> Result<Vec<u8>, ConfigError> {
+        let file = self.place(credentials_dir)?;
+        read_bounded(&file, limits::PEM_BYTES_MAX)
+            .map_err(|cause| ConfigError::unreadable(&file, &cause, Code::CertificateUnusable))
+    }
+
+    fn place(&self, credentials_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        match (self, credentials_dir) {
+            (SecretSource::File(file), _) => Ok(file.clone()),
+            (SecretSource::Credential(name), Some(dir)) => Ok(dir.join(name)),
+            (SecretSource::Credential(name), None) => {
+                let file = PathBuf::from(format!("${CREDENTIALS_VARIABLE}/{name}"));
+                let cause = std::io::Error::other("not started by systemd with credentials");
+                Err(ConfigError::unreadable(&file, &cause, Code::SecretUnreadable))
+            }
+        }
     }
 }
 

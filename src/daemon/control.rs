@@ -1,7 +1,7 @@
 //! The control socket: how the verbs of the shell reach a running daemon.
 //!
 //! `<data>/control.sock`, for the daemon's own user only. One JSON line in, one JSON line out, then the connection ends:
-//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"segments","question":{"of":"count"}}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
+//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"segments","question":{"of":"count"}}` · `{"ask":"enroll","device":"till-7"}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
 //! through the same door as a device's, as device `shell`.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::ids::Seq;
+use crate::domain::ids::{DeviceId, Seq};
 use crate::limits;
 
 use super::Command;
@@ -37,6 +37,13 @@ pub enum Ask {
     Segments {
         /// What about them.
         question: Question,
+    },
+    /// A code with which a device may fetch its identity.
+    Enroll {
+        /// The device.
+        device: DeviceId,
+        /// What it is for; as before if it is known, else a till.
+        role: Option<String>,
     },
     /// A device's request.
     Request {
@@ -94,7 +101,7 @@ pub fn ask(data_dir: &Path, ask: &Ask) -> Result<Option<serde_json::Value>> {
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&path) else { return Ok(None) };
     let patience = match ask {
         Ask::Segments { .. } => limits::SEGMENTS_MS_MAX,
-        Ask::Status | Ask::Decision { .. } | Ask::Request { .. } => limits::STOP_MS_MAX,
+        Ask::Status | Ask::Decision { .. } | Ask::Enroll { .. } | Ask::Request { .. } => limits::STOP_MS_MAX,
     };
     let patience = Some(Duration::from_millis(patience));
     stream.set_read_timeout(patience).context("failed to set a deadline")?;

@@ -5,26 +5,36 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::config::{Broker, Config, DeviceLogin, Login, SecretSource};
-use crate::devices::broker::{
-    BrokerConfig, DeviceRegistry, DeviceTable, EmbeddedBroker, OpenRegistry, PasswordProof,
-    Running as RunningBroker, engine_secret,
-};
+use crate::config::{Broker, Config, LineTls, Login, SecretSource, ServerUrl};
+use crate::devices::broker::{BrokerConfig, EmbeddedBroker, Running as RunningBroker, engine_secret};
 use crate::devices::link::{Inbox, Link, LinkConfig};
 use crate::devices::topic::Topics;
 use crate::devices::wire::status::{EngineState, EngineStatus};
+use crate::gate::tls::{Own, TlsError, client};
 use crate::storage::identity::BoxIdentity;
 use crate::storage::store::Store;
 use crate::upstream::link as head_office;
 
 use super::Command;
 use super::outbox::Outbox;
+use super::roll::{self, Roll};
 
-pub(super) type FrontDoor = (Option<RunningBroker>, Link, Inbox);
+/// What devices come through.
+pub(super) struct FrontDoor {
+    /// The embedded broker, unless the shop runs one.
+    pub(super) broker: Option<RunningBroker>,
+    /// Its devices.
+    pub(super) roll: Option<Arc<Roll>>,
+    pub(super) link: Link,
+    pub(super) inbox: Inbox,
+    /// Looks at the devices file.
+    pub(super) watch: Option<tokio::task::JoinHandle<()>>,
+}
 
 pub(super) async fn front_door(
     config: &Config,
@@ -35,31 +45,37 @@ pub(super) async fn front_door(
     around: &tokio::runtime::Handle,
 ) -> Result<FrontDoor> {
     match &config.broker {
-        Broker::Embedded { listen, open_on_loopback, devices_file } => {
-            let registry: Arc<dyn DeviceRegistry> = match devices_file {
-                Some(file) if !open_on_loopback => {
-                    let table = DeviceTable::default();
-                    for login in
-                        DeviceLogin::load(file).map_err(|error| anyhow!("failed to read devices: {error}"))?
-                    {
-                        table.insert(login.device, PasswordProof::of(login.salt, login.digest));
-                    }
-                    Arc::new(table)
-                }
-                _ => Arc::new(OpenRegistry),
-            };
+        Broker::Embedded { listen, open_on_loopback, devices_file, tls } => {
+            let data_dir = &config.store.data_dir;
+            let file = roll::devices_file(devices_file.as_ref(), data_dir);
+            let roll = Roll::open(
+                (file, data_dir, &config.store.id),
+                *open_on_loopback,
+                tls.as_ref(),
+                Arc::clone(clock),
+            )?;
+            let roll = Arc::new(roll);
             let engine_secret =
                 engine_secret().map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            let broker = BrokerConfig { listen: *listen, topics: topics.clone(), registry, engine_secret };
+            let encrypted = tls.as_ref().zip(roll.served());
+            let broker = BrokerConfig {
+                listen: *listen,
+                registry: Arc::clone(&roll.table) as Arc<_>,
+                tls: encrypted.map(|(tls, served)| (tls.listen, served)),
+                enrolling: tls.as_ref().map(|_| Arc::clone(&roll) as Arc<_>),
+                ..BrokerConfig::open_on_loopback(topics.clone(), engine_secret)
+            };
             let broker =
                 around.spawn(EmbeddedBroker::start(broker)).await.context("failed to start the broker")?;
             let broker = broker.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
             let (link, inbox) =
                 broker.link().await.map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
-            Ok((Some(broker), link, inbox))
+            let watch = Some(around.spawn(Arc::clone(&roll).watch(broker.door())));
+            Ok(FrontDoor { broker: Some(broker), roll: Some(roll), link, inbox, watch })
         }
-        Broker::External { url, login } => {
+        Broker::External { url, login, tls } => {
             let credentials = login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?;
+            let tls = line_tls(url, tls, credentials_dir, clock)?;
             let will =
                 EngineStatus::new(EngineState::Offline, identity.store.clone(), identity.epoch, clock.now());
             let (link, inbox) = Link::start(LinkConfig {
@@ -69,10 +85,30 @@ pub(super) async fn front_door(
                 credentials,
                 subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
                 will: Some((topics.engine_status(), will.encode())),
+                tls,
             });
-            Ok((None, link, inbox))
+            Ok(FrontDoor { broker: None, roll: None, link, inbox, watch: None })
         }
     }
+}
+
+/// The configuration of an encrypted line; nothing for one in plain text.
+fn line_tls(
+    url: &ServerUrl,
+    tls: &LineTls,
+    credentials_dir: Option<&Path>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<ClientConfig>>> {
+    if !url.tls {
+        return Ok(None);
+    }
+    let pem = tls.read(credentials_dir).map_err(|error| anyhow!("failed to read certificates: {error}"))?;
+    let made = || {
+        let own = pem.own.as_ref().map(|(chain, key)| Own::of_pem(chain, key)).transpose()?;
+        client(&pem.authority, own, Arc::clone(clock))
+    };
+    let config = made().map_err(|error: TlsError| anyhow!("failed to {error} ({})", error.code()))?;
+    Ok(Some(Arc::new(config)))
 }
 
 fn secret(login: &Login, credentials_dir: Option<&Path>) -> Result<(String, String)> {
@@ -101,15 +137,12 @@ pub(super) async fn start_upstream(
     let dir = config.store.data_dir.join("upstream");
     std::fs::create_dir_all(&dir).with_context(|| format!("failed to make {}", dir.display()))?;
     let identity = store.identity();
-    if office.url.tls {
-        bail!("failed to reach head office over TLS: this build speaks plain TCP only (AIS-4108)");
-    }
     let settings = head_office::UpstreamConfig {
         store: identity.store.clone(),
         host: office.url.host.clone(),
         port: office.url.port,
         login: office.login.as_ref().map(|login| secret(login, credentials_dir)).transpose()?,
-        tls: None,
+        tls: line_tls(&office.url, &office.tls, credentials_dir, clock)?,
         dir,
     };
     let seed = u64::from_be_bytes(identity.secret[8..16].try_into().context("failed to seed the back-off")?);

@@ -6,10 +6,13 @@
 //! - A client id belongs to its user: a device connects as itself (`till-1`), as `till-1.anything`, or lets the
 //!   broker name it; so nobody takes over the session of another, nor the daemon's. A session that outlives its
 //!   connection exists only under the device's own id: one per device.
-//! - Plain text is served on loopback only; so is a registry that asks for no password.
-//! - Everything is bounded (`limits.rs`): packets, connections (in all, and per device), sessions, queues, retained messages.
+//! - Plain text is served on loopback only, and only there may a device come in without a proof. Beyond it there is TLS 1.3, and
+//!   every device proves who it is: with its password, or with a certificate of the shop's authority.
+//! - Everything is bounded (`limits.rs`): packets, connections (in all, of strangers, and per device), sessions, queues, retained
+//!   messages.
+//! - A device that is removed, or gets another proof or role, loses its rights at once and its connections within a second.
 //! - Whoever is refused waits before it is told, and whoever connects in a loop waits longer each time (`pace.rs`);
-//!   the log names them. The crate answers a refused 3.1.1 publish by breaking the connection, and libraries
+//!   the log names them, once a minute. The crate answers a refused 3.1.1 publish by breaking the connection, and libraries
 //!   reconnect and resend it.
 //!
 //! Sessions and queues live in memory, not in the crate's files: its queue and in-flight files are written
@@ -17,8 +20,13 @@
 //! for each connect and subscription, on the disk the journal needs. Nothing rests on them: a device repeats an unanswered request under its
 //! id and gets the first answer, presence is published again at each connect, and the broker lives and dies with
 //! the daemon. While it lives, a session outlasts its connection for `BROKER_SESSION_EXPIRY_S_MAX`.
+//!
+//! Layout: `access` who may what · `registry` who is known · `pace` loops · `enrol` the door through which a device gets its
+//! identity · `mosquitto` the same rights for a broker that the shop runs.
 
 mod access;
+pub mod enrol;
+pub mod mosquitto;
 mod pace;
 mod registry;
 
@@ -31,17 +39,21 @@ use std::time::Duration;
 
 use mqtt5::broker::config::{StorageBackend, StorageConfig};
 use mqtt5::broker::router::MessageRouter;
-use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::devices::link::{Inbox, Link};
 use crate::devices::topic::Topics;
 use crate::domain::code::Code;
+use crate::domain::ids::DeviceId;
+use crate::gate::tls::Served;
+use crate::gate::{Bounds, Closing, Complaints, Gate, Http, Listening, Porter};
 use crate::limits;
 
 use access::Doorman;
-pub use registry::{DeviceRegistry, DeviceTable, OpenRegistry, PasswordProof};
+use enrol::Enrolling;
+pub use registry::{DeviceRegistry, DeviceTable, OpenRegistry, Shown};
 
 /// User name of the daemon at its own broker: no device id, because of the underscore.
 pub const ENGINE_USER: &str = "_engine";
@@ -56,6 +68,12 @@ pub struct BrokerConfig {
     pub registry: Arc<dyn DeviceRegistry>,
     /// What the daemon proves itself with, see [`engine_secret`].
     pub engine_secret: String,
+    /// For devices on the network: where to listen, and with what certificate.
+    pub tls: Option<(SocketAddr, Arc<Served>)>,
+    /// Gives devices their identity, over TLS.
+    pub enrolling: Option<Arc<dyn Enrolling>>,
+    /// How many connections it takes.
+    pub bounds: Bounds,
 }
 
 impl BrokerConfig {
@@ -66,6 +84,9 @@ impl BrokerConfig {
             topics,
             registry: Arc::new(OpenRegistry),
             engine_secret,
+            tls: None,
+            enrolling: None,
+            bounds: Bounds::of_a_shop(),
         }
     }
 }
@@ -140,40 +161,61 @@ impl EmbeddedBroker {
             return Err(BrokerError::NotLoopback(listen));
         }
         let subscriptions = vec![config.topics.requests_filter(), config.topics.statuses_filter()];
-        let doorman = Arc::new(Doorman::new(config.topics, config.registry, config.engine_secret));
-        let settings = settings(listen).with_event_handler(Arc::clone(&doorman) as Arc<_>);
-        let mut broker = MqttBroker::with_config(settings)
-            .await
-            .map_err(|error| BrokerError::Bind { listen, cause: error.to_string() })?
-            .with_auth_provider(Arc::clone(&doorman) as Arc<_>);
-        let local_addr =
-            broker.local_addr().ok_or_else(|| BrokerError::Start("it has no address".to_owned()))?;
-        let mut ready = broker.ready_receiver();
-        let (router, stop) = (broker.router(), broker.shutdown_handle());
-        let task = tokio::spawn(async move { broker.run().await.map_err(|error| error.to_string()) });
-        let ticks = tokio::spawn(doorman.tick_each_second());
-        let mut running = Running { local_addr, router, subscriptions, stop, task, ticks };
-        tokio::select! {
-            up = timeout(Duration::from_millis(limits::BROKER_START_STOP_MS_MAX), ready.wait_for(|up| *up)) => match up {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return Err(BrokerError::Start("it did not get ready".to_owned())),
-            },
-            error = running.ended() => return Err(BrokerError::Start(error.to_string())),
+        let complaints = Arc::new(Complaints::default());
+        let doorman = Doorman::new(
+            config.topics,
+            config.registry,
+            config.engine_secret,
+            Arc::clone(&complaints),
+        );
+        let doorman = Arc::new(doorman);
+        let bind = async |listen: SocketAddr| {
+            let failed = |error: std::io::Error| BrokerError::Bind { listen, cause: error.to_string() };
+            let listener = TcpListener::bind(listen).await.map_err(failed)?;
+            let addr = listener.local_addr().map_err(failed)?;
+            Ok::<_, BrokerError>((listener, addr))
+        };
+        let (plain, local_addr) = bind(listen).await?;
+        let mut listeners = vec![(plain, None)];
+        let mut tls_addr = None;
+        if let Some((listen, served)) = config.tls {
+            let (encrypted, addr) = bind(listen).await?;
+            listeners.push((encrypted, Some(served)));
+            tls_addr = Some(addr);
         }
-        Ok(running)
+        let settings = settings().with_event_handler(Arc::clone(&doorman) as Arc<_>);
+        let opening = Gate::open(settings, config.bounds, Arc::clone(&complaints));
+        let bound = Duration::from_millis(limits::BROKER_START_STOP_MS_MAX);
+        let (gate, closing) = timeout(bound, opening)
+            .await
+            .map_err(|_| BrokerError::Start("it did not get ready".to_owned()))?
+            .map_err(BrokerError::Start)?;
+        let porter: Porter = {
+            let doorman = Arc::clone(&doorman);
+            Arc::new(move |caller| Arc::new(doorman.door(caller)) as Arc<_>)
+        };
+        let http = config.enrolling.map(|desk| -> Http {
+            let complaints = Arc::clone(&complaints);
+            Arc::new(move |stream, from| {
+                Box::pin(enrol::answer(stream, from, Arc::clone(&desk), Arc::clone(&complaints)))
+            })
+        });
+        let listening = gate.listen(listeners, porter, http);
+        let ticks = tokio::spawn(Arc::clone(&doorman).tick_each_second());
+        let router = gate.router();
+        let door = Door { router: Arc::clone(&router), doorman, complaints };
+        Ok(Running { local_addr, tls_addr, router, subscriptions, gate, closing, listening, ticks, door })
     }
 }
 
 /// Our bounds in the crate's words.
-fn settings(listen: SocketAddr) -> mqtt5::broker::BrokerConfig {
+fn settings() -> mqtt5::broker::BrokerConfig {
     let storage = StorageConfig::new()
         .with_backend(StorageBackend::Memory)
         .with_max_queued_messages_per_client(limits::BROKER_QUEUED_MESSAGES_MAX)
         .with_max_queued_bytes_per_client(limits::BROKER_QUEUED_BYTES_MAX)
         .with_cleanup_interval(Duration::from_secs(60));
     let mut settings = mqtt5::broker::BrokerConfig::new()
-        .with_bind_address(listen)
-        .with_max_clients(limits::BROKER_CONNECTIONS_MAX)
         .with_session_expiry(Duration::from_secs(limits::BROKER_SESSION_EXPIRY_S_MAX))
         .with_max_packet_size(limits::MQTT_PACKET_BYTES_MAX)
         .with_max_subscriptions_per_client(limits::BROKER_SUBSCRIPTIONS_MAX)
@@ -192,17 +234,52 @@ fn settings(listen: SocketAddr) -> mqtt5::broker::BrokerConfig {
 /// A broker that accepts connections. Dropping it stops it without waiting.
 pub struct Running {
     local_addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
     router: Arc<MessageRouter>,
     subscriptions: Vec<String>,
-    stop: BrokerShutdownHandle,
-    task: JoinHandle<Result<(), String>>,
+    gate: Gate,
+    closing: Closing,
+    listening: Listening,
     ticks: JoinHandle<()>,
+    door: Door,
+}
+
+/// A hand on a running broker's door: who is shown out, and what was refused. Cloneable.
+#[derive(Clone)]
+pub struct Door {
+    router: Arc<MessageRouter>,
+    doorman: Arc<Doorman>,
+    complaints: Arc<Complaints>,
+}
+
+impl Door {
+    /// Ends the connections and subscriptions of these devices.
+    pub async fn show_out(&self, devices: &[DeviceId]) {
+        for client_id in self.doorman.connections_of(|user| devices.iter().any(|id| id.as_str() == user)) {
+            self.router.unregister_client(&client_id).await;
+        }
+    }
+
+    /// How often each refusal happened since the start.
+    pub fn refusals(&self) -> std::collections::BTreeMap<Code, u64> {
+        self.complaints.counts()
+    }
 }
 
 impl Running {
-    /// Where it listens, with the port the system chose if 0 was asked for.
+    /// Where it listens in plain text, with the port the system chose if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where it listens for devices on the network, if it does.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_addr
+    }
+
+    /// Its door.
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// The daemon's own link, without a socket: hears every request and status. There is one; a second takes its place.
@@ -212,28 +289,19 @@ impl Running {
 
     /// Waits until the broker ends by itself, which it should not; the daemon selects on this. Cancel-safe.
     pub async fn ended(&mut self) -> BrokerError {
-        BrokerError::Ended(match (&mut self.task).await {
-            Ok(Ok(())) => "it stopped".to_owned(),
-            Ok(Err(cause)) => cause,
-            Err(panic) => panic.to_string(),
-        })
+        BrokerError::Ended(self.listening.ended().await)
     }
 
     /// Tells the connected clients, stops, and waits until it is done, at most `BROKER_START_STOP_MS_MAX`.
-    pub async fn shutdown(mut self) {
-        self.stop.shutdown();
+    pub async fn shutdown(self) {
+        let Running { gate, mut closing, listening, ticks, .. } = self;
+        drop(listening);
+        ticks.abort();
+        drop(gate);
         let bound = Duration::from_millis(limits::BROKER_START_STOP_MS_MAX);
-        if timeout(bound, &mut self.task).await.is_err() {
+        if timeout(bound, closing.closed()).await.is_err() {
             tracing::warn!("the embedded broker did not stop in time and is abandoned");
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.shutdown();
-        self.task.abort();
-        self.ticks.abort();
     }
 }
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::packet::publish::PublishPacket;
-use rumqttc::NetworkOptions;
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, ConnectReturnCode, Filter, LastWill, Packet, Publish, PublishProperties,
@@ -46,6 +46,7 @@ use tokio::time::{sleep, timeout};
 use crate::devices::broker::ENGINE_USER;
 use crate::devices::topic::Topics;
 use crate::domain::code::Code;
+use crate::gate;
 use crate::limits;
 
 /// Bytes of a packet besides topic, payload and properties: headers and lengths, rounded up.
@@ -69,6 +70,8 @@ pub struct LinkConfig {
     pub subscriptions: Vec<String>,
     /// Retained last will: topic and payload.
     pub will: Option<(String, Vec<u8>)>,
+    /// For an encrypted connection.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl LinkConfig {
@@ -82,6 +85,7 @@ impl LinkConfig {
             credentials: Some((ENGINE_USER.to_owned(), engine_secret.to_owned())),
             subscriptions: vec![topics.requests_filter(), topics.statuses_filter()],
             will: Some((topics.engine_status(), will.to_vec())),
+            tls: None,
         }
     }
 }
@@ -349,6 +353,9 @@ fn options(config: &LinkConfig) -> MqttOptions {
     if let Some((user, password)) = &config.credentials {
         options.set_credentials(user, password);
     }
+    if let Some(tls) = &config.tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
+    }
     if let Some((topic, payload)) = &config.will {
         options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, None));
     }
@@ -369,8 +376,10 @@ fn cause(error: &ConnectionError) -> String {
         ) => "the broker refuses the daemon's user name or password".to_owned(),
         ConnectionError::ConnectionRefused(code) => format!("the broker refuses the connection: {code:?}"),
         ConnectionError::Timeout(_) => "the broker does not answer".to_owned(),
+        other if let Some((_, why)) = gate::tls::refused(other) => {
+            format!("encryption is refused: {why} ({})", Code::BrokerUnreachable)
+        }
         ConnectionError::Io(error) => error.to_string(),
-        ConnectionError::Tls(error) => format!("TLS: {error}"),
         other => other.to_string(),
     }
 }

@@ -19,6 +19,7 @@
 
 use std::fmt;
 
+use crate::config::Role;
 use crate::domain::ids::{DeviceId, Instance, StoreId};
 use crate::limits;
 
@@ -137,6 +138,18 @@ pub fn is_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// Operations that only a till has: they change what was sold.
+pub const SELLING: [Op; 3] = [Op::Commit, Op::Void, Op::Return];
+
+/// Whether a role may ask for an operation; one that nobody knows is answered with 404 to whoever may ask at all.
+fn may_ask(role: Role, op: &str) -> bool {
+    match role {
+        Role::Till => true,
+        Role::Kiosk => !Op::from_level(op).is_some_and(|op| SELLING.contains(&op)),
+        Role::Monitor => false,
+    }
+}
+
 /// The topics of one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
@@ -147,6 +160,11 @@ impl Topics {
     /// The topics of `store`.
     pub fn new(store: &StoreId) -> Topics {
         Topics { root: format!("{PREFIX}{store}/") }
+    }
+
+    /// What every topic of the store begins with, up to and with the slash.
+    pub fn root(&self) -> &str {
+        &self.root
     }
 
     /// Where a program of a device hears its replies.
@@ -217,21 +235,23 @@ impl Topics {
         format!("{}dev/{device}/rep/+", self.root)
     }
 
-    /// Whether `device` may publish to `topic`: its own requests and its own status, nothing else.
-    pub fn device_may_publish(&self, device: &str, topic: &str) -> bool {
+    /// Whether `device` may publish to `topic`: its own status, and those of its own requests that its role has.
+    pub fn device_may_publish(&self, role: Role, device: &str, topic: &str) -> bool {
         match self.parse(topic) {
-            Some(Topic::Request { device: of, .. } | Topic::DeviceStatus { device: of }) => of == device,
+            Some(Topic::Request { device: of, op }) => of == device && may_ask(role, op),
+            Some(Topic::DeviceStatus { device: of }) => of == device,
             _ => false,
         }
     }
 
     /// Whether `device` may subscribe to `filter`: below its own `rep/` and `evt/` (one level, `+` or `#`) and
-    /// the daemon's status. A shared subscription (`$share/...`) is refused, since it does not begin with the root.
-    pub fn device_may_subscribe(&self, device: &str, filter: &str) -> bool {
+    /// the daemon's status; a monitor also to the presence of all. A shared subscription (`$share/...`) is refused, since it does
+    /// not begin with the root.
+    pub fn device_may_subscribe(&self, role: Role, device: &str, filter: &str) -> bool {
         let Some(below) = filter.strip_prefix(self.root.as_str()) else {
             return false;
         };
-        if below == "svc/engine/status" {
+        if below == "svc/engine/status" || (role == Role::Monitor && below == "dev/+/status") {
             return true;
         }
         let own = below
@@ -308,10 +328,10 @@ mod tests {
         fn may_a_device_ever_reach_the_tree_of_another(mine in id(), other in id(), last in "[a-z0-9+#-]{1,5}") {
             prop_assume!(mine != other);
             let topics = shop();
-            for branch in ["req", "rep", "evt", "status"] {
+            for (branch, role) in ["req", "rep", "evt", "status"].into_iter().flat_map(|branch| Role::ALL.map(|role| (branch, role))) {
                 let text = format!("aisle/1/s01/dev/{other}/{branch}/{last}");
-                prop_assert!(!topics.device_may_publish(&mine, &text));
-                prop_assert!(!topics.device_may_subscribe(&mine, &text));
+                prop_assert!(!topics.device_may_publish(role, &mine, &text));
+                prop_assert!(!topics.device_may_subscribe(role, &mine, &text));
                 prop_assert!(!topics.response_is_own(&mine, &text));
             }
         }
@@ -346,7 +366,7 @@ mod tests {
     fn what_may_a_device_write() {
         let topics = shop();
         for allowed in ["dev/till-1/req/quote", "dev/till-1/req/unknown-op", "dev/till-1/status"] {
-            assert!(topics.device_may_publish("till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
+            assert!(topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
         }
         for denied in [
             "dev/till-1/rep/a",
@@ -356,9 +376,9 @@ mod tests {
             "svc/engine/status",
             "dev/till-1/req/a/b",
         ] {
-            assert!(!topics.device_may_publish("till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
+            assert!(!topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
         }
-        assert!(!topics.device_may_publish("till-1", "$SYS/x"));
+        assert!(!topics.device_may_publish(Role::Till, "till-1", "$SYS/x"));
     }
 
     #[test]
@@ -371,7 +391,7 @@ mod tests {
             "dev/till-1/evt/#",
             "svc/engine/status",
         ] {
-            assert!(topics.device_may_subscribe("till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
+            assert!(topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
         }
         for denied in [
             "#",
@@ -384,7 +404,7 @@ mod tests {
             "dev/till-1/rep/",
             "svc/#",
         ] {
-            assert!(!topics.device_may_subscribe("till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
+            assert!(!topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
         }
         for denied in [
             "#",
@@ -394,7 +414,7 @@ mod tests {
             "$SYS/#",
             "aisle/1/+/dev/till-1/rep/#",
         ] {
-            assert!(!topics.device_may_subscribe("till-1", denied), "{denied}");
+            assert!(!topics.device_may_subscribe(Role::Till, "till-1", denied), "{denied}");
         }
     }
 

@@ -254,6 +254,15 @@ codes! {
     BundleUnreadable = 3013, 503, "bundle cannot be read", "无法读取规则包",
         cause: "the disk or connection the bundle comes from failed", "规则包所在的磁盘或连接出错",
         remedy: "the detail names the system's error; the active bundle stays", "detail 给出系统错误；当前规则包不变";
+    BundleStale = 3014, 503, "rules older than promised", "规则包已过时",
+        cause: "head office promised newer rules by a date that has passed: it sent none, or somebody keeps them from this box", "总部承诺的更新日期已过：总部未下发，或有人阻止本机收到更新",
+        remedy: "look at the line to head office and ask it for its newest version; selling goes on by the rules there are", "检查与总部的线路并询问其最新版本；期间按现有规则继续销售";
+    BundleMandateBad = 3015, 403, "signing key without a mandate", "签名密钥未获授权",
+        cause: "the statement that names the signing key is changed, ended before the bundle was signed, or not signed by a trusted key", "授权签名密钥的声明被改动、在签名前已失效，或不是由受信任密钥签发",
+        remedy: "let the holder of the trusted key make a new one with aisled bundle mandate", "请受信任密钥的持有者用 aisled bundle mandate 重新签发";
+    BundleMandateOlder = 3016, 403, "signing key was replaced", "签名密钥已被替换",
+        cause: "a later statement of the same trusted key names another signing key", "同一受信任密钥已在更新的声明中指定了其他签名密钥",
+        remedy: "sign with the key of the newest statement; the old one may be in wrong hands", "使用最新声明中的密钥签名；旧密钥可能已泄露";
     ModelShape = 3021, 422, "model of the wrong shape", "模型形状不符",
         cause: "a shipped model has not as many numbers as belong together, for its features or for the shop's members and items, or no rank or too large a one", "下发的模型的数值个数与其特征数或本店会员数、商品数不符，或维数为零或过大",
         remedy: "ship it as it was fitted, exported for this shop; the detail names the side, what there should be and what there is", "按拟合所得、为本店导出后下发；detail 指出哪一侧、应有与实有的个数";
@@ -328,14 +337,23 @@ codes! {
         cause: "two keys ask for different things", "两个配置项的要求不一致",
         remedy: "decide which of the two is meant, as the message says", "按提示二者取一";
     DevicesFile = 4009, 503, "bad line in the devices file", "设备文件中有错误行",
-        cause: "a line does not hold a device id and the proof of its password, or a device stands twice", "某行不是“设备号 密码凭证”，或设备重复",
-        remedy: "write DEVICE sha256:SALT:DIGEST, each device once", "每行写“设备号 sha256:盐:摘要”，每台设备一行";
+        cause: "a line does not hold a device id and the proof of who it is, or a device stands twice", "某行不是“设备号 凭证”，或设备重复",
+        remedy: "let aisled devices add, rotate and remove write the file; each device once", "请用 aisled devices add、rotate、remove 维护该文件；每台设备一行";
     SecretUnreadable = 4010, 503, "secret cannot be read", "无法读取密钥",
         cause: "a password file or systemd credential is missing, empty, too long or may not be read", "密码文件或 systemd 凭据缺失、为空、过长或无读取权限",
         remedy: "create the file named for the user aisled with mode 0600, or add LoadCredential= to the unit", "为用户 aisled 创建所指文件（权限 0600），或在单元中加入 LoadCredential=";
     ListenNotLoopback = 4011, 503, "embedded broker on the network", "内置消息服务不可对外监听",
-        cause: "broker.listen is not a loopback address, and the embedded broker does not encrypt", "broker.listen 不是回环地址，而内置服务不加密",
-        remedy: "listen on 127.0.0.1, or run a Mosquitto with TLS and set broker.mode = \"external\" and broker.url", "监听 127.0.0.1，或运行带 TLS 的 Mosquitto 并设置 broker.mode = \"external\" 与 broker.url";
+        cause: "broker.listen is not a loopback address, and it does not encrypt", "broker.listen 不是回环地址，而该端口不加密",
+        remedy: "keep broker.listen on 127.0.0.1 and set broker.listen_tls, which encrypts and asks every device for its proof", "broker.listen 保持 127.0.0.1，并设置 broker.listen_tls（加密且要求设备凭证）";
+    DevicesUnwritable = 4012, 503, "devices file cannot be written", "无法写入设备文件",
+        cause: "the devices file or its directory may not be written, or the disk is full", "设备文件或其目录无写权限，或磁盘已满",
+        remedy: "run the verb as root or as the user aisled; the message says what the system said", "以 root 或用户 aisled 执行；消息给出系统错误";
+    SecretOpen = 4013, 503, "secret that others can read", "密钥文件可被他人读取",
+        cause: "a password or key file may be read by every user of this machine, or written by its group", "密码或密钥文件可被本机所有用户读取，或可被同组用户改写",
+        remedy: "chmod 600 the file (640 for root and the group aisled), and change the secret if others use this machine", "对文件执行 chmod 600（root 与 aisled 组可用 640）；若本机有其他用户，请更换密钥";
+    CertificateUnusable = 4014, 503, "certificate or key unusable", "证书或密钥无法使用",
+        cause: "a certificate or key file cannot be read or made, or the two do not belong together", "证书或密钥文件无法读取、无法生成，或二者不匹配",
+        remedy: "the message names the file; give PEM files of one pair, or `aisled devices ca init` for the shop's own", "消息给出文件名；请提供配套的 PEM 文件，或用 aisled devices ca init 生成门店证书";
     DataDirUnusable = 4101, 503, "data directory unusable", "数据目录不可用",
         cause: "the data directory does not exist, is no directory, or the user may not write to it", "数据目录不存在、不是目录，或当前用户无写权限",
         remedy: "create it for the user aisled (systemd does: StateDirectory=aisled), or correct store.data_dir", "为用户 aisled 创建目录（systemd 的 StateDirectory=aisled 会自动创建），或修正 store.data_dir";
@@ -428,6 +446,13 @@ codes! {
         cause: "a line of the file `names` in the data directory changed on the disk: a personal value of older decisions reads as forgotten; tables and checkpoints still have it", "数据目录中 names 文件的一行在磁盘上损坏：较早决策中的该个人信息按已遗忘处理；数据表与检查点仍保留",
         remedy: "put `names` back from a backup if the older decisions are to name the member again; check the disk", "如需较早决策重新显示该会员，请从备份恢复 names 文件；并检查磁盘";
 
+    AuditBroken = 5022, 422, "audit log does not check", "审计日志校验失败",
+        cause: "an act was changed, taken out or cut off after it was written", "审计记录在写入后被修改、删除或截断",
+        remedy: "the message names the first place; keep the files, compare with a backup and with the system's journal, which holds each act's hash", "消息给出首个出错位置；请保留文件并与备份及系统日志（含每条记录的哈希）核对";
+    AuditUnwritable = 5023, 503, "audit log cannot be written", "无法写入审计日志",
+        cause: "audit.log in the data directory may not be written, or the disk is full", "数据目录中的 audit.log 无写权限，或磁盘已满",
+        remedy: "free space or mend the permissions, then do it again; what must be audited is not done unaudited", "释放空间或修正权限后重试；须审计的操作不会在无审计时执行";
+
     HeadOfficeNotFound = 6001, 503, "head office's name is not found", "找不到总部地址",
         cause: "the name service knows no address of head office, or there is no line at all", "域名服务没有总部的地址，或线路不通",
         remedy: "check the shop's line and head_office.url; selling goes on meanwhile", "检查门店线路与 head_office.url；期间销售不受影响";
@@ -455,6 +480,15 @@ codes! {
     OutboxUnreadable = 6009, 503, "the journal cannot be read for sending", "无法读取待发送的日志",
         cause: "an entry that is due to head office does not read from this box's journal", "应发送给总部的记录无法从日志读取",
         remedy: "see the storage error in the log; selling goes on, and so do the entries before it", "查看日志中的存储错误；销售与之前的记录不受影响";
+    HeadOfficeName = 6010, 503, "head office's certificate is for another name", "总部证书名称不符",
+        cause: "the certificate is good, but does not name the host of head_office.url", "证书有效，但不含 head_office.url 的主机名",
+        remedy: "write the name the certificate holds into head_office.url; if it was right, somebody stands between", "在 head_office.url 中填写证书所含的名称；若原本正确，则可能有人居中冒充";
+    HeadOfficeExpired = 6011, 503, "head office's certificate has ended", "总部证书已过期",
+        cause: "by this box's clock the certificate ended", "按本机时钟，证书已过期",
+        remedy: "if this box's clock is right, head office must renew its certificate; selling goes on", "若本机时钟正确，请总部更新证书；销售不受影响";
+    HeadOfficeWantsCertificate = 6012, 503, "head office refuses this shop's certificate", "总部拒绝本店证书",
+        cause: "head office wants a certificate of this shop and got none, or one that ended, is of another authority or of another shop", "总部要求本店证书，而本店未提供，或证书已过期、由其他机构签发或属于其他门店",
+        remedy: "check head_office.cert_file and head_office.key_file, and ask head office for a new certificate of this shop", "检查 head_office.cert_file 与 head_office.key_file，并向总部申请新的门店证书";
     HubData = 6101, 503, "head office's data cannot be used", "总部数据不可用",
         cause: "a file of head office's data cannot be read or written, or is of another format", "总部数据文件无法读写或格式不符",
         remedy: "the message names the file and what the system said", "按消息中的文件与系统提示处理";
@@ -476,9 +510,12 @@ codes! {
     HubCounts = 6107, 503, "a shop and head office count otherwise", "门店与总部的统计不一致",
         cause: "the same entries come to other counts or sums in the shop's tables and in head office's books: one of the two is damaged, runs a program that counts otherwise, or the shop's disk was copied", "同一批条目在门店数据表与总部账目中的统计不同：一方数据损坏、程序统计方式不同，或门店磁盘曾被复制",
         remedy: "`aisled hub status` shows both; every entry is kept, so `aisled replay` and the receipts say who is right; nothing stops meanwhile", "aisled hub status 会显示双方数字；所有条目均已保留，可用 aisled replay 与小票核对；期间业务不受影响";
+    HubShop = 6108, 401, "a shop is not let in", "门店被拒绝接入",
+        cause: "a shop's password is wrong, or its certificate does not name the store it says it is", "门店密码错误，或证书未注明其所称的门店",
+        remedy: "give the shop a certificate with its store id as DNS name; somebody else may use that id", "为门店签发以其编号为 DNS 名称的证书；也可能有他人冒用该编号";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
-        remedy: "keep the loopback default, or run a Mosquitto with TLS and name it in the configuration", "保留默认的本机地址，或另装启用 TLS 的 Mosquitto 并在配置中写明";
+        remedy: "keep the loopback default and set broker.listen_tls for the network", "保留默认的本机地址，网络设备请使用 broker.listen_tls";
     BrokerCannotListen = 7002, 503, "embedded broker cannot listen", "内置消息代理无法监听",
         cause: "its address is taken by another program or is not of this machine", "地址被其他程序占用，或不属于本机",
         remedy: "stop the other broker, or give this one another port", "停止另一个代理，或改用其他端口";
@@ -503,6 +540,52 @@ codes! {
     MessageTopic = 7104, 503, "message without a proper topic", "消息主题不合法",
         cause: "a message was to go to an empty topic or to one with a wildcard", "消息主题为空或含通配符",
         remedy: "send us the log: the daemon builds its topics itself", "请将日志发给我们：主题由守护进程自行生成";
+
+    DeviceRefused = 7201, 401, "unknown device or wrong proof", "设备未登记或凭证错误",
+        cause: "a device connected under a name that is not in the devices file, or with a wrong password or certificate", "设备名不在设备文件中，或密码、证书不符",
+        remedy: "aisled devices list shows who is known; add the device, or rotate its password if it is lost", "用 aisled devices list 查看；登记该设备，或在密码遗失时轮换";
+    DeviceClientId = 7202, 403, "client id of another", "使用了他人的客户端标识",
+        cause: "a device gave a client id that is neither its own id nor begins with it and a dot, or a lasting session under another than its own", "设备的 client id 既不是自己的编号也不以“编号.”开头，或以其他标识请求持久会话",
+        remedy: "set the client id to the device id; if it was meant, somebody tries to take over a session", "将 client id 设为设备编号；若为有意，则有人试图接管会话";
+    DeviceTopic = 7203, 403, "topic that is not the device's", "主题不属于该设备",
+        cause: "a device published, subscribed or left a will where its role has no right", "设备在其角色无权的主题上发布、订阅或设置遗嘱",
+        remedy: "a device writes below its own dev/{device}/ and hears its own rep/ and evt/; a kiosk does not sell: aisled devices list shows roles", "设备只能写自己的 dev/{device}/ 并收听自己的 rep/ 与 evt/；kiosk 不能销售：角色见 aisled devices list";
+    DeviceLoop = 7204, 429, "device connects in a loop", "设备循环重连",
+        cause: "a device connects again and again: two hold one identity, or its library resends what was refused", "设备不断重连：两台设备共用一个身份，或其程序库不断重发被拒内容",
+        remedy: "look for AIS-7203 of the same device; give each device an identity of its own", "查看同一设备的 AIS-7203；为每台设备分配独立身份";
+    DeviceConnections = 7205, 429, "too many connections of one device", "单台设备连接过多",
+        cause: "a device holds as many connections as one device may", "该设备的连接数已达上限",
+        remedy: "close those it does not use; a program per device, not per request", "关闭不用的连接；每台设备一个连接，而非每次请求一个";
+    GateFull = 7206, 503, "too many connections", "连接过多",
+        cause: "as many connections as a box takes are open, or as many that have not said who they are", "本机连接数已达上限，或未表明身份的连接过多",
+        remedy: "find who opens them by the address named; devices that are connected sell on", "按所示地址查找来源；已连接的设备继续销售";
+    GateSilent = 7207, 408, "connection that says nothing", "连接无数据",
+        cause: "a connection was opened and no handshake or first byte came in time", "连接建立后未在时限内完成握手或发送数据",
+        remedy: "nothing, if it was a scan; a device that does this has a broken network", "若为扫描则无需处理；若为设备，请检查其网络";
+    GateTls = 7208, 401, "encryption refused", "加密连接被拒绝",
+        cause: "a device spoke no TLS 1.3, does not believe this box's authority, or showed a certificate nobody here signed", "设备不支持 TLS 1.3、不信任本机证书机构，或出示了非本机签发的证书",
+        remedy: "give the device the shop's authority (aisled devices ca show) or enrol it again", "将门店证书机构（aisled devices ca show）提供给设备，或重新登记";
+    DeviceUnknown = 7211, 404, "device not known", "设备不存在",
+        cause: "no line of the devices file names this device", "设备文件中没有该设备",
+        remedy: "aisled devices list shows who is known; aisled devices add makes a new one", "用 aisled devices list 查看；用 aisled devices add 新增";
+    DeviceKnown = 7212, 409, "device known already", "设备已存在",
+        cause: "the devices file holds this device", "设备文件中已有该设备",
+        remedy: "aisled devices rotate gives it a new password; remove it first to begin anew", "用 aisled devices rotate 更换密码；或先移除再新增";
+    DevicesTooMany = 7213, 422, "too many devices", "设备过多",
+        cause: "the devices file holds as many devices as a shop may have", "设备数量已达门店上限",
+        remedy: "remove those that are gone", "移除不再使用的设备";
+    DeviceNoMosquitto = 7214, 422, "proof that Mosquitto does not take", "Mosquitto 不支持的凭证",
+        cause: "a device has a proof of an earlier version, or a certificate only", "设备使用旧版凭证，或仅有证书",
+        remedy: "aisled devices rotate DEVICE gives it a password whose proof Mosquitto takes", "执行 aisled devices rotate 设备号 以生成 Mosquitto 支持的凭证";
+    EnrolCode = 7221, 403, "enrolment code not good", "登记码无效",
+        cause: "the code was never given, is for another device, was used, or is older than 15 minutes; after many wrong ones all are thrown away", "登记码不存在、属于其他设备、已使用或超过 15 分钟；多次错误后全部作废",
+        remedy: "ask for a new one: aisled devices enroll DEVICE", "重新获取：aisled devices enroll 设备号";
+    EnrolClosed = 7222, 409, "nobody can enrol here", "未开放登记",
+        cause: "the box listens on no encrypted port, so a device could not fetch its identity", "本机未监听加密端口，设备无法获取身份",
+        remedy: "set broker.listen_tls, or carry the password over by hand: aisled devices add", "设置 broker.listen_tls，或用 aisled devices add 手工登记";
+    EnrolRequest = 7223, 400, "enrolment request malformed", "登记请求格式错误",
+        cause: "what came to the encrypted port is no GET /ca.pem and no POST /enroll with device and code", "到达加密端口的请求不是 GET /ca.pem，也不是带 device 与 code 的 POST /enroll",
+        remedy: "send POST /enroll with {\"device\":\"...\",\"code\":\"...\"}; see examples/python/enroll.py", "发送 POST /enroll，内容 {\"device\":\"...\",\"code\":\"...\"}；参见 examples/python/enroll.py";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",

@@ -4,6 +4,7 @@
 //! shops --> broker --> ears (rumqttc) --queue--> writer thread (Office, files) --queue--> mouth (rumqttc) --> broker --> shops
 //! ```
 //! Ears and mouth are two clients, so that a full queue holds the ears back and never the mouth: no circle to deadlock in.
+//! Shops beyond this machine come over TLS 1.3 where certificates are given; then every shop shows one that names its store.
 //!
 //! Invariants: a group is whatever waits when the last sync returns, at most `HUB_GROUP_MAX` frames; an error of the disk
 //! ends head office at once, with nothing acknowledged that is not on disk; `shutdown` returns when port and lock are free.
@@ -16,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt5::broker::config::{StorageBackend, StorageConfig};
-use mqtt5::broker::{BrokerConfig, BrokerShutdownHandle, MqttBroker};
+use mqtt5::broker::BrokerConfig;
 use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
@@ -28,6 +30,8 @@ use tokio::time::{interval, timeout};
 use crate::clock::Clock;
 use crate::domain::code::Code;
 use crate::domain::ids::{MemberId, StoreId};
+use crate::gate::tls::{self, Clients, Own, Served, TlsError};
+use crate::gate::{Bounds, Closing, Complaints, Gate, Listening, Porter};
 use crate::limits;
 use crate::upstream::wire::{self, Down, UpKind};
 
@@ -48,12 +52,32 @@ pub struct HubConfig {
     pub backup: Option<PathBuf>,
     /// What shops prove themselves with.
     pub password: Option<String>,
+    /// Certificates: with them `listen` is encrypted, and shops must show one of their own.
+    pub tls: Option<HubTls>,
+}
+
+/// Head office's certificates, in PEM.
+#[derive(Clone)]
+pub struct HubTls {
+    /// Its own.
+    pub chain: Vec<u8>,
+    /// The key of it.
+    pub key: Vec<u8>,
+    /// Who signs the shops' certificates: each names its store id as a DNS name.
+    pub authority: Vec<u8>,
+}
+
+/// A key stays out of logs.
+impl fmt::Debug for HubTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubTls(...)")
+    }
 }
 
 impl HubConfig {
     /// Head office on loopback without bundle, backup or password.
     pub fn new(listen: SocketAddr, data: PathBuf) -> HubConfig {
-        HubConfig { listen, data, bundle: None, backup: None, password: None }
+        HubConfig { listen, data, bundle: None, backup: None, password: None, tls: None }
     }
 }
 
@@ -68,6 +92,8 @@ pub enum HubError {
     Open(SocketAddr),
     /// The address cannot be bound.
     Bind(SocketAddr, String),
+    /// The certificates do not serve.
+    Tls(TlsError),
     /// Broker or writer did not come up, or ended.
     Ended(String),
 }
@@ -80,6 +106,7 @@ impl HubError {
             HubError::Files(_) => Code::HubData,
             HubError::Bundle(..) => Code::HubBundle,
             HubError::Open(_) | HubError::Bind(..) => Code::HubListen,
+            HubError::Tls(error) => error.code(),
             HubError::Ended(_) => Code::HubEnded,
         }
     }
@@ -90,7 +117,8 @@ impl fmt::Display for HubError {
         match self {
             HubError::Files(error) => error.fmt(f),
             HubError::Bundle(path, error) => write!(f, "read the bundle {}: {error}", path.display()),
-            HubError::Open(listen) => write!(f, "listen on {listen}: beyond loopback shops need a password"),
+            HubError::Open(listen) => write!(f, "listen on {listen}: beyond loopback shops need certificates or a password"),
+            HubError::Tls(error) => error.fmt(f),
             HubError::Bind(listen, cause) => write!(f, "listen on {listen}: {cause}"),
             HubError::Ended(cause) => write!(f, "keep head office running: {cause}"),
         }
@@ -119,8 +147,8 @@ pub struct Hub;
 /// A head office that shops can reach. Dropping it stops it without waiting.
 pub struct Running {
     addr: SocketAddr,
-    stop: BrokerShutdownHandle,
-    broker: JoinHandle<Result<(), String>>,
+    gate: Option<(Gate, Closing)>,
+    listening: Option<Listening>,
     tasks: Vec<JoinHandle<()>>,
     jobs: mpsc::Sender<Job>,
     writer: JoinHandle<Result<(), HubError>>,
@@ -131,7 +159,7 @@ impl Hub {
     /// Opens the data, binds, and returns once shops can connect and are heard. Needs a tokio runtime.
     pub async fn start(config: HubConfig, clock: Arc<dyn Clock>) -> Result<Running, HubError> {
         let listen = config.listen;
-        if !listen.ip().is_loopback() && config.password.is_none() {
+        if !listen.ip().is_loopback() && config.password.is_none() && config.tls.is_none() {
             return Err(HubError::Open(listen));
         }
         let data = config.data.clone();
@@ -148,28 +176,49 @@ impl Hub {
         });
         let office = opened.await.map_err(|panic| HubError::Ended(panic.to_string()))??;
         let secret = secret().map_err(|error| HubError::Ended(error.to_string()))?;
-        let doorman = Doorman::new(secret.clone(), config.password, clock.clone());
-        let mut broker = MqttBroker::with_config(settings(listen))
-            .await
-            .map_err(|error| HubError::Bind(listen, error.to_string()))?
-            .with_auth_provider(Arc::new(doorman));
-        let addr = broker.local_addr().ok_or_else(|| HubError::Ended("the broker has no address".into()))?;
-        let mut ready = broker.ready_receiver();
-        let stop = broker.shutdown_handle();
-        let broker = tokio::spawn(async move { broker.run().await.map_err(|error| error.to_string()) });
+        let served = config.tls.map(|tls| {
+            let own = Own::of_pem(&tls.chain, &tls.key)?;
+            tls::server(own, &tls.authority, Clients::Must, clock.clone())
+        });
+        let served = served.transpose().map_err(HubError::Tls)?.map(|config| Arc::new(Served::new(config)));
+        let complaints = Arc::new(Complaints::default());
+        let doorman = Doorman::new(secret.clone(), config.password, clock.clone(), complaints.clone());
+        let doorman = Arc::new(doorman);
+        let bind = async |listen: SocketAddr| {
+            let failed = |error: std::io::Error| HubError::Bind(listen, error.to_string());
+            let listener = TcpListener::bind(listen).await.map_err(failed)?;
+            let addr = listener.local_addr().map_err(failed)?;
+            Ok::<_, HubError>((listener, addr))
+        };
+        let (listener, addr) = bind(listen).await?;
+        // Head office's own lines need no certificate: they come in plain text, from this machine, with this run's secret.
+        let mut listeners = vec![(listener, served.clone())];
+        let mut inner = addr;
+        if served.is_some() {
+            let (plain, addr) = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+            listeners.push((plain, None));
+            inner = addr;
+        }
+        let opened = Gate::open(settings(), bounds(), complaints).await.map_err(HubError::Ended)?;
+        let porter: Porter = Arc::new(move |caller| Arc::new(doorman.door(caller)) as Arc<_>);
+        let listening = opened.0.listen(listeners, porter, None);
         let (jobs, queue) = mpsc::channel(limits::HUB_QUEUE_MAX);
         let (say, to_say) = mpsc::channel(limits::HUB_QUEUE_MAX);
         let (committed, commits) = watch::channel(0);
         let writer = tokio::task::spawn_blocking(move || write(office, queue, &say, &committed, &*clock));
-        let mut running = Running { addr, stop, broker, tasks: Vec::new(), jobs, writer, commits };
+        let mut running = Running {
+            addr,
+            gate: Some(opened),
+            listening: Some(listening),
+            tasks: Vec::new(),
+            jobs,
+            writer,
+            commits,
+        };
         let start = async {
-            ready
-                .wait_for(|up| *up)
-                .await
-                .map_err(|_| HubError::Ended("the broker did not get ready".into()))?;
             let (heard, ears_up) = oneshot::channel();
-            running.tasks.push(tokio::spawn(ears(line(addr, "ears", &secret), running.jobs.clone(), heard)));
-            running.tasks.push(tokio::spawn(mouth(line(addr, "mouth", &secret), to_say)));
+            running.tasks.push(tokio::spawn(ears(line(inner, "ears", &secret), running.jobs.clone(), heard)));
+            running.tasks.push(tokio::spawn(mouth(line(inner, "mouth", &secret), to_say)));
             running.tasks.push(tokio::spawn(reminders(running.jobs.clone(), config.backup.is_some())));
             ears_up.await.map_err(|_| HubError::Ended("head office's own line broke".into()))
         };
@@ -224,17 +273,19 @@ impl Running {
                 Ok(Err(error)) => error,
                 Err(panic) => HubError::Ended(panic.to_string()),
             },
-            broker = &mut self.broker => HubError::Ended(format!("its broker has stopped: {broker:?}")),
+            why = listening_ended(&mut self.listening) => HubError::Ended(format!("its broker has stopped: {why}")),
         }
     }
 
     /// Stops: the line first, then the writer, so that port, data and lock are free when it returns.
     pub async fn shutdown(mut self) {
-        self.stop.shutdown();
+        drop(self.listening.take());
         let bound = Duration::from_millis(limits::HUB_START_STOP_MS_MAX);
-        if timeout(bound, &mut self.broker).await.is_err() {
-            self.broker.abort();
-            tracing::warn!("head office's broker did not stop in time and is abandoned");
+        if let Some((gate, mut closing)) = self.gate.take() {
+            drop(gate);
+            if timeout(bound, closing.closed()).await.is_err() {
+                tracing::warn!("head office's broker did not stop in time and is abandoned");
+            }
         }
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
@@ -251,10 +302,22 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.shutdown();
-        self.broker.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+async fn listening_ended(listening: &mut Option<Listening>) -> String {
+    match listening {
+        Some(listening) => listening.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Every shop may come at once, over one address translated by its provider: the pace is the doorman's.
+fn bounds() -> Bounds {
+    let connections = limits::HUB_STORES_MAX + 16;
+    let patience = Duration::from_millis(limits::GATE_PATIENCE_MS);
+    Bounds { connections, strangers: connections, strangers_each: connections, patience }
 }
 
 fn secret() -> std::io::Result<String> {
@@ -264,14 +327,12 @@ fn secret() -> std::io::Result<String> {
 }
 
 /// Our bounds in the broker crate's words.
-fn settings(listen: SocketAddr) -> BrokerConfig {
+fn settings() -> BrokerConfig {
     let storage = StorageConfig::new()
         .with_backend(StorageBackend::Memory)
         .with_max_queued_messages_per_client(limits::HUB_QUEUE_MAX)
         .with_cleanup_interval(Duration::from_secs(60));
     let mut settings = BrokerConfig::new()
-        .with_bind_address(listen)
-        .with_max_clients(limits::HUB_STORES_MAX + 16)
         .with_max_packet_size(limits::UPSTREAM_PACKET_BYTES_MAX)
         .with_max_subscriptions_per_client(4)
         .with_max_retained_messages(limits::HUB_STORES_MAX)

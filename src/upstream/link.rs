@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rumqttc::NetworkOptions;
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode, Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -32,6 +32,7 @@ use crate::domain::ids::{Seq, StoreId};
 use crate::domain::lease::{Want, Word};
 use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
+use crate::gate::tls::{self, Refused};
 use crate::limits;
 
 use super::backlog::{self, Backlog, BacklogError, Extent, PackRequest, Packed};
@@ -51,19 +52,10 @@ pub struct UpstreamConfig {
     pub port: u16,
     /// User name and password; without them the store id is the user name.
     pub login: Option<(String, String)>,
-    /// Certificates, where the line is encrypted.
-    pub tls: Option<Tls>,
+    /// Whom the line believes and who we are, where it is encrypted.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Where `upstream.json`, `outbox.json` and bundles on their way are; exists already.
     pub dir: PathBuf,
-}
-
-/// Certificates in PEM. Not served yet: `start` refuses them until the crypto provider is chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Who signs head office's certificate.
-    pub authority: Vec<u8>,
-    /// This box's certificate and key.
-    pub own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Why there is no sender. Fits after "failed to".
@@ -71,8 +63,6 @@ pub struct Tls {
 pub enum UpstreamError {
     /// The journal does not say how far it reaches.
     Journal(BacklogError),
-    /// TLS is asked for and not built in yet.
-    Tls,
     /// The system gives no thread.
     Thread(std::io::Error),
 }
@@ -81,7 +71,6 @@ impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UpstreamError::Journal(error) => write!(f, "read the journal for head office: {error}"),
-            UpstreamError::Tls => f.write_str("reach head office over TLS: this build speaks plain TCP only"),
             UpstreamError::Thread(error) => write!(f, "start the reading thread: {error}"),
         }
     }
@@ -200,9 +189,6 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Result<(Upstream, Inbox), UpstreamError> {
-    if config.tls.is_some() {
-        return Err(UpstreamError::Tls);
-    }
     let dir = config.dir.clone();
     let store = config.store.clone();
     let opened = tokio::task::spawn_blocking(move || {
@@ -589,6 +575,9 @@ fn options(config: &UpstreamConfig, extent: Extent) -> MqttOptions {
         .set_credentials(user, password)
         .set_connect_properties(properties)
         .set_outgoing_inflight_upper_limit(limits::UPSTREAM_INFLIGHT_MAX);
+    if let Some(tls) = &config.tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
+    }
     options
 }
 
@@ -660,6 +649,9 @@ impl Converse {
 /// What a person can act on.
 fn named(error: &ConnectionError) -> (Trouble, String) {
     use ConnectReturnCode::{BadAuthenticationMethod, BadUserNamePassword, Banned, NotAuthorized};
+    if let Some((refused, why)) = tls::refused(error) {
+        return (of_tls(refused), why);
+    }
     match error {
         ConnectionError::ConnectionRefused(
             code @ (BadUserNamePassword | NotAuthorized | Banned | BadAuthenticationMethod),
@@ -669,13 +661,8 @@ fn named(error: &ConnectionError) -> (Trouble, String) {
         }
         ConnectionError::NotConnAck(_) => (Trouble::Refused, "what answers is not an MQTT 5 broker".into()),
         ConnectionError::Timeout(_) => (Trouble::Tcp, "no answer in time".into()),
-        ConnectionError::Tls(error) => named_tls(&error.to_string()),
-        ConnectionError::Io(error) => {
-            // A certificate refused in the handshake comes as an I/O error that carries it.
-            let detail = error.to_string();
-            let carried = ["certificate", "handshake", "tls"].iter().any(|word| detail.contains(word));
-            if carried { named_tls(&detail) } else { (Trouble::Tcp, detail) }
-        }
+        ConnectionError::Tls(error) => (Trouble::Tls, error.to_string()),
+        ConnectionError::Io(error) => (Trouble::Tcp, error.to_string()),
         ConnectionError::MqttState(StateError::OutgoingPacketTooLarge { pkt_size, max }) => {
             (Trouble::Refused, format!("the broker takes packets of {max} bytes, one of {pkt_size} is due"))
         }
@@ -684,29 +671,38 @@ fn named(error: &ConnectionError) -> (Trouble, String) {
     }
 }
 
-/// Times that do not fit are the clock's matter first: a box whose battery died believes it is 1970.
-fn named_tls(detail: &str) -> (Trouble, String) {
-    let of_time = ["Expired", "NotValidYet", "expired", "not valid yet", "CertExpired", "CertNotValidYet"];
-    let trouble =
-        if of_time.iter().any(|word| detail.contains(word)) { Trouble::Clock } else { Trouble::Tls };
-    (trouble, detail.to_owned())
+fn of_tls(refused: Refused) -> Trouble {
+    match refused {
+        Refused::Foreign | Refused::Other => Trouble::Tls,
+        Refused::Name => Trouble::Name,
+        Refused::Expired => Trouble::Expired,
+        // Head office's certificate is in use elsewhere: a clock that has not reached it is a box whose battery died.
+        Refused::NotYet => Trouble::Clock,
+        Refused::Own => Trouble::Certificate,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+
     use super::*;
 
     #[test]
     fn is_each_cause_named_and_not_called_offline() {
         let io = |kind: std::io::ErrorKind| ConnectionError::Io(std::io::Error::from(kind));
-        let tls = |text: &str| ConnectionError::Io(std::io::Error::other(text.to_owned()));
+        let tls = |why| ConnectionError::Io(std::io::Error::other(rustls::Error::InvalidCertificate(why)));
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
         for (error, trouble) in [
             (ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword), Trouble::Auth),
             (ConnectionError::ConnectionRefused(ConnectReturnCode::ServerBusy), Trouble::Refused),
             (io(std::io::ErrorKind::ConnectionRefused), Trouble::Tcp),
-            (tls("invalid peer certificate: Expired"), Trouble::Clock),
-            (tls("invalid peer certificate: certificate not valid yet: verification time 0"), Trouble::Clock),
-            (tls("invalid peer certificate: UnknownIssuer"), Trouble::Tls),
+            (tls(CertificateError::Expired), Trouble::Expired),
+            (tls(CertificateError::NotValidYet), Trouble::Clock),
+            (tls(CertificateError::UnknownIssuer), Trouble::Tls),
+            (tls(CertificateError::BadSignature), Trouble::Tls),
+            (tls(CertificateError::NotValidForName), Trouble::Name),
+            (ConnectionError::MqttState(StateError::Io(std::io::Error::other(alert))), Trouble::Certificate),
         ] {
             assert_eq!(named(&error).0, trouble, "{error}");
         }

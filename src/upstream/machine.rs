@@ -51,8 +51,14 @@ pub enum Trouble {
     Dns,
     /// No connection, or it broke: cable, firewall, head office's broker away.
     Tcp,
-    /// The certificate or the handshake is refused.
+    /// Head office's certificate is of an authority that is not known here, or forged, or the handshake broke.
     Tls,
+    /// Head office's certificate is for another name.
+    Name,
+    /// Head office's certificate has ended.
+    Expired,
+    /// Head office refuses this shop's certificate, or wants one.
+    Certificate,
     /// A certificate is not valid at this clock's time, or the clocks differ: set the clock first.
     Clock,
     /// The broker refuses the connection.
@@ -74,6 +80,9 @@ impl Trouble {
             Trouble::Dns => Code::HeadOfficeNotFound,
             Trouble::Tcp => Code::HeadOfficeNoLine,
             Trouble::Tls => Code::HeadOfficeCertificate,
+            Trouble::Name => Code::HeadOfficeName,
+            Trouble::Expired => Code::HeadOfficeExpired,
+            Trouble::Certificate => Code::HeadOfficeWantsCertificate,
             Trouble::Clock => Code::HeadOfficeClock,
             Trouble::Refused => Code::HeadOfficeRefuses,
             Trouble::Auth => Code::HeadOfficeLogin,
@@ -95,6 +104,9 @@ impl fmt::Display for Trouble {
             Trouble::Dns => "dns",
             Trouble::Tcp => "tcp",
             Trouble::Tls => "tls",
+            Trouble::Name => "name",
+            Trouble::Expired => "expired",
+            Trouble::Certificate => "certificate",
             Trouble::Clock => "clock",
             Trouble::Refused => "refused",
             Trouble::Auth => "auth",

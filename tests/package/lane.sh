@@ -38,7 +38,8 @@ start() { # as the unit does: its user, no way to more rights, a configuration a
     /usr/bin/aisled run >> "$root/aisled.log" 2>&1 &
   daemon=$!
   for _ in $(seq 100); do
-    inside aisled status --json > "$root/status.json" 2> /dev/null && return
+    inside aisled status --json > "$root/status.json" 2> /dev/null &&
+      "$python" -c 'import json, sys; assert json.load(open(sys.argv[1]))["bundle"]' "$root/status.json" 2> /dev/null && return
     kill -0 "$daemon" 2> /dev/null || fail "the daemon does not start"
     sleep 0.1
   done

@@ -28,6 +28,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         listen: "127.0.0.1:0".parse().expect("an address"),
         open_on_loopback: true,
         devices_file: None,
+        tls: None,
     };
     config.bundle.trusted_keys =
         vec![TrustedKey::parse(&key().public().to_string()).expect("a key the configuration takes")];

@@ -1,9 +1,11 @@
 //! Who comes in and what they may do: the broker crate's questions, answered from `topic.rs` and the registry.
 //!
 //! Invariants: a user is what `authenticate` said and nothing else; without a user every answer is no. A refusal
-//! is logged with the user's name and answered after `REFUSAL_DELAY_MS`; the wait is inside the one task that
-//! serves that connection, so nobody else feels it.
+//! is named (`gate::Complaints`) and answered after `REFUSAL_DELAY_MS`; the wait is inside the one task that
+//! serves that connection, so nobody else feels it. Each connection has a `Door` of its own, which knows where it comes from and
+//! what certificate it showed; what all share is the `Doorman`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,11 +16,14 @@ use mqtt5::error::Result;
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::types::ReasonCode;
 
+use crate::config::Role;
 use crate::devices::topic::{Topics, is_id};
+use crate::domain::code::Code;
+use crate::gate::{Caller, Complaints};
 use crate::limits;
 
 use super::pace::{Pace, Paces};
-use super::registry::{DeviceRegistry, same_bytes};
+use super::registry::{DeviceRegistry, Shown};
 use super::{Boxed, ENGINE_USER};
 
 /// Decides for each connect, publish and subscription.
@@ -27,6 +32,15 @@ pub(super) struct Doorman {
     registry: Arc<dyn DeviceRegistry>,
     engine_secret: String,
     paces: Mutex<Paces>,
+    /// Connections by user and client id; two while one takes the place of the other.
+    connected: Mutex<BTreeMap<(String, String), u32>>,
+    complaints: Arc<Complaints>,
+}
+
+/// The doorman of one connection.
+pub(super) struct Door {
+    doorman: Arc<Doorman>,
+    caller: Caller,
 }
 
 /// Why a connect is refused, in the words of the log.
@@ -44,11 +58,20 @@ impl Refusal {
     fn why(self) -> &'static str {
         match self {
             Refusal::NoUser => "no user name",
-            Refusal::Credentials => "unknown device or wrong password",
+            Refusal::Credentials => "unknown device, or wrong password or certificate",
             Refusal::ClientId => "the client id is not the device id nor begins with it and a dot",
             Refusal::Session => "a lasting session needs the device id as client id",
             Refusal::Will => "the will is outside its own topics",
             Refusal::TooMany => "too many connections of this device",
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Refusal::NoUser | Refusal::Credentials => Code::DeviceRefused,
+            Refusal::ClientId | Refusal::Session => Code::DeviceClientId,
+            Refusal::Will => Code::DeviceTopic,
+            Refusal::TooMany => Code::DeviceConnections,
         }
     }
 
@@ -69,11 +92,12 @@ struct Connect<'a> {
     client_id: &'a str,
     session_lasts: bool,
     will_topic: Option<&'a str>,
-    from_loopback: bool,
+    certificate: Option<[u8; 32]>,
+    is_local: bool,
 }
 
 impl<'a> Connect<'a> {
-    fn read(packet: &'a ConnectPacket, from: SocketAddr) -> Connect<'a> {
+    fn read(packet: &'a ConnectPacket, caller: &Caller) -> Connect<'a> {
         let session_lasts = match packet.protocol_version {
             5 => packet.properties.get_session_expiry_interval().unwrap_or(0) > 0,
             _ => !packet.clean_start,
@@ -84,7 +108,8 @@ impl<'a> Connect<'a> {
             client_id: &packet.client_id,
             session_lasts,
             will_topic: packet.will.as_ref().map(|will| will.topic.as_str()),
-            from_loopback: from.ip().is_loopback(),
+            certificate: caller.certificate,
+            is_local: !caller.is_tls && caller.from.ip().is_loopback(),
         }
     }
 }
@@ -100,9 +125,32 @@ fn client_id_is_of(device: &str, client_id: &str) -> bool {
         || client_id.strip_prefix(device).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// Compares without telling by its duration where the first difference is.
+fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
 impl Doorman {
-    pub(super) fn new(topics: Topics, registry: Arc<dyn DeviceRegistry>, engine_secret: String) -> Doorman {
-        Doorman { topics, registry, engine_secret, paces: Mutex::default() }
+    pub(super) fn new(
+        topics: Topics,
+        registry: Arc<dyn DeviceRegistry>,
+        engine_secret: String,
+        complaints: Arc<Complaints>,
+    ) -> Doorman {
+        let (paces, connected) = (Mutex::default(), Mutex::default());
+        Doorman { topics, registry, engine_secret, paces, connected, complaints }
+    }
+
+    /// The door of one more connection.
+    pub(super) fn door(self: &Arc<Doorman>, caller: Caller) -> Door {
+        Door { doorman: Arc::clone(self), caller }
+    }
+
+    /// The client ids under which these devices are connected.
+    pub(super) fn connections_of(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = connected.keys().filter(|(user, _)| is_meant(user));
+        meant.map(|(_, client_id)| client_id.clone()).collect()
     }
 
     /// The user a connect is admitted as.
@@ -111,25 +159,25 @@ impl Doorman {
         if user == ENGINE_USER {
             let proven =
                 connect.password.is_some_and(|given| same_bytes(given, self.engine_secret.as_bytes()));
-            return if proven && connect.from_loopback && !self.engine_secret.is_empty() {
+            return if proven && connect.is_local && !self.engine_secret.is_empty() {
                 Ok(user.to_owned())
             } else {
                 Err(Refusal::Credentials)
             };
         }
-        if !is_id(user) || !self.registry.admits(user, connect.password) {
+        let Connect { password, certificate, is_local, .. } = *connect;
+        let role = if is_id(user) { self.registry.role(user) } else { None };
+        let Some(role) = role.filter(|_| self.registry.admits(user, &Shown { password, certificate, is_local }))
+        else {
             return Err(Refusal::Credentials);
-        }
-        if self.registry.is_open() && !connect.from_loopback {
-            return Err(Refusal::Credentials);
-        }
+        };
         if !client_id_is_of(user, connect.client_id) {
             return Err(Refusal::ClientId);
         }
         if connect.session_lasts && connect.client_id != user {
             return Err(Refusal::Session);
         }
-        if connect.will_topic.is_some_and(|topic| !self.topics.device_may_publish(user, topic)) {
+        if connect.will_topic.is_some_and(|topic| !self.topics.device_may_publish(role, user, topic)) {
             return Err(Refusal::Will);
         }
         Ok(user.to_owned())
@@ -138,7 +186,7 @@ impl Doorman {
     fn may_publish(&self, user: Option<&str>, topic: &str) -> bool {
         match user {
             Some(ENGINE_USER) => self.topics.engine_may_publish(topic),
-            Some(device) => self.topics.device_may_publish(device, topic),
+            Some(device) => self.allows(device, |role| self.topics.device_may_publish(role, device, topic)),
             None => false,
         }
     }
@@ -146,9 +194,13 @@ impl Doorman {
     fn may_subscribe(&self, user: Option<&str>, filter: &str) -> bool {
         match user {
             Some(ENGINE_USER) => self.topics.engine_may_subscribe(filter),
-            Some(device) => self.topics.device_may_subscribe(device, filter),
+            Some(device) => self.allows(device, |role| self.topics.device_may_subscribe(role, device, filter)),
             None => false,
         }
+    }
+
+    fn allows(&self, device: &str, may: impl Fn(Role) -> bool) -> bool {
+        self.registry.role(device).is_some_and(may)
     }
 
     fn paces<T>(&self, act: impl FnOnce(&mut Paces) -> T) -> T {
@@ -166,50 +218,42 @@ impl Doorman {
     }
 }
 
-/// A name from the wire as it may stand in a log: bounded and printable.
-fn shown(name: &str) -> String {
-    name.chars().take(64).flat_map(char::escape_default).collect()
-}
-
 async fn before_refusing() {
     tokio::time::sleep(Duration::from_millis(limits::REFUSAL_DELAY_MS)).await;
 }
 
-impl AuthProvider for Doorman {
+impl AuthProvider for Door {
     fn authenticate<'a>(
         &'a self,
         packet: &'a ConnectPacket,
         from: SocketAddr,
     ) -> Boxed<'a, Result<AuthResult>> {
         Box::pin(async move {
-            let connect = Connect::read(packet, from);
+            let doorman = &self.doorman;
+            let connect = Connect::read(packet, &self.caller);
             let name = connect.user.unwrap_or_default();
             // The daemon is not paced: it backs off by itself, and a stranger who uses its name must not slow it.
             let pace =
-                if name == ENGINE_USER { Pace::Free } else { self.paces(|paces| paces.connecting(name)) };
+                if name == ENGINE_USER { Pace::Free } else { doorman.paces(|paces| paces.connecting(name)) };
             if let Pace::Slow(wait) = pace {
-                tracing::warn!(
-                    user = shown(name),
-                    client = shown(connect.client_id),
-                    wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                    "connects in a loop and is slowed down"
-                );
+                doorman.complaints.complain(Code::DeviceLoop, name, || {
+                    format!("client {:?} from {from} waits {} ms", connect.client_id, wait.as_millis())
+                });
                 tokio::time::sleep(wait).await;
             }
-            let admitted = self.admit(&connect).and_then(|user| match pace {
+            let admitted = doorman.admit(&connect).and_then(|user| match pace {
                 Pace::TooMany => Err(Refusal::TooMany),
                 Pace::Free | Pace::Slow(_) => Ok(user),
             });
             match admitted {
-                Ok(user) => Ok(AuthResult::success_with_user(user)),
+                Ok(user) => {
+                    self.caller.is_known();
+                    Ok(AuthResult::success_with_user(user))
+                }
                 Err(refusal) => {
-                    tracing::warn!(
-                        user = shown(name),
-                        client = shown(connect.client_id),
-                        %from,
-                        why = refusal.why(),
-                        "connect refused"
-                    );
+                    doorman.complaints.complain(refusal.code(), name, || {
+                        format!("{}; client {:?} from {from}", refusal.why(), connect.client_id)
+                    });
                     before_refusing().await;
                     Ok(AuthResult::fail_with_reason(refusal.reason_code(), refusal.why()))
                 }
@@ -223,15 +267,12 @@ impl AuthProvider for Doorman {
         user: Option<&'a str>,
         topic: &'a str,
     ) -> Boxed<'a, bool> {
-        if self.may_publish(user, topic) {
+        if self.doorman.may_publish(user, topic) {
             return Box::pin(std::future::ready(true));
         }
-        tracing::warn!(
-            user = user.map(shown),
-            client = shown(client_id),
-            topic = shown(topic),
-            "publish refused: not a topic of this device"
-        );
+        self.doorman.complaints.complain(Code::DeviceTopic, user.unwrap_or_default(), || {
+            format!("publish to {topic:?}; client {client_id:?}")
+        });
         Box::pin(async {
             before_refusing().await;
             false
@@ -244,14 +285,11 @@ impl AuthProvider for Doorman {
         user: Option<&'a str>,
         filter: &'a str,
     ) -> Boxed<'a, bool> {
-        let allowed = self.may_subscribe(user, filter);
+        let allowed = self.doorman.may_subscribe(user, filter);
         if !allowed {
-            tracing::warn!(
-                user = user.map(shown),
-                client = shown(client_id),
-                filter = shown(filter),
-                "subscription refused: not a topic of this device"
-            );
+            self.doorman.complaints.complain(Code::DeviceTopic, user.unwrap_or_default(), || {
+                format!("subscription to {filter:?}; client {client_id:?}")
+            });
         }
         Box::pin(std::future::ready(allowed))
     }
@@ -261,6 +299,8 @@ impl BrokerEventHandler for Doorman {
     fn on_client_connect<'a>(&'a self, event: ClientConnectEvent) -> Boxed<'a, ()> {
         if let Some(user) = event.user_id.as_deref() {
             self.paces(|paces| paces.connected(user));
+            let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+            *connected.entry((user.to_owned(), event.client_id.as_ref().to_owned())).or_default() += 1;
         }
         Box::pin(std::future::ready(()))
     }
@@ -268,6 +308,14 @@ impl BrokerEventHandler for Doorman {
     fn on_client_disconnect<'a>(&'a self, event: ClientDisconnectEvent) -> Boxed<'a, ()> {
         if let Some(user) = event.user_id.as_deref() {
             self.paces(|paces| paces.disconnected(user));
+            let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (user.to_owned(), event.client_id.as_ref().to_owned());
+            if let Some(count) = connected.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    connected.remove(&key);
+                }
+            }
         }
         Box::pin(std::future::ready(()))
     }
@@ -275,8 +323,9 @@ impl BrokerEventHandler for Doorman {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DeviceTable, PasswordProof};
+    use super::super::{DeviceTable, OpenRegistry};
     use super::*;
+    use crate::config::{DeviceLogin, SALT_BYTES};
     use crate::domain::ids::{DeviceId, StoreId};
 
     fn topics() -> Topics {
@@ -286,9 +335,10 @@ mod tests {
     fn doorman() -> Doorman {
         let table = DeviceTable::default();
         for device in ["till-1", "till-1-2"] {
-            table.insert(DeviceId::new(device).expect("an id"), PasswordProof::new(b"secret", [1; 16]));
+            let device = DeviceId::new(device).expect("an id");
+            table.insert(DeviceLogin::with_password(device, b"secret", [1; SALT_BYTES]));
         }
-        Doorman::new(topics(), Arc::new(table), "run".to_owned())
+        Doorman::new(topics(), Arc::new(table), "run".to_owned(), Arc::default())
     }
 
     fn till() -> Connect<'static> {
@@ -298,7 +348,8 @@ mod tests {
             client_id: "till-1",
             session_lasts: false,
             will_topic: None,
-            from_loopback: true,
+            certificate: None,
+            is_local: true,
         }
     }
 
@@ -366,8 +417,8 @@ mod tests {
         let engine =
             Connect { user: Some(ENGINE_USER), password: Some(b"run"), client_id: ENGINE_USER, ..till() };
         assert!(doorman.admit(&engine).is_ok());
-        assert_eq!(doorman.admit(&Connect { from_loopback: false, ..engine }), Err(Refusal::Credentials));
-        let nameless = Doorman::new(topics(), Arc::new(DeviceTable::default()), String::new());
+        assert_eq!(doorman.admit(&Connect { is_local: false, ..engine }), Err(Refusal::Credentials));
+        let nameless = Doorman::new(topics(), Arc::new(DeviceTable::default()), String::new(), Arc::default());
         let empty =
             Connect { user: Some(ENGINE_USER), password: Some(b""), client_id: ENGINE_USER, ..till() };
         assert_eq!(nameless.admit(&empty), Err(Refusal::Credentials));
@@ -377,5 +428,26 @@ mod tests {
     fn is_everything_denied_without_a_user() {
         assert!(!doorman().may_publish(None, "aisle/1/s01/dev/till-1/status"));
         assert!(!doorman().may_subscribe(None, "aisle/1/s01/svc/engine/status"));
+    }
+
+    #[test]
+    fn is_a_device_without_a_proof_let_in_from_the_network() {
+        let open = Doorman::new(topics(), Arc::new(OpenRegistry), "run".to_owned(), Arc::default());
+        assert!(open.admit(&Connect { password: None, ..till() }).is_ok());
+        let far = Connect { password: None, is_local: false, ..till() };
+        assert_eq!(open.admit(&far), Err(Refusal::Credentials));
+    }
+
+    #[test]
+    fn has_a_removed_device_any_right_left() {
+        let table = Arc::new(DeviceTable::default());
+        let till = DeviceId::new("till-1").expect("an id");
+        table.insert(DeviceLogin::with_password(till, b"secret", [1; SALT_BYTES]));
+        let doorman = Doorman::new(topics(), table.clone(), "run".to_owned(), Arc::default());
+        let own = "aisle/1/s01/dev/till-1/req/scan";
+        assert!(doorman.may_publish(Some("till-1"), own));
+        table.replace(Vec::new());
+        assert!(!doorman.may_publish(Some("till-1"), own));
+        assert!(!doorman.may_subscribe(Some("till-1"), "aisle/1/s01/svc/engine/status"));
     }
 }

@@ -1,0 +1,76 @@
+//! `aisled audit`: what was done to this box, and whether anybody changed the record of it.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::Exit;
+use crate::audit::{self, AuditError};
+use crate::domain::calendar::StoreZone;
+
+/// Arguments of `audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    verb: AuditVerb,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum AuditVerb {
+    /// Is every act there as it was written? Exit code 1 and the first place if not
+    Verify {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// The last acts, the newest last
+    Show {
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        max: usize,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb on a data directory.
+pub fn run(args: &AuditArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
+    let failed = |error: AuditError| anyhow!("failed to {error} ({})", error.code());
+    match args.verb {
+        AuditVerb::Verify { json } => match audit::verify(data_dir) {
+            Ok(checked) if json => {
+                writeln!(out, "{}", serde_json::to_string(&json!({ "checks": true, "audit": checked }))?)?;
+                Ok(Exit::Ok)
+            }
+            Ok(checked) => {
+                writeln!(out, "acts {} to {} check; the last one's hash is {}", checked.first, checked.last, checked.hash)?;
+                Ok(Exit::Ok)
+            }
+            Err(error @ AuditError::Broken { .. }) => {
+                match json {
+                    true => writeln!(out, "{}", json!({ "checks": false, "code": error.code(), "error": error.to_string() }))?,
+                    false => writeln!(out, "failed to {error} ({})", error.code())?,
+                }
+                Ok(Exit::Finding)
+            }
+            Err(error) => Err(failed(error)),
+        },
+        AuditVerb::Show { max, json } => {
+            let acts = audit::last(data_dir, max).map_err(failed)?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&acts)?)?;
+                return Ok(Exit::Ok);
+            }
+            let zone = StoreZone::new("UTC");
+            for act in acts {
+                let at = zone.as_ref().map_or_else(|| act.at.0.to_string(), |zone| zone.format(act.at));
+                writeln!(out, "{:6} {at} {:24} {:20} {}", act.seq, act.who, act.act, act.what)?;
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
