@@ -18,6 +18,7 @@ pub mod hub;
 pub mod journey;
 pub mod lab;
 pub mod outbox;
+pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod segments;

@@ -79,6 +79,10 @@ pub struct Sizes {
     pub requests_kept: u64,
     /// Bytes of the ballast; 0 is none.
     pub ballast_bytes: u64,
+    /// Days the tables keep a sale.
+    pub sale_days: u32,
+    /// Days after which what was learned of a member who does not come any more goes.
+    pub profile_idle_days: u32,
 }
 
 impl Default for Sizes {
@@ -88,6 +92,8 @@ impl Default for Sizes {
             segment_bytes: limits::SEGMENT_BYTES_MAX,
             requests_kept: limits::REQUESTS_KEPT_MIN,
             ballast_bytes: limits::BALLAST_BYTES,
+            sale_days: limits::SALE_DAYS,
+            profile_idle_days: limits::PROFILE_IDLE_DAYS,
         }
     }
 }
@@ -475,11 +481,7 @@ impl Store {
 }
 
 /// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
-fn read_decision(
-    reader: &mut Reader,
-    seq: Seq,
-    (keeper, vault): (&Keeper, &Vault),
-) -> Result<Option<Entry>> {
+fn read_decision(reader: &mut Reader, seq: Seq, (keeper, vault): (&Keeper, &Vault)) -> Result<Option<Entry>> {
     if reader.position() != seq {
         reader.seek(seq);
     }

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::ids::{MemberId, Seq};
 use crate::domain::member::TokenHash;
 use crate::engine::decision::{
-    Change, Encoder, Entry, EntryFault, Instead, Key, Kind, Numbers, Record, Values,
+    self, Change, Encoder, Entry, EntryFault, Instead, Key, Kind, Numbers, Record, Values,
 };
 use crate::limits;
 
@@ -66,6 +66,8 @@ struct Inner {
     said: BTreeMap<(u32, Kind, Arc<[u8]>), u32>,
     forgotten: BTreeSet<Mark>,
     fresh: Vec<u8>,
+    /// Everything of those who were forgotten is gone.
+    erased: bool,
 }
 
 struct Row {
@@ -80,7 +82,11 @@ struct Row {
 #[serde(deny_unknown_fields)]
 enum Line {
     /// The first one.
-    Vault { version: u32, since: Seq, next: u32 },
+    Vault {
+        version: u32,
+        since: Seq,
+        next: u32,
+    },
     Member(u32, MemberId),
     Token(u32, u32, TokenHash),
     Other(u32, u32, Other),
@@ -157,6 +163,26 @@ impl Vault {
         Encoder::default().name(bytes, self).map(<[u8]>::to_vec)
     }
 
+    /// The decision, if it names this member: read only where it must be.
+    ///
+    /// # Errors
+    /// See [`Entry::decode`].
+    pub fn decode_if_of(
+        &self,
+        bytes: &[u8],
+        id: &MemberId,
+    ) -> std::result::Result<Option<Entry>, EntryFault> {
+        match decision::mentions(bytes, self.number_of(id).unwrap_or_default())? {
+            Some(false) => Ok(None),
+            Some(true) => self.decode(bytes).map(Some),
+            None => {
+                let entry = self.decode(bytes)?;
+                let text = serde_json::to_string(&entry).expect("plain data can always be written");
+                Ok(text.contains(&format!("\"{id}\"")).then_some(entry))
+            }
+        }
+    }
+
     /// Before this decision the journal names members as they are.
     pub fn since(&self) -> Seq {
         self.inner().since
@@ -165,6 +191,16 @@ impl Vault {
     /// The number of a member, if a decision ever named them and they are not forgotten.
     pub fn number_of(&self, id: &MemberId) -> Option<u32> {
         self.inner().number(Kind::Member, 0, &message_pack(id))
+    }
+
+    /// Was anybody forgotten?
+    pub fn forgets(&self) -> bool {
+        !self.inner().forgotten.is_empty()
+    }
+
+    /// Has the vault no name any more of those who were forgotten since it was opened?
+    pub fn is_erased(&self) -> bool {
+        self.inner().erased
     }
 
     /// Was this member forgotten?
@@ -182,6 +218,7 @@ impl Vault {
         let mut inner = self.inner();
         inner.begin_forgetting()?;
         let mark = inner.mark(id);
+        inner.erased = false;
         if inner.forgotten.insert(mark)
             && let Err(error) = inner.write_forgotten()
         {
@@ -224,7 +261,9 @@ impl Vault {
             true if change.record.is_none() => Some(change.clone()),
             true => {
                 let record = change.record.clone().filter(|_| !change.key.is_of(&is_gone));
-                record.and_then(|record| record.without(&is_gone)).map(|record| Change::put(change.key.clone(), record))
+                record
+                    .and_then(|record| record.without(&is_gone))
+                    .map(|record| Change::put(change.key.clone(), record))
             }
         });
         kept.collect()
@@ -300,6 +339,7 @@ impl Inner {
             said: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             fresh: Vec::new(),
+            erased: true,
         };
         inner.forgotten = read_forgotten(&dir.join(FORGOTTEN_FILE))?;
         let path = dir.join(NAMES_FILE);
@@ -457,7 +497,9 @@ impl Inner {
         let gone = self.gone();
         self.rows.retain(|_, row| !gone.contains(&row.owner));
         self.fresh.clear();
-        self.write_anew()
+        self.write_anew()?;
+        self.erased = true;
+        Ok(())
     }
 
     fn write_anew(&mut self) -> Result<()> {
@@ -484,7 +526,8 @@ impl Inner {
         let lines: String = self.forgotten.iter().map(|mark| hex(mark) + "\n").collect();
         replace(&self.dir, FORGOTTEN_FILE, lines.as_bytes())?;
         let copy = copy_beside(&self.dir);
-        let copy = copy.as_deref().and_then(|copy| Some((copy.parent()?, copy.file_name()?.to_string_lossy())));
+        let copy =
+            copy.as_deref().and_then(|copy| Some((copy.parent()?, copy.file_name()?.to_string_lossy())));
         if let Some((dir, name)) = copy
             && let Err(error) = replace(dir, &name, lines.as_bytes())
         {
@@ -503,7 +546,8 @@ impl Inner {
 
     /// Half of a SHA-256 that begins with a secret of fixed length: nothing can be appended to what was hashed.
     fn keyed(&self, purpose: &[u8], value: &[u8]) -> [u8; 16] {
-        let hash = Sha256::new().chain_update(self.secret).chain_update(purpose).chain_update(value).finalize();
+        let hash =
+            Sha256::new().chain_update(self.secret).chain_update(purpose).chain_update(value).finalize();
         let mut half = [0; 16];
         half.copy_from_slice(&hash[..16]);
         half
