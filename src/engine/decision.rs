@@ -117,6 +117,11 @@ pub fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryFault> {
     kept::mentions(bytes, number)
 }
 
+/// Do a decision's bytes hold numbers in the place of everything personal?
+pub fn is_numbered(bytes: &[u8]) -> bool {
+    kept::is_numbered(bytes)
+}
+
 /// Names one record of the tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

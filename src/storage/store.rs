@@ -211,7 +211,6 @@ impl Store {
         if let Some((Footing::ReadOnly, why)) = hindered {
             return Store::open_to_read(options, (identity, lock, space), (tables, built_from), why);
         }
-        let had_journal = dir.join("journal").exists();
         let footing = hindered.as_ref().map_or(Footing::Whole, |(footing, _)| *footing);
         let seed = u64::from_be_bytes(identity.secret[..8].try_into().expect("8 of 32 bytes"));
         let mut journal_options = JournalOptions::new(identity.epoch, seed);
@@ -226,8 +225,9 @@ impl Store {
         }
         let keeper = Keeper::default();
         keeper.lost(&report.gaps);
-        let since = if had_journal { journal.next_seq() } else { Seq(1) };
-        let vault = Vault::open(dir, identity.secret, since)?;
+        let mut newest = view.reader(view.durable());
+        let newest = newest.next().ok().flatten().map(|raw| (raw.seq, raw.payload));
+        let vault = Vault::open(dir, identity.secret, newest)?;
         let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, &vault, request_days))?;
         if vault.is_forgetting() && footing == Footing::Whole {
             super::follow::forget(&place, &tables, identity.epoch, &vault)?;
