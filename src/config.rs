@@ -51,6 +51,8 @@ pub struct Config {
     pub bundle: BundleTrust,
     /// What the disk may be used for.
     pub storage: Storage,
+    /// What is kept of people, and for how long.
+    pub privacy: Privacy,
     /// What is told.
     pub log: Log,
     /// What one device may do.
@@ -181,6 +183,15 @@ pub struct Storage {
     pub sled_cache_mb: u32,
     /// On another machine the data goes on as a new life.
     pub bound_to_machine: bool,
+}
+
+/// `[privacy]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    /// Days the tables keep a sale.
+    pub sale_days: u32,
+    /// Days after which what was learned of a member who does not come any more goes.
+    pub profile_idle_days: u32,
 }
 
 /// `[log]`
@@ -373,6 +384,17 @@ impl Config {
         };
         section.finish();
 
+        let mut section = reader.section("privacy");
+        let privacy = Privacy {
+            sale_days: section.number("sale_days", limits::SALE_DAYS, retention_min..=3_650),
+            profile_idle_days: section.number(
+                "profile_idle_days",
+                limits::PROFILE_IDLE_DAYS,
+                retention_min..=3_650,
+            ),
+        };
+        section.finish();
+
         let mut section = reader.section("log");
         let formats = &[("text", LogFormat::Text), ("journald", LogFormat::Journald)];
         let log = Log {
@@ -471,6 +493,7 @@ impl Config {
             head_office: office_url.map(|url| HeadOffice { url, login: office_login, tls: office_tls }),
             bundle: BundleTrust { trusted_keys },
             storage,
+            privacy,
             log,
             devices,
         };

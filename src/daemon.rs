@@ -19,6 +19,7 @@ pub mod desk;
 mod disk;
 mod doors;
 mod outbox;
+pub mod privacy;
 pub mod roll;
 mod scarce;
 
@@ -40,7 +41,7 @@ use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, DeviceId, Seq};
+use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
 use crate::engine::input::{Input, MembersUpdate};
@@ -53,11 +54,13 @@ use crate::upstream::machine::Status as LineStatus;
 
 use advisor::Advisor;
 use bundles::Shelf;
+pub(crate) use bundles::{is_kept, trusted_of_kept};
 use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
-use roll::Roll;
 use doors::{FrontDoor, Sender, front_door, start_upstream};
+use privacy::Forgetting;
+use roll::Roll;
 
 /// Something for the loop from beside the devices.
 pub enum Command {
@@ -69,6 +72,8 @@ pub enum Command {
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
     Looked(Option<Arc<Bundle>>),
+    /// Members are forgotten, as far as it is done beside the loop.
+    Forgotten,
 }
 
 /// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
@@ -182,7 +187,11 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
         store: config.store.id.clone(),
         cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
         request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
-        sizes: crate::storage::store::Sizes::default(),
+        sizes: crate::storage::store::Sizes {
+            sale_days: config.privacy.sale_days,
+            profile_idle_days: config.privacy.profile_idle_days,
+            ..crate::storage::store::Sizes::default()
+        },
         roll: Box::new(shelf.clone()),
         tell: Box::new(move |news| {
             progress.send_modify(|reached| match news {
@@ -194,6 +203,8 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
     })
     .map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
     tell_recovery(&recovered, &store);
+    shelf.store_is_open(&store);
+    privacy::resume(&store, &shelf, data_dir)?;
     Ok((store, shelf))
 }
 
@@ -302,6 +313,8 @@ async fn serve(setup: Setup) -> Result<()> {
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
+        forgetting: Default::default(),
+        finishing: false,
     };
     shop.look_at_disk();
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
@@ -446,6 +459,10 @@ struct Shop {
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
+    /// Members whose forgetting is decided, until the tables are written anew.
+    forgetting: Vec<Forgetting>,
+    /// The rest of it is done beside the loop.
+    finishing: bool,
 }
 
 impl Shop {
@@ -583,6 +600,23 @@ impl Shop {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
             }
+            Command::Ask(Ask::Member { member }, answer) => {
+                let tables = self.desk.store.tables();
+                tokio::task::spawn_blocking(move || {
+                    let told = privacy::known(&tables, &member);
+                    reply(
+                        answer,
+                        &told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") })),
+                    );
+                });
+            }
+            Command::Ask(Ask::Forget { member }, answer) => self.forget(member, answer)?,
+            Command::Forgotten => {
+                self.finishing = false;
+                if self.forgetting.is_empty() {
+                    self.desk.store.vault().forgetting_ended().map_err(storage_failed)?;
+                }
+            }
             Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
@@ -592,6 +626,50 @@ impl Shop {
             }
         }
         Ok(())
+    }
+
+    /// See `privacy`: steps 1 and 2.
+    fn forget(&mut self, member: MemberId, answer: oneshot::Sender<Vec<u8>>) -> Result<()> {
+        if let Some(refused) = privacy::refusal(&mut self.desk.store, &member)? {
+            reply(answer, &refused);
+            return Ok(());
+        }
+        let (entry, number) = privacy::begin(&mut self.desk.engine, &self.desk.store, &member, &*self.clock)?;
+        let seq = entry.seq;
+        self.desk.commit(entry).map_err(storage_failed)?;
+        self.forgetting.push(Forgetting { member, number, seq, answer: Some(answer) });
+        Ok(())
+    }
+
+    /// See `privacy`: what is left once the tables are written anew, beside the loop.
+    fn finish_forgetting(&mut self, commands: &mpsc::Sender<Command>) {
+        let followed = self.desk.store.followed();
+        if self.finishing || self.forgetting.is_empty() || self.forgetting.iter().any(|it| it.seq > followed)
+        {
+            return;
+        }
+        self.finishing = true;
+        let (shelf, active, commands) = (self.shelf.clone(), self.newest.clone(), commands.clone());
+        let (view, vault) = (self.desk.store.journal(), self.desk.store.vault());
+        let done = std::mem::take(&mut self.forgetting);
+        tokio::task::spawn_blocking(move || {
+            let told = done.into_iter().map(|mut forgetting| {
+                let told = privacy::finish(&shelf, (&view, &vault), active.as_ref(), &forgetting);
+                (forgetting.answer.take(), told)
+            });
+            let told: Vec<_> = told.collect();
+            if told.iter().all(|(_, told)| told.is_ok())
+                && commands.blocking_send(Command::Forgotten).is_err()
+            {
+                tracing::info!("the next start looks through the bundles once more");
+            }
+            for (answer, told) in told {
+                let told = told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
+                if let Some(answer) = answer {
+                    reply(answer, &told);
+                }
+            }
+        });
     }
 
     /// Decides what no device asked for, as far as the store has room: nobody can be told to come again.
@@ -655,6 +733,7 @@ impl Shop {
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
+        self.finish_forgetting(commands);
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));

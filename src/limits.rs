@@ -72,6 +72,13 @@ pub const COMMANDS_MAX: usize = 64;
 pub const TICK_MS: u64 = 1_000;
 /// Milliseconds a stop waits for what is decided to become durable and be spoken.
 pub const STOP_MS_MAX: u64 = 5_000;
+/// Days the tables keep a sale: longer than anything comes back, and two business years overlap.
+pub const SALE_DAYS: u32 = 400;
+/// Days after which what was learned of a member who does not come any more goes: three years, as long as a claim from a
+/// purchase may be made in most of the chain's law.
+pub const PROFILE_IDLE_DAYS: u32 = 1_095;
+/// Weeks the tables remember having lived: more than ten years, the most that can be configured.
+pub const LIVED_WEEKS_MAX: usize = 530;
 /// Milliseconds that counting who is in which segment may take: a million members on a slow disk.
 pub const SEGMENTS_MS_MAX: u64 = 120_000;
 /// Members of a segment named in one answer.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use aisled::cli::{
     Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, demo, devices, drive,
-    explain, hub, lab, man, outbox, replay, run, segments, simulate,
+    explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -48,6 +48,8 @@ enum Verb {
     Bundle(bundle::BundleArgs),
     /// What waits for head office, and what a human parked
     Outbox(outbox::OutboxArgs),
+    /// Forget a member, tell all that is known of one, and say what is kept for how long
+    Privacy(privacy::PrivacyArgs),
     /// Copy the shop's data into a folder, while the daemon sells, and read it back
     Backup(backup::BackupArgs),
     /// Put a backup into an empty data directory, as a new life of the box
@@ -127,6 +129,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             None => Ok(explain::run(args, out)?),
         },
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
+        Verb::Privacy(args) => privacy::run(args, file, &environment, out),
         Verb::Backup(args) => backup::take(args, &data_dir()?, out),
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
         Verb::Devices(args) => devices::run(args, file, &environment, out),

@@ -21,6 +21,7 @@ pub mod journey;
 pub mod lab;
 pub mod man;
 pub mod outbox;
+pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod segments;

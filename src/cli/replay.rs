@@ -24,6 +24,7 @@ use super::outbox::JOURNAL_DIR;
 use crate::bundle::Bundle;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::packed::{self, Admission};
+use crate::daemon::{is_kept, trusted_of_kept};
 use crate::domain::calendar::Day;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Seq};
@@ -92,34 +93,41 @@ struct Report {
 pub(super) struct KeptRules {
     dir: PathBuf,
     trusted: Vec<PublicKey>,
+    /// With the box's own key.
+    of_kept: Vec<PublicKey>,
     read: BTreeMap<(u64, Arc<str>), Result<Arc<Bundle>, String>>,
 }
 
 impl KeptRules {
     /// Those of a data directory, signed by somebody trusted.
     pub(super) fn new(data_dir: &Path, trusted: Vec<PublicKey>) -> KeptRules {
-        KeptRules { dir: data_dir.join("bundles"), trusted, read: BTreeMap::new() }
+        let of_kept = trusted_of_kept(data_dir, &trusted);
+        KeptRules { dir: data_dir.join("bundles"), trusted, of_kept, read: BTreeMap::new() }
     }
 
     /// The rules a decision names.
     pub(super) fn find(&mut self, reference: &BundleRef) -> Result<Arc<Bundle>, String> {
-        let (dir, trusted) = (&self.dir, &self.trusted);
+        let (dir, trusted) = (&self.dir, (&*self.trusted, &*self.of_kept));
         let name = (reference.version, reference.hash.clone());
         let read = || open_kept(dir, trusted, reference).map(Arc::new).map_err(|error| format!("{error:#}"));
         self.read.entry(name).or_insert_with(read).clone()
     }
 }
 
-fn open_kept(dir: &Path, trusted: &[PublicKey], reference: &BundleRef) -> Result<Bundle> {
+fn open_kept(
+    dir: &Path,
+    (trusted, of_kept): (&[PublicKey], &[PublicKey]),
+    reference: &BundleRef,
+) -> Result<Bundle> {
     let path = dir.join(format!("{}-{}.aisb", reference.version, reference.hash));
     let file = File::open(&path).with_context(|| format!("failed to open {}", path.display()))?;
-    let admission = Admission { trusted, floor: 0, store: None };
+    let admission = Admission { trusted: of_kept, floor: 0, store: None };
     let opened = packed::open(BufReader::new(file), &admission)
         .map_err(|error| anyhow!("failed to open {}: {error} ({})", path.display(), error.code()))?;
-    if opened.reference != *reference {
+    if !is_kept(&opened, reference, trusted) {
         bail!("failed to load bundle {}: {} holds another one", reference.version, path.display());
     }
-    Bundle::compile(opened.reference, opened.rules)
+    Bundle::compile(reference.clone(), opened.rules)
         .map_err(|error| anyhow!("failed to load bundle {}: {error}", reference.version))
 }
 

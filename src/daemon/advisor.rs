@@ -15,6 +15,7 @@ use crate::bundle::Bundle;
 use crate::clock::Clock;
 use crate::domain::ids::Seq;
 use crate::engine::advice::{self, Baskets};
+use crate::engine::input::Input;
 use crate::limits;
 use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
@@ -61,10 +62,16 @@ fn follow(
     clock: &dyn Clock,
     commands: &mpsc::Sender<Command>,
 ) {
-    let mut baskets = Baskets::default();
+    let (mut baskets, mut anew) = (Baskets::default(), false);
     let Ok(mut bundle) = bundles.recv() else { return };
     loop {
-        read((&mut reader, vault), &mut baskets, &bundle);
+        anew |= read((&mut reader, vault), &mut baskets, &bundle);
+        if anew && vault.is_erased() {
+            // Somebody was forgotten, and who it was is forgotten too.
+            (baskets, anew) = (Baskets::default(), false);
+            reader.seek(Seq(1));
+            read((&mut reader, vault), &mut baskets, &bundle);
+        }
         let advice::Counts { members, baskets: count, lines } = baskets.counts();
         if count > 0 {
             let today = bundle.shop.time_zone.civil(clock.now()).day;
@@ -82,23 +89,25 @@ fn follow(
     }
 }
 
-/// Reads to the durable end. What cannot be read is told by the sender and by `check`; the next model tries again.
-fn read((reader, vault): (&mut Reader, &Vault), baskets: &mut Baskets, bundle: &Bundle) {
+/// Reads to the durable end; true if somebody was forgotten meanwhile. What cannot be read is told by the sender and by `check`; the next model tries again.
+fn read((reader, vault): (&mut Reader, &Vault), baskets: &mut Baskets, bundle: &Bundle) -> bool {
+    let mut forgot = false;
     loop {
         let bounds = (limits::ADVICE_READ_ENTRIES, limits::ADVICE_READ_BYTES);
         let from: Seq = reader.position();
         match reader.read_many(from, bounds, |_: &StorageError| {}) {
-            Ok(entries) if entries.is_empty() => return,
+            Ok(entries) if entries.is_empty() => return forgot,
             Ok(entries) => {
                 for (_, _, bytes) in entries {
                     if let Ok(entry) = vault.decode(&bytes) {
+                        forgot |= matches!(entry.input, Input::Forget(_));
                         baskets.fold(&entry, bundle);
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "proposals are made without what cannot be read");
-                return;
+                return forgot;
             }
         }
     }

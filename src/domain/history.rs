@@ -194,6 +194,12 @@ pub fn number_of(day: Day) -> i32 {
 }
 
 impl History {
+    /// The newest decision it knows of.
+    pub fn last_decision(&self) -> Seq {
+        let visits = self.visits.iter().map(|visit| visit.decision);
+        visits.chain([self.since, self.moves.decision]).max().unwrap_or_default()
+    }
+
     /// The history of a member who is known from decision `since` on.
     pub fn beginning(since: Seq) -> History {
         History { since, ..History::default() }

@@ -60,7 +60,9 @@ impl Baskets {
         for change in entry.changes.iter() {
             match (&change.key, &change.record) {
                 (Key::History(member), None) => self.forget(member),
-                (Key::History(member), Some(Record::History(_))) => learned_of = Some(member),
+                (Key::History(member), Some(Record::History(_))) if !member.is_nobody() => {
+                    learned_of = Some(member);
+                }
                 _ => {}
             }
         }

@@ -109,6 +109,19 @@ impl Entry {
     }
 }
 
+/// Does a decision, as `Encoder::seal` wrote it, name the member of this number? Nothing where it was written as it is.
+///
+/// # Errors
+/// See [`Entry::decode`].
+pub fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryFault> {
+    kept::mentions(bytes, number)
+}
+
+/// Do a decision's bytes hold numbers in the place of everything personal?
+pub fn is_numbered(bytes: &[u8]) -> bool {
+    kept::is_numbered(bytes)
+}
+
 /// Names one record of the tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,7 +163,9 @@ impl Key {
     /// Does it name a record of one of those that `gone` says?
     pub fn is_of(&self, gone: &dyn Fn(&MemberId) -> bool) -> bool {
         match self {
-            Key::Member(id) | Key::Ledger(id) | Key::History(id) | Key::Lease(_, Scope::Pocket(id)) => gone(id),
+            Key::Member(id) | Key::Ledger(id) | Key::History(id) | Key::Lease(_, Scope::Pocket(id)) => {
+                gone(id)
+            }
             Key::Token(token) => *token == TokenHash::NOBODYS,
             _ => false,
         }

@@ -173,6 +173,17 @@ pub(super) fn decode(bytes: &[u8], values: &dyn Values) -> Result<Entry, EntryFa
     }
 }
 
+pub(super) fn is_numbered(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|form| *form > NUMBERED)
+}
+
+/// Does a decision name the member of this number? Nothing if it was written before there were numbers.
+pub(super) fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryFault> {
+    let (_, numbered, body) = unpacked(bytes)?;
+    let found = || marks::mentions(&body, number).map_err(EntryFault::Malformed);
+    if numbered { found().map(Some) } else { Ok(None) }
+}
+
 fn named<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
     marks::write(out.bytes, value, (true, out.marked));
 }

@@ -146,6 +146,16 @@ pub(super) fn name(numbered: &[u8], values: &dyn Values, out: &mut Vec<u8>) -> R
     })
 }
 
+/// Does a member of this number stand among numbered bytes?
+pub(super) fn mentions(numbered: &[u8], number: u32) -> Result<bool, String> {
+    let mut found = false;
+    each_mark(numbered, &mut Vec::new(), |tag, content, _| {
+        found |= tag == Kind::Member as u8 + NUMBERED && content == number.to_be_bytes();
+        true
+    })?;
+    Ok(found)
+}
+
 /// Copies MessagePack, token by token; `instead` may write something else in the place of an extension, and says whether it
 /// did. Containers need no looking into: their items stand behind them.
 fn each_mark(

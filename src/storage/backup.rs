@@ -28,7 +28,7 @@ use super::format::{self, FORMAT_FILE};
 use super::identity::{self, BoxIdentity, IDENTITY_FILE};
 use super::journal::{FormatVersion, JournalView};
 use super::lock::DirLock;
-use super::vault::{self, FORGOTTEN_FILE, NAMES_FILE};
+use super::vault::{self, FORGOTTEN_FILE, NAMES};
 
 const MANIFEST: &str = "MANIFEST.json";
 const JOURNAL: &str = "journal";
@@ -90,7 +90,7 @@ pub fn take(data_dir: &Path, to: &Path) -> Result<Manifest> {
     copy(data_dir, to, IDENTITY_FILE, &mut files)?;
     let there = OsDisk.list(data_dir)?;
     // The names after the journal: then it holds no number without a name, but of those who were forgotten.
-    for name in [FORMAT_FILE, NAMES_FILE, FORGOTTEN_FILE] {
+    for name in [FORMAT_FILE, NAMES[0], NAMES[1], FORGOTTEN_FILE] {
         if there.iter().any(|file| file == name) {
             copy(data_dir, to, name, &mut files)?;
         }

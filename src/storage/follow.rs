@@ -3,7 +3,7 @@
 //! Invariants: decisions are applied in order, in transactions that carry their last number; a bundle's members and codes
 //! come in at the place where it became active. This thread alone writes the tables, so what it reads between two batches
 //! is one moment: after `CHECKPOINT_EVERY_DECISIONS` it writes a checkpoint of it, copies the tables if they have grown
-//! beyond reason, and tells the commit thread how far the journal may go: what is durable at head office, and covered by the
+//! beyond reason (before it what has been kept long enough goes: `let_go`), and tells the commit thread how far the journal may go: what is durable at head office, and covered by the
 //! oldest checkpoint, and past its days. A checkpoint that fails costs nothing but the room it would have given back.
 
 use std::path::Path;
@@ -130,6 +130,12 @@ impl Follower {
     /// An error is the tables' own: they are not to be used any more. What only kept the checkpoint from being written is
     /// told and tried again with the next.
     fn checkpoint(&mut self) -> std::result::Result<(), TablesFault> {
+        let lived = self.tables.lived()?;
+        let before = |days: u32| lived.made_before(usize::try_from(days).unwrap_or(usize::MAX));
+        let gone = self.tables.let_go(before(self.sizes.sale_days), before(self.sizes.profile_idle_days))?;
+        if gone > 0 {
+            tracing::info!(gone, "what has been kept long enough is let go of");
+        }
         let made = self.place.checkpoint(&self.tables, self.epoch).and_then(|(made, content)| {
             self.covered = Covered::of(&self.place)?;
             if self.place.is_bloated(&self.tables, &content)? {

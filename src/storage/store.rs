@@ -79,6 +79,10 @@ pub struct Sizes {
     pub requests_kept: u64,
     /// Bytes of the ballast; 0 is none.
     pub ballast_bytes: u64,
+    /// Days the tables keep a sale.
+    pub sale_days: u32,
+    /// Days after which what was learned of a member who does not come any more goes.
+    pub profile_idle_days: u32,
 }
 
 impl Default for Sizes {
@@ -88,6 +92,8 @@ impl Default for Sizes {
             segment_bytes: limits::SEGMENT_BYTES_MAX,
             requests_kept: limits::REQUESTS_KEPT_MIN,
             ballast_bytes: limits::BALLAST_BYTES,
+            sale_days: limits::SALE_DAYS,
+            profile_idle_days: limits::PROFILE_IDLE_DAYS,
         }
     }
 }
@@ -205,7 +211,6 @@ impl Store {
         if let Some((Footing::ReadOnly, why)) = hindered {
             return Store::open_to_read(options, (identity, lock, space), (tables, built_from), why);
         }
-        let had_journal = dir.join("journal").exists();
         let footing = hindered.as_ref().map_or(Footing::Whole, |(footing, _)| *footing);
         let seed = u64::from_be_bytes(identity.secret[..8].try_into().expect("8 of 32 bytes"));
         let mut journal_options = JournalOptions::new(identity.epoch, seed);
@@ -220,8 +225,9 @@ impl Store {
         }
         let keeper = Keeper::default();
         keeper.lost(&report.gaps);
-        let since = if had_journal { journal.next_seq() } else { Seq(1) };
-        let vault = Vault::open(dir, identity.secret, since)?;
+        let mut newest = view.reader(view.durable());
+        let newest = newest.next().ok().flatten().map(|raw| (raw.seq, raw.payload));
+        let vault = Vault::open(dir, identity.secret, newest)?;
         let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, &vault, request_days))?;
         if vault.is_forgetting() && footing == Footing::Whole {
             super::follow::forget(&place, &tables, identity.epoch, &vault)?;
@@ -475,11 +481,7 @@ impl Store {
 }
 
 /// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
-fn read_decision(
-    reader: &mut Reader,
-    seq: Seq,
-    (keeper, vault): (&Keeper, &Vault),
-) -> Result<Option<Entry>> {
+fn read_decision(reader: &mut Reader, seq: Seq, (keeper, vault): (&Keeper, &Vault)) -> Result<Option<Entry>> {
     if reader.position() != seq {
         reader.seek(seq);
     }

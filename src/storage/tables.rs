@@ -21,9 +21,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, MemberId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, MemberId, Seq};
 use crate::domain::lease::Scope;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, TokenHash};
 use crate::domain::tally::Tally;
 use crate::engine::decision::{Change, Facts, Key, Record, UsageOf};
 use crate::limits;
@@ -353,6 +353,28 @@ impl Tables {
         Ok(facts.known(id).filter(|known| !known.withdrawn).and_then(|_| facts.member(id)))
     }
 
+    /// The tokens and personal single-use codes of a member, found by looking through all of them.
+    pub fn held_by(&self, id: &MemberId) -> Result<(Vec<TokenHash>, Vec<CouponCode>), TablesFault> {
+        let (mut tokens, mut codes) = (Vec::new(), Vec::new());
+        self.walk(TOKENS, |key, value| {
+            if let (Record::Token(owner), Ok(hash)) = (decode::<Record>(value)?, key.try_into())
+                && owner == *id
+            {
+                tokens.push(TokenHash(hash));
+            }
+            Ok::<(), TablesFault>(())
+        })?;
+        self.walk(CODES, |key, value| {
+            if let Record::Code(issued) = decode::<Record>(value)?
+                && issued.member.as_ref() == Some(id)
+            {
+                codes.extend(std::str::from_utf8(key).ok().and_then(|code| CouponCode::new(code).ok()));
+            }
+            Ok::<(), TablesFault>(())
+        })?;
+        Ok((tokens, codes))
+    }
+
     /// Members from a place on, a page of them; those withdrawn are left out.
     pub fn members(&self, from: &[u8], most: usize) -> Result<MembersPage, TablesFault> {
         let page = self.now().page(MEMBERS, from, most)?;
@@ -364,6 +386,27 @@ impl Tables {
             members.extend(self.member(&id)?);
         }
         Ok(MembersPage { members, next })
+    }
+
+    /// Lets go of sales decided before `sales`, and of what was learned of members last seen before `seen`. Returns how many
+    /// records those were.
+    pub(super) fn let_go(&self, sales: Seq, seen: Seq) -> Result<usize, TablesFault> {
+        let mut count = 0;
+        for tree in [SALES, HISTORIES] {
+            self.walk(tree, |key, value| {
+                let is_old = match decode(value)? {
+                    Record::Sale(sale) => sale.taken_back.unwrap_or(sale.decision) < sales,
+                    Record::History(history) => history.last_decision() < seen,
+                    _ => false,
+                };
+                if is_old {
+                    count += 1;
+                    self.now().put(vec![(tree, sled::IVec::from(key), None)])?;
+                }
+                Ok::<(), TablesFault>(())
+            })?;
+        }
+        Ok(count)
     }
 
     /// Makes everything so far durable.

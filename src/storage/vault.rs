@@ -1,6 +1,6 @@
 //! The vault: the only place where the journal's numbers have names. Who is taken out of it is forgotten.
 //!
-//! Layout, beside the journal: `names`, a line for each personal value that a decision held (JSON, a tab, CRC-32C in
+//! Layout, beside the journal: `names` and `names.copy`, the same in both, a line for each personal value that a decision held (JSON, a tab, CRC-32C in
 //! hexadecimal; the first line says which number is next), appended to; `forgotten`, a line for each forgotten member, which
 //! only tells them again (`Mark`), and a copy of it beside the directory where one can be written; `forgetting`, there while a forgetting is not at its end.
 //!
@@ -12,7 +12,8 @@
 //! - A forgotten id never gets a number again and never comes back into the tables, whoever names it: a bundle, head office,
 //!   an open quote, a backup. The same person enrols anew under another id.
 //! - A token that is no member's is written as a keyed hash: nobody gets the phone number out of it by trying all of them.
-//! - A line that does not check is passed over and named: its value reads as forgotten; the tables still have it.
+//! - `names` is as true as the journal is and cannot be made from anything else, hence the copy: a line counts where it checks
+//!   in either; where both are gone beside a journal that needs them, no start is taken. A torn end was never used.
 //!
 //! Why numbers and not a cipher: there is nothing to break later, entries grow smaller instead of larger, and what is deleted
 //! is the value itself. What remains of somebody forgotten is what their baskets cost, in decisions that name nobody, which
@@ -29,16 +30,17 @@ use sha2::{Digest, Sha256};
 use crate::domain::ids::{MemberId, Seq};
 use crate::domain::member::TokenHash;
 use crate::engine::decision::{
-    Change, Encoder, Entry, EntryFault, Instead, Key, Kind, Numbers, Record, Values,
+    self, Change, Encoder, Entry, EntryFault, Instead, Key, Kind, Numbers, Record, Values,
 };
 use crate::limits;
 
 use super::disk::{Disk, DiskFile, OsDisk};
-use super::error::Result;
+use super::error::{Result, StorageError};
 use super::identity;
+use super::journal::FormatVersion;
 
-/// The file of names.
-pub const NAMES_FILE: &str = "names";
+/// The file of names, and its copy.
+pub const NAMES: [&str; 2] = ["names", "names.copy"];
 /// The file that tells forgotten members again.
 pub const FORGOTTEN_FILE: &str = "forgotten";
 /// There while a forgetting is not at its end.
@@ -54,8 +56,14 @@ pub struct Vault(Arc<Mutex<Inner>>);
 struct Inner {
     dir: PathBuf,
     secret: [u8; 32],
-    /// Where `names` goes on; none where nothing is written.
-    file: Option<(Arc<dyn DiskFile>, u64)>,
+    /// `names` and its copy; none where nothing is written.
+    files: Vec<Arc<dyn DiskFile>>,
+    /// Where they go on.
+    end: u64,
+    /// There were none.
+    is_new: bool,
+    /// They are the same and whole.
+    is_even: bool,
     /// Before this decision the journal names members as they are: an older version wrote it.
     since: Seq,
     next: u32,
@@ -66,6 +74,39 @@ struct Inner {
     said: BTreeMap<(u32, Kind, Arc<[u8]>), u32>,
     forgotten: BTreeSet<Mark>,
     fresh: Vec<u8>,
+    /// Everything of those who were forgotten is gone.
+    erased: bool,
+}
+
+/// One of the two files as it was found.
+struct Found {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+    version: Option<u32>,
+    /// Lines that do not check.
+    damaged: u32,
+}
+
+impl Found {
+    fn of(bytes: Vec<u8>) -> Found {
+        let (mut lines, mut damaged) = (Vec::new(), 0);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match checked(line) {
+                Some(line) => lines.push(line),
+                None => damaged += 1,
+            }
+        }
+        let version = match lines.first() {
+            Some(Line::Vault { version, .. }) => Some(*version),
+            _ => None,
+        };
+        Found { bytes, lines, version, damaged }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.damaged == 0 && self.bytes.last() == Some(&b'\n')
+    }
 }
 
 struct Row {
@@ -80,7 +121,11 @@ struct Row {
 #[serde(deny_unknown_fields)]
 enum Line {
     /// The first one.
-    Vault { version: u32, since: Seq, next: u32 },
+    Vault {
+        version: u32,
+        since: Seq,
+        next: u32,
+    },
     Member(u32, MemberId),
     Token(u32, u32, TokenHash),
     Other(u32, u32, Other),
@@ -97,16 +142,26 @@ enum Other {
 const VERSION: u32 = 1;
 
 impl Vault {
-    /// Opens the vault of a data directory, or begins it at decision `next`. A torn last line is cut.
-    pub(super) fn open(dir: &Path, secret: [u8; 32], next: Seq) -> Result<Vault> {
+    /// Opens the vault of a data directory whose journal ends with the decision `newest`, or begins it behind that. A torn last
+    /// line is cut.
+    ///
+    /// # Errors
+    /// The disk's; `Identity` where the journal holds numbers and their names are gone: nobody is taken for somebody else.
+    pub(super) fn open(dir: &Path, secret: [u8; 32], newest: Option<(Seq, &[u8])>) -> Result<Vault> {
         let mut inner = Inner::read(dir, secret)?;
-        if inner.file.is_none() {
-            inner.since = next;
-            inner.write_anew()?;
+        if inner.is_new {
+            if newest.is_some_and(|(_, bytes)| decision::is_numbered(bytes)) {
+                let why = "it is missing, but the journal needs it; restore it from a backup".to_owned();
+                return Err(StorageError::Identity { path: dir.join(NAMES[0]), why });
+            }
+            inner.since = newest.map_or(Seq(1), |(last, _)| Seq(last.0 + 1));
         }
+        inner.go_on()?;
         let drafts = OsDisk.list(dir)?;
-        for draft in [NAMES_FILE, FORGOTTEN_FILE].map(draft_of).into_iter().filter(|it| drafts.contains(it)) {
-            OsDisk.remove(&dir.join(draft))?;
+        for draft in [NAMES[0], NAMES[1], FORGOTTEN_FILE].map(draft_of) {
+            if drafts.contains(&draft) {
+                OsDisk.remove(&dir.join(draft))?;
+            }
         }
         Ok(Vault(Arc::new(Mutex::new(inner))))
     }
@@ -118,8 +173,7 @@ impl Vault {
 
     /// Reads the vault of a data directory where nothing can be written.
     pub(super) fn look(dir: &Path, secret: [u8; 32]) -> Result<Vault> {
-        let mut inner = Inner::read(dir, secret)?;
-        inner.file = None;
+        let inner = Inner::read(dir, secret)?;
         Ok(Vault(Arc::new(Mutex::new(inner))))
     }
 
@@ -137,8 +191,8 @@ impl Vault {
 
     /// Makes the numbers given so far durable.
     pub(super) fn sync(&self) -> Result<()> {
-        let file = self.inner().file.as_ref().map(|(file, _)| file.clone());
-        file.map_or(Ok(()), |file| file.sync_data())
+        let files = self.inner().files.clone();
+        files.iter().try_for_each(|file| file.sync_data())
     }
 
     /// A decision of the journal, with the names that are known.
@@ -157,6 +211,26 @@ impl Vault {
         Encoder::default().name(bytes, self).map(<[u8]>::to_vec)
     }
 
+    /// The decision, if it names this member: read only where it must be.
+    ///
+    /// # Errors
+    /// See [`Entry::decode`].
+    pub fn decode_if_of(
+        &self,
+        bytes: &[u8],
+        id: &MemberId,
+    ) -> std::result::Result<Option<Entry>, EntryFault> {
+        match decision::mentions(bytes, self.number_of(id).unwrap_or_default())? {
+            Some(false) => Ok(None),
+            Some(true) => self.decode(bytes).map(Some),
+            None => {
+                let entry = self.decode(bytes)?;
+                let text = serde_json::to_string(&entry).expect("plain data can always be written");
+                Ok(text.contains(&format!("\"{id}\"")).then_some(entry))
+            }
+        }
+    }
+
     /// Before this decision the journal names members as they are.
     pub fn since(&self) -> Seq {
         self.inner().since
@@ -165,6 +239,16 @@ impl Vault {
     /// The number of a member, if a decision ever named them and they are not forgotten.
     pub fn number_of(&self, id: &MemberId) -> Option<u32> {
         self.inner().number(Kind::Member, 0, &message_pack(id))
+    }
+
+    /// Was anybody forgotten?
+    pub fn forgets(&self) -> bool {
+        !self.inner().forgotten.is_empty()
+    }
+
+    /// Has the vault no name any more of those who were forgotten since it was opened?
+    pub fn is_erased(&self) -> bool {
+        self.inner().erased
     }
 
     /// Was this member forgotten?
@@ -182,6 +266,7 @@ impl Vault {
         let mut inner = self.inner();
         inner.begin_forgetting()?;
         let mark = inner.mark(id);
+        inner.erased = false;
         if inner.forgotten.insert(mark)
             && let Err(error) = inner.write_forgotten()
         {
@@ -224,7 +309,9 @@ impl Vault {
             true if change.record.is_none() => Some(change.clone()),
             true => {
                 let record = change.record.clone().filter(|_| !change.key.is_of(&is_gone));
-                record.and_then(|record| record.without(&is_gone)).map(|record| Change::put(change.key.clone(), record))
+                record
+                    .and_then(|record| record.without(&is_gone))
+                    .map(|record| Change::put(change.key.clone(), record))
             }
         });
         kept.collect()
@@ -292,7 +379,10 @@ impl Inner {
         let mut inner = Inner {
             dir: dir.to_owned(),
             secret,
-            file: None,
+            files: Vec::new(),
+            end: 0,
+            is_new: true,
+            is_even: false,
             since: Seq(1),
             next: 1,
             rows: BTreeMap::new(),
@@ -300,30 +390,59 @@ impl Inner {
             said: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             fresh: Vec::new(),
+            erased: true,
         };
         inner.forgotten = read_forgotten(&dir.join(FORGOTTEN_FILE))?;
-        let path = dir.join(NAMES_FILE);
-        let Some(bytes) = read_whole(&path)? else { return Ok(inner) };
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let mut damaged = 0;
-        for (number, line) in bytes[..whole].split(|byte| *byte == b'\n').enumerate() {
-            match checked(line) {
-                _ if line.is_empty() => {}
-                Some(line) => inner.take(line),
-                None => {
-                    damaged += 1;
-                    let line = number + 1;
-                    tracing::error!(line, path = %path.display(), code = "AIS-5021", "a name does not check; it reads as forgotten");
-                }
+        let mut found = Vec::new();
+        for name in NAMES {
+            if let Some(bytes) = read_whole(&dir.join(name))? {
+                found.push(Found::of(bytes));
             }
         }
-        // A number whose line is damaged is not given to somebody else.
-        inner.next += damaged;
-        if let Ok(file) = OsDisk.open_write(&path) {
-            inner.file = Some((file, whole as u64));
+        if found.is_empty() {
+            return Ok(inner);
         }
+        let path = dir.join(NAMES[0]);
+        let version = found.iter().filter_map(|found| found.version).max();
+        match version {
+            Some(VERSION) => {}
+            Some(version) => {
+                let (found, known) = (FormatVersion(version), FormatVersion(VERSION));
+                return Err(StorageError::VersionUnknown { path, found, known });
+            }
+            None => {
+                let why = "its first line does not check, nor that of its copy; restore it from a backup"
+                    .to_owned();
+                return Err(StorageError::Identity { path, why });
+            }
+        }
+        inner.is_even =
+            found.len() == NAMES.len() && found.iter().all(|it| it.bytes == found[0].bytes && it.is_whole());
+        if !inner.is_even {
+            tracing::warn!(path = %path.display(), code = "AIS-5021", "the names and their copy differ: what either has is taken");
+        }
+        // A number whose line is damaged in both is not given to somebody else.
+        let damaged = found.iter().map(|found| found.damaged).min().unwrap_or_default();
+        // What has suffered most goes first: of a line that was said twice the last one counts.
+        found.sort_by_key(|found| std::cmp::Reverse(found.damaged));
+        for found in found {
+            inner.end = found.bytes.len() as u64;
+            found.lines.into_iter().for_each(|line| inner.take(line));
+        }
+        inner.next += damaged;
+        inner.is_new = false;
         inner.give_no_more();
         Ok(inner)
+    }
+
+    /// Opens both files for what comes, written anew where they are not the same.
+    fn go_on(&mut self) -> Result<()> {
+        if !self.is_even {
+            return self.write_anew();
+        }
+        let dir = &self.dir;
+        self.files = NAMES.iter().map(|name| OsDisk.open_write(&dir.join(name))).collect::<Result<_>>()?;
+        Ok(())
     }
 
     /// The members among the rows who were forgotten.
@@ -444,10 +563,10 @@ impl Inner {
         if self.fresh.is_empty() {
             return Ok(false);
         }
-        if let Some((file, at)) = &mut self.file {
-            file.write_at(*at, &self.fresh)?;
-            *at += self.fresh.len() as u64;
+        for file in &self.files {
+            file.write_at(self.end, &self.fresh)?;
         }
+        self.end += self.fresh.len() as u64;
         self.fresh.clear();
         Ok(true)
     }
@@ -457,7 +576,9 @@ impl Inner {
         let gone = self.gone();
         self.rows.retain(|_, row| !gone.contains(&row.owner));
         self.fresh.clear();
-        self.write_anew()
+        self.write_anew()?;
+        self.erased = true;
+        Ok(())
     }
 
     fn write_anew(&mut self) -> Result<()> {
@@ -466,8 +587,12 @@ impl Inner {
         for (number, row) in &self.rows {
             write_line(&mut bytes, &line_of(*number, row));
         }
-        replace(&self.dir, NAMES_FILE, &bytes)?;
-        self.file = Some((OsDisk.open_write(&self.dir.join(NAMES_FILE))?, bytes.len() as u64));
+        self.files.clear();
+        for name in NAMES {
+            replace(&self.dir, name, &bytes)?;
+            self.files.push(OsDisk.open_write(&self.dir.join(name))?);
+        }
+        self.end = bytes.len() as u64;
         Ok(())
     }
 
@@ -484,7 +609,8 @@ impl Inner {
         let lines: String = self.forgotten.iter().map(|mark| hex(mark) + "\n").collect();
         replace(&self.dir, FORGOTTEN_FILE, lines.as_bytes())?;
         let copy = copy_beside(&self.dir);
-        let copy = copy.as_deref().and_then(|copy| Some((copy.parent()?, copy.file_name()?.to_string_lossy())));
+        let copy =
+            copy.as_deref().and_then(|copy| Some((copy.parent()?, copy.file_name()?.to_string_lossy())));
         if let Some((dir, name)) = copy
             && let Err(error) = replace(dir, &name, lines.as_bytes())
         {
@@ -503,7 +629,8 @@ impl Inner {
 
     /// Half of a SHA-256 that begins with a secret of fixed length: nothing can be appended to what was hashed.
     fn keyed(&self, purpose: &[u8], value: &[u8]) -> [u8; 16] {
-        let hash = Sha256::new().chain_update(self.secret).chain_update(purpose).chain_update(value).finalize();
+        let hash =
+            Sha256::new().chain_update(self.secret).chain_update(purpose).chain_update(value).finalize();
         let mut half = [0; 16];
         half.copy_from_slice(&hash[..16]);
         half

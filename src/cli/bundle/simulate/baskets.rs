@@ -208,7 +208,10 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
 }
 
 /// Every decision of a journal that reads, in order.
-fn each_entry((view, vault): (&JournalView, &Vault), take: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+fn each_entry(
+    (view, vault): (&JournalView, &Vault),
+    take: &mut dyn FnMut(Entry) -> Result<()>,
+) -> Result<()> {
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
