@@ -801,6 +801,14 @@ pub const ADVICE_BASKETS_OF_MEMBER_MAX: usize = 100;
 pub const ADVICE_LINES_MAX: usize = 6_000_000;
 /// Articles that may be proposed.
 pub const ADVICE_ITEMS_MAX: usize = 65_536;
+/// Members in a segment below which it says nothing of what such people buy.
+pub const ADVICE_SEGMENT_MEMBERS_MIN: usize = 10;
+/// Segments of one member that are looked at for that.
+pub const ADVICE_SEGMENTS_OF_MEMBER_MAX: usize = 32;
+/// Members whose sales since the last model are at hand: the busiest hour of a hypermarket.
+pub const LATELY_MEMBERS_MAX: usize = 4_096;
+/// Such sales of one member: more within an hour are a mistake.
+pub const LATELY_BASKETS_MAX: usize = 4;
 /// Articles suggested with a quote that asks for it: a till's screen shows few.
 pub const QUOTE_SUGGESTIONS_MAX: usize = 4;
 /// Ms between two models: what was bought this morning is known in the afternoon.
