@@ -433,7 +433,9 @@ pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 /// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.
 pub const RESPONSE_TREES_MAX: usize = 400;
 /// Shares of the trees in the average, the preferred first: two different learners together are rarely worse than one.
-pub const RESPONSE_SHARES: [f64; 5] = [0.25, 0.5, 0.75, 0.0, 1.0];
+pub const RESPONSE_SHARES: [f64; 4] = [0.25, 0.5, 0.75, 0.0];
+/// Rows of each kind, responded or not, that must be named to choose by for folds not to be looked at as well.
+pub const RESPONSE_JUDGED_MIN: usize = 30;
 /// How firmly a calibration's slope is held at 1, in rows.
 pub const RESPONSE_CALIBRATION_HOLD: f64 = 10.0;
 /// Rows of either arm at least to learn a difference from: a leaf of the trees in every fold.
