@@ -442,7 +442,9 @@ pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 /// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.
 pub const RESPONSE_TREES_MAX: usize = 400;
 /// Shares of the trees in the average, the preferred first: two different learners together are rarely worse than one.
-pub const RESPONSE_SHARES: [f64; 5] = [0.25, 0.5, 0.75, 0.0, 1.0];
+pub const RESPONSE_SHARES: [f64; 4] = [0.25, 0.5, 0.75, 0.0];
+/// Rows of each kind, responded or not, that must be named to choose by for folds not to be looked at as well.
+pub const RESPONSE_JUDGED_MIN: usize = 30;
 /// How firmly a calibration's slope is held at 1, in rows.
 pub const RESPONSE_CALIBRATION_HOLD: f64 = 10.0;
 /// Rows of either arm at least to learn a difference from: a leaf of the trees in every fold.
@@ -855,6 +857,14 @@ pub const ADVICE_BASKETS_OF_MEMBER_MAX: usize = 100;
 pub const ADVICE_LINES_MAX: usize = 6_000_000;
 /// Articles that may be proposed.
 pub const ADVICE_ITEMS_MAX: usize = 65_536;
+/// Members in a segment below which it says nothing of what such people buy.
+pub const ADVICE_SEGMENT_MEMBERS_MIN: usize = 10;
+/// Segments of one member that are looked at for that.
+pub const ADVICE_SEGMENTS_OF_MEMBER_MAX: usize = 32;
+/// Members whose sales since the last model are at hand: the busiest hour of a hypermarket.
+pub const LATELY_MEMBERS_MAX: usize = 4_096;
+/// Such sales of one member: more within an hour are a mistake.
+pub const LATELY_BASKETS_MAX: usize = 4;
 /// Articles suggested with a quote that asks for it: a till's screen shows few.
 pub const QUOTE_SUGGESTIONS_MAX: usize = 4;
 /// Ms between two models: what was bought this morning is known in the afternoon.

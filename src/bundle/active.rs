@@ -10,14 +10,15 @@ use std::fmt;
 use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId, Sku};
+use crate::limits;
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::experiment;
 use crate::shopper::segment::{Schema, Segments};
 
 use super::document::{
-    Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
+    Campaign, CareMessage, Coupon, ItemFactors, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
 };
 use super::keys::KeyId;
 use super::showing::{self, Showing};
@@ -59,6 +60,8 @@ pub struct Bundle {
     pub book: Book,
     /// Campaigns, in declared order.
     pub campaigns: Vec<Campaign>,
+    /// Head office's factors of articles: as many numbers for each.
+    pub factors: BTreeMap<Sku, Box<[f32]>>,
     /// Suggestions, in declared order.
     pub recommendations: Vec<RecommendationList>,
     /// Care messages, in declared order.
@@ -123,6 +126,7 @@ impl Bundle {
         Ok(Bundle {
             reference,
             segments,
+            factors: factors(rules.factors)?,
             trials,
             showing,
             partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
@@ -232,6 +236,17 @@ pub(super) fn book_rules(
         points,
         coupons: coupons.collect(),
     }
+}
+
+fn factors(shipped: Vec<ItemFactors>) -> Result<BTreeMap<Sku, Box<[f32]>>, CompileError> {
+    let rank = shipped.first().map_or(0, |item| item.numbers.len());
+    let is_odd = |item: &&ItemFactors| item.numbers.len() != rank || !(1..=limits::RECOMMEND_RANK_MAX).contains(&rank);
+    if let Some(odd) = shipped.iter().find(is_odd) {
+        let fault = format!("factors of {}: {} numbers, the first article has {rank}", odd.sku, odd.numbers.len());
+        return Err(CompileError { faults: vec![fault] });
+    }
+    let numbers = |item: ItemFactors| (item.sku, item.numbers.iter().map(|number| number.get() as f32).collect());
+    Ok(shipped.into_iter().map(numbers).collect())
 }
 
 fn compile_segments(schema: &Schema, segments: &[Segment]) -> Result<Segments, CompileError> {

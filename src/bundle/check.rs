@@ -75,6 +75,7 @@ pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
     checker.partners();
     checker.points();
     checker.suggestions();
+    checker.factors();
     checker.rules();
     checker.codes();
     checker.members();
@@ -242,6 +243,22 @@ impl<'f> Checker<'f> {
             let place = segments.place(limits::BUNDLE_SEGMENTS_MAX, Vec::new());
             let message = format!("a bundle has at most {} segments", limits::BUNDLE_SEGMENTS_MAX);
             self.say(Code::AuthoringRange, place, message);
+        }
+    }
+
+    fn factors(&mut self) {
+        let factors = &self.folder.factors;
+        self.unique(factors, &key("sku"), |item| item.sku.clone());
+        let rank = factors.values.first().map_or(0, |item| item.numbers.len());
+        for (index, item) in factors.values.iter().enumerate() {
+            let found = self.known.skus.contains(&item.sku);
+            self.reference(found, || factors.place(index, key("sku")), "article of the catalogue", &item.sku);
+            let has = item.numbers.len();
+            self.range(
+                has == rank && (1..=limits::RECOMMEND_RANK_MAX).contains(&has),
+                || factors.place(index, key("numbers")),
+                || format!("{has} numbers; the first article has {rank}, and 1 to {} are taken", limits::RECOMMEND_RANK_MAX),
+            );
         }
     }
 

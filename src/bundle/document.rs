@@ -51,6 +51,21 @@ pub struct Rules {
     /// Partners whose vouchers are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partners: Vec<Partner>,
+    /// Head office's factors of articles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub factors: Vec<ItemFactors>,
+}
+
+/// What a factorisation fitted by head office says of an article: numbers, as many for each article. A member is taken to be
+/// the mean of what they bought, so nothing of members is shipped and whoever is new is served as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemFactors {
+    /// The article.
+    pub sku: Sku,
+    /// Its numbers, 1 to 64.
+    #[schemars(length(min = 1, max = limits::RECOMMEND_RANK_MAX))]
+    pub numbers: Vec<Millionths>,
 }
 
 /// `shop.toml`

@@ -23,6 +23,7 @@ mod demand;
 mod homes;
 pub mod input;
 mod kept;
+mod lately;
 mod learning;
 mod leases;
 mod marks;
@@ -216,7 +217,8 @@ impl Engine {
 
     /// From now on this is proposed.
     pub fn advise(&mut self, advice: Box<Advice>) {
-        self.adviser = Some(Adviser::new(advice));
+        let before = self.adviser.take();
+        self.adviser = Some(Adviser::new(advice, before));
     }
 
     /// What the proposals are made from; nothing if there are none yet.
@@ -580,7 +582,11 @@ impl Engine {
         self.demand.changed(&changes, now);
         let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
         let (epoch, facts, changes) = (self.identity.epoch, facts.only_kept(), changes.into());
-        Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes })
+        let entry = Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes });
+        if let (Some(adviser), Some(active)) = (&mut self.adviser, &self.bundle) {
+            adviser.hear(&entry, &active.bundle);
+        }
+        entry
     }
 }
 

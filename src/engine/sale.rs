@@ -105,9 +105,11 @@ pub(super) fn quote(
 fn goes_with(turn: &Turn<'_>, quote: &Quote) -> Vec<Suggestion> {
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
     let mut skus = quote.asked.basket.lines.iter().map(|line| &line.sku);
-    let asked = Asked { member: quote.member.as_ref(), basket: &mut skus, now: turn.now, lang };
-    turn.advice
-        .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::QUOTE_SUGGESTIONS_MAX))
+    let Some(advice) = turn.advice else { return Vec::new() };
+    let member = quote.member.as_ref();
+    let segments = member.map(|member| turn.bundle.segments.of(member, quote.day)).unwrap_or_default();
+    let asked = Asked { member, segments: &segments, basket: &mut skus, now: turn.now, lang };
+    advice.propose(turn.bundle, asked, limits::QUOTE_SUGGESTIONS_MAX)
 }
 
 /// The answer to `quote` that made this quote, found again by pricing again. `turn` is of then, with the quote's rules.

@@ -116,7 +116,8 @@ fn alternatives(turn: &Turn<'_>, sku: &Sku, lang: Lang) -> Vec<Suggestion> {
 
 /// Head office's lists and the shop's own model take turns; what one leaves is the other's.
 fn suggestions(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion> {
-    let asked = Asked { member: shopper.member, basket: &mut std::iter::empty(), now: turn.now, lang };
+    let (member, segments) = (shopper.member, shopper.segments);
+    let asked = Asked { member, segments, basket: &mut std::iter::empty(), now: turn.now, lang };
     let own = turn
         .advice
         .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::SCAN_SUGGESTIONS_MAX));

@@ -4,10 +4,10 @@
 //! Members are handed to CEL as plain values; what nobody knows is left out. Where CEL says yes or no, the two must agree; where
 //! it gives up, the predicate must speak of something that is not known. `DIFFERENCES` lists on purpose what is read otherwise.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::objects::Value as Cel;
+use cel::objects::{Key, Map, Value as Cel};
 use cel::{Context, Program};
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ fn fields() -> Vec<(Vec<String>, Field)> {
 /// The member as CEL sees them, and whether everything is known of them.
 fn context(sight: &Sight<'_>) -> (Context<'static, 'static>, bool) {
     let mut context = Context::default();
-    let mut families: HashMap<String, HashMap<String, Cel>> = HashMap::new();
+    let mut families: BTreeMap<String, BTreeMap<String, Cel>> = BTreeMap::new();
     let mut is_known = true;
     for (path, field) in fields() {
         let value = plain(field.of(sight));
@@ -72,7 +72,10 @@ fn context(sight: &Sight<'_>) -> (Context<'static, 'static>, bool) {
             _ => unreachable!("a field has one dot at most"),
         }
     }
-    families.into_iter().for_each(|(family, fields)| context.add_variable_from_value(family, Cel::from(fields)));
+    for (family, fields) in families {
+        let map = Arc::new(fields.into_iter().map(|(name, value)| (Key::from(name), value)).collect());
+        context.add_variable_from_value(family, Cel::Map(Map { map }));
+    }
     (context, is_known)
 }
 

@@ -258,7 +258,7 @@ impl Decimal {
     /// The nearest millionth; nothing of what is not above 0 or more than a billion.
     pub fn of(value: f64) -> Option<Decimal> {
         let millionths = (value * MILLION).round();
-        (millionths >= 1.0 && millionths <= 1e15).then_some(Decimal(millionths as u64))
+        (1.0..=1e15).contains(&millionths).then_some(Decimal(millionths as u64))
     }
 
     /// As a number.
