@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, demo, drive, explain, hub, lab,
+    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, console, demo, drive, explain, hub, lab,
     outbox, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
@@ -68,6 +68,8 @@ enum Verb {
     Lab(lab::LabArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
+    /// Who may sign in to the web pages
+    Console(console::ConsoleArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -131,6 +133,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         }
         Verb::Lab(args) => lab::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
+        Verb::Console(args) => console::run(args, &data_dir()?, out),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;
             Ok(Exit::Ok)

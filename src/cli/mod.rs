@@ -11,6 +11,7 @@ pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod drive;
 pub mod explain;
