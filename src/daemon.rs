@@ -14,6 +14,7 @@
 mod advisor;
 mod bundles;
 pub mod census;
+mod console;
 pub mod control;
 pub mod desk;
 mod disk;
@@ -38,7 +39,7 @@ use crate::config::{Config, Role};
 use crate::devices::broker::{BrokerError, Door, Running as RunningBroker};
 use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
-use crate::devices::wire::status::{EngineState, EngineStatus};
+use crate::devices::wire::status::{EngineState, EngineStatus, Presence as DevicePresence};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
@@ -55,6 +56,7 @@ use crate::upstream::machine::Status as LineStatus;
 use advisor::Advisor;
 use bundles::Shelf;
 pub(crate) use bundles::{is_kept, trusted_of_kept};
+use console::{Presence, Window};
 use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
@@ -292,6 +294,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
     let advisor = Advisor::start((&store.journal(), store.vault()), clock.clone(), commands.clone())?;
+    let window = Window::open(&config, clock.clone(), (store.journal(), store.vault()), commands.clone())?;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
         .with_rules_of(Box::new(move |reference| kept.load(reference)));
     let mut shop = Shop {
@@ -310,6 +313,7 @@ async fn serve(setup: Setup) -> Result<()> {
         present: Default::default(),
         disk,
         advisor,
+        window,
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
@@ -321,6 +325,7 @@ async fn serve(setup: Setup) -> Result<()> {
     shop.command(Command::Looked(waiting))?;
     if let Some(bundle) = shop.desk.engine.bundle() {
         shop.advisor.bundle(bundle.clone());
+        shop.window.iter().for_each(|window| window.rules(bundle.clone()));
     }
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
@@ -376,7 +381,10 @@ async fn serve(setup: Setup) -> Result<()> {
     if let Some(watch) = watch {
         watch.abort();
     }
-    let Shop { desk, sender, .. } = shop;
+    let Shop { desk, sender, window, .. } = shop;
+    if let Some(window) = window {
+        around.spawn_blocking(|| window.close()).await.context("failed to close the console")?;
+    }
     if let Some(sender) = sender {
         drop(sender.stop);
         sender.forward.await.context("failed to stop the sender")?.shutdown().await;
@@ -451,9 +459,10 @@ struct Shop {
     arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
     fed: Seq,
-    present: std::collections::BTreeMap<DeviceId, bool>,
+    present: std::collections::BTreeMap<DeviceId, Presence>,
     disk: DiskWatch,
     advisor: Advisor,
+    window: Option<Window>,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
     /// The embedded broker's devices, and its door.
@@ -468,12 +477,13 @@ struct Shop {
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
-            let online = crate::devices::wire::status::DeviceStatus::decode(&received.payload)
-                .is_ok_and(|status| status.state == crate::devices::wire::status::Presence::Online);
+            let status = crate::devices::wire::status::DeviceStatus::decode(&received.payload).ok();
+            let online = status.as_ref().is_some_and(|status| status.state == DevicePresence::Online);
             if let Ok(device) = DeviceId::new(device)
                 && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
             {
-                self.present.insert(device, online);
+                let (since, software) = (self.clock.now(), status.and_then(|status| status.software));
+                self.present.insert(device, Presence { online, since, software });
             }
             return Ok(());
         }
@@ -488,6 +498,7 @@ impl Shop {
         };
         let reference = bundle.reference.clone();
         self.advisor.bundle(bundle.clone());
+        self.window.iter().for_each(|window| window.rules(bundle.clone()));
         self.desk.engine.resume_bundle(bundle, since);
         tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
         if let Some(sender) = &self.sender {
@@ -734,6 +745,10 @@ impl Shop {
         self.decide_own()?;
         self.tell_shown()?;
         self.finish_forgetting(commands);
+        self.desk.lanes.second();
+        if let Some(window) = &self.window {
+            window.show(self.picture());
+        }
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
@@ -780,9 +795,10 @@ impl Shop {
             "bundle": bundle,
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
-            "devices_online": self.present.values().filter(|online| **online).count(),
+            "devices_online": self.present.values().filter(|presence| presence.online).count(),
             "refused": self.door.as_ref().map(Door::refusals),
             "link_up": self.desk.link().is_up(),
+            "console": self.window.as_ref().and_then(Window::address),
             "counts": self.desk.counts,
             "journal": {
                 "next": store.next_seq(),

@@ -517,6 +517,103 @@ pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
 /// Members of all simulated campaigns together: some seconds.
 pub const PEEKING_MEMBERS_MAX: u64 = 10_000_000_000;
 
+// --- the console ---
+
+/// Devices whose last requests are kept: the largest shop has some 200; 1 KiB each, copied once a second.
+pub const LANES_MAX: usize = 200;
+/// Requests of one device that are kept: what fits a line of a page.
+pub const LANE_LAST: usize = 6;
+/// Durations of one device that are kept: enough for a slowest of a hundred.
+pub const LANE_TIMES: usize = 128;
+/// Seconds of one device whose answers are counted each: a minute.
+pub const LANE_SECONDS: usize = 60;
+/// Microseconds that split the durations of answers: around the 5 ms a quote and the 25 ms a commit should take.
+pub const LATENCY_BOUNDS_US: [u32; 10] =
+    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000];
+/// Connections the console holds at once: a dozen people with a browser's six each.
+pub const CONSOLE_CONNECTIONS_MAX: usize = 96;
+/// Of them from one address, so that one machine cannot lock the others out.
+pub const CONSOLE_CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
+/// Milliseconds for a request's head, and between two requests of a connection: beyond it the connection ends.
+pub const CONSOLE_HEAD_MS_MAX: u64 = 10_000;
+/// Milliseconds for a request's body: forms of a few hundred bytes.
+pub const CONSOLE_BODY_MS_MAX: u64 = 5_000;
+/// Milliseconds a connection lasts at most, live pages included: their browsers come back by themselves.
+pub const CONSOLE_CONNECTION_MS_MAX: u64 = 600_000;
+/// Milliseconds a browser has to say who it is under TLS.
+pub const CONSOLE_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// Bytes of a request's body: a basket of a hundred lines typed into the simulator.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a request's head that are buffered; hyper's least is 8 KiB.
+pub const CONSOLE_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Requests of one address that are answered each second: a page and its assets are four.
+pub const CONSOLE_REQUESTS_PER_S: u32 = 20;
+/// Requests of one address that may come at once.
+pub const CONSOLE_BURST_MAX: u32 = 60;
+/// Milliseconds before a request beyond that is refused: with the connections of one address it bounds what refusing costs.
+pub const CONSOLE_REFUSAL_DELAY_MS: u64 = 250;
+/// Addresses and names whose pace or failures are remembered; the longest silent one leaves first.
+pub const CONSOLE_PACED_MAX: usize = 1_024;
+/// Pages that count or read the journal at once: one, so that a second core stays with the tills.
+pub const CONSOLE_HEAVY_MAX: usize = 1;
+/// Requests that wait for that place; more are told to come again.
+pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
+/// Threads beside the console's own: one counts, one looks up, one proves passwords.
+pub const CONSOLE_THREADS_MAX: usize = 3;
+/// Milliseconds for which what was counted over the whole journal is shown again.
+pub const CONSOLE_COUNTED_MS: i64 = 60_000;
+/// Milliseconds for which the probes of the check are shown again.
+pub const CONSOLE_CHECKED_MS: i64 = 10_000;
+/// Live pages open at once: each costs a page a second.
+pub const CONSOLE_STREAMS_MAX: usize = 24;
+/// People who may sign in.
+pub const CONSOLE_USERS_MAX: usize = 64;
+/// Bytes of the file of users.
+pub const CONSOLE_USERS_BYTES_MAX: usize = 64 * 1024;
+/// Sessions at once: everybody with four browsers; the oldest leaves first.
+pub const CONSOLE_SESSIONS_MAX: usize = 256;
+/// Milliseconds a session lasts: a long shift.
+pub const CONSOLE_SESSION_MS: i64 = 12 * 3_600_000;
+/// Milliseconds after which a session nobody uses ends.
+pub const CONSOLE_SESSION_IDLE_MS: i64 = 2 * 3_600_000;
+/// Milliseconds a one-time code for the first sign-in is good for: until tomorrow's shift.
+pub const CONSOLE_CODE_MS: i64 = 24 * 3_600_000;
+/// Shortest password in characters, as NIST SP 800-63B asks of one that is throttled and chosen by its user, and two more.
+pub const CONSOLE_PASSWORD_CHARS_MIN: usize = 10;
+/// Longest password in bytes: any sentence.
+pub const CONSOLE_PASSWORD_BYTES_MAX: usize = 256;
+/// KiB of memory that proving a password takes (argon2id, RFC 9106; OWASP's least for two passes).
+pub const CONSOLE_ARGON_KIB: u32 = 19_456;
+/// Passes over that memory.
+pub const CONSOLE_ARGON_PASSES: u32 = 2;
+/// Wrong passwords, of an address or for a name, that cost no wait.
+pub const CONSOLE_FAILURES_FREE: u32 = 5;
+/// Milliseconds to wait after the next one; doubled with each further.
+pub const CONSOLE_FAILURE_WAIT_MS: i64 = 2_000;
+/// Milliseconds to wait at most; after as long without a failure all are forgiven.
+pub const CONSOLE_FAILURE_WAIT_MS_MAX: i64 = 15 * 60_000;
+/// Names beside its own address under which the console may be reached.
+pub const CONSOLE_HOSTS_MAX: usize = 16;
+/// Rows of a table on one page.
+pub const CONSOLE_ROWS_MAX: usize = 50;
+/// Lines of a basket that the simulator takes.
+pub const CONSOLE_BASKET_LINES_MAX: usize = 100;
+/// Members of a segment that a page names.
+pub const CONSOLE_WHO_MAX: usize = 200;
+/// Days whose sales are shown by weekday and hour: five whole weeks, the journal's least.
+pub const CONSOLE_HOURS_DAYS: i64 = 35;
+/// Sales the console reads for campaigns' results, some 60 MiB; with more, the verb of the shell reads them.
+pub const CONSOLE_RESULTS_SALES_MAX: usize = 200_000;
+/// Decisions at the journal's end that the latest ones are looked for in: most are asked for by devices.
+pub const CONSOLE_RECENT_LOOK: u64 = 200;
+/// How much the console's threads give way to the tills on a busy processor, where the supervisor allows it: a sixth.
+pub const CONSOLE_NICE: i32 = 8;
+/// Milliseconds between two tries to listen on an address that is taken.
+pub const CONSOLE_LISTEN_AGAIN_MS: u64 = 10_000;
+/// Milliseconds that head office may be away before health says so: an hour without it is nothing unusual.
+pub const HEALTH_AWAY_MS: i64 = 3_600_000;
+const _: () = assert!(CONSOLE_HEAD_BYTES_MAX >= 8 * 1024);
+
 // --- the broker and the link (devices) ---
 
 /// Largest MQTT packet in bytes that broker and link carry: a payload beyond the contract's 64 KiB still reaches the

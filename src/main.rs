@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, demo, devices, drive,
-    explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
+    Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, console, demo, devices,
+    drive, explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -74,6 +74,8 @@ enum Verb {
     Lab(lab::LabArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
+    /// Who may sign in to the web pages
+    Console(console::ConsoleArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -142,6 +144,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         }
         Verb::Lab(args) => lab::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
+        Verb::Console(args) => console::run(args, &data_dir()?, out),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;
             Ok(Exit::Ok)

@@ -108,7 +108,7 @@ pub fn run(
     for key in &args.key {
         trusted.push(super::bundle::public_key(key)?);
     }
-    let read = read(data_dir, &mut KeptRules::new(data_dir, trusted))?;
+    let read = read(data_dir, &mut KeptRules::new(data_dir, trusted), limits::RESULTS_SALES_MAX)?;
     let Some(last) = args.as_of.or_else(|| read.sales.values().map(|sold| sold.day).max()) else {
         writeln!(out, "no sale is in the journal of {}", data_dir.display())?;
         return Ok(Exit::Finding);
@@ -144,12 +144,36 @@ pub fn run(
     Ok(if read.unreadable + read.without_rules == 0 { Exit::Ok } else { Exit::Finding })
 }
 
-fn read(data_dir: &Path, rules: &mut KeptRules) -> Result<Read> {
+/// What each campaign did, as of the last business day, for who shows it elsewhere; without the days.
+///
+/// # Errors
+/// A journal that cannot be read, or holds more than `sales_max` sales.
+pub(crate) fn results(data_dir: &Path, rules: &mut KeptRules, sales_max: usize) -> Result<Value> {
+    let read = read(data_dir, rules, sales_max)?;
+    let last = read.sales.values().map(|sold| sold.day).max();
+    let told = last.map(|last| {
+        let one = |id| {
+            let mut object = json!(tally(&read, id, last)?.measures(last));
+            object["campaign"] = json!(id);
+            Some(object)
+        };
+        read.campaigns.keys().filter_map(one).collect::<Vec<Value>>()
+    });
+    Ok(json!({
+        "as_of": last, "campaigns": told.unwrap_or_default(),
+        "sales": read.sales.len(), "unreadable": read.unreadable, "without_rules": read.without_rules,
+    }))
+}
+
+fn read(data_dir: &Path, rules: &mut KeptRules, sales_max: usize) -> Result<Read> {
     let (view, vault) = journal(data_dir)?;
     let mut read = Read::default();
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
+            Ok(Some(_)) if read.sales.len() >= sales_max => {
+                bail!("failed to hold the journal: it has more than {sales_max} sales");
+            }
             Ok(Some(raw)) => match vault.decode(raw.payload) {
                 Ok(entry) => read.take(&entry, rules)?,
                 Err(_) => read.unreadable += 1,
@@ -174,7 +198,7 @@ impl Read {
                 let Some(quote) = entry.facts.quotes().next() else { return Ok(()) };
                 let bundle = rules.find(&quote.bundle).ok();
                 self.without_rules += u64::from(bundle.is_none());
-                self.sold(&commit.transaction, (receipt, quote), bundle)?;
+                self.sold(&commit.transaction, (receipt, quote), bundle);
             }
             (Body::Void(original), Reply::Refund(refund)) => self.back(original, refund, true),
             (Body::Return(back), Reply::Refund(refund)) => {
@@ -229,10 +253,7 @@ impl Read {
         key: &TransactionKey,
         (receipt, quote): (&Receipt, &Quote),
         bundle: Option<Arc<Bundle>>,
-    ) -> Result<()> {
-        if self.sales.len() >= limits::RESULTS_SALES_MAX {
-            bail!("failed to hold the journal: it has more than {} sales", limits::RESULTS_SALES_MAX);
-        }
+    ) {
         let mut discounts = BTreeMap::new();
         if let Some(bundle) = &bundle {
             self.know(bundle);
@@ -253,7 +274,6 @@ impl Read {
         let (day, member) = (key.business_day, receipt.member.clone());
         let margin_minor = cost.map(|cost| net_minor - cost);
         self.sales.insert(key.clone(), Sold { day, member, net_minor, margin_minor, discounts });
-        Ok(())
     }
 }
 

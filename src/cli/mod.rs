@@ -12,6 +12,7 @@ pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod devices;
 pub mod drive;

@@ -171,7 +171,7 @@ fn each(view: &JournalView, from: Seq, mut act: impl FnMut(Seq, &[u8]) -> Result
 }
 
 /// What an entry is, in a word.
-fn word(entry: &Entry) -> &'static str {
+pub(crate) fn word(entry: &Entry) -> &'static str {
     match &entry.input {
         Input::Members(_) => "members",
         Input::Lease(_) => "lease",

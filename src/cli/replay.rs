@@ -90,7 +90,7 @@ struct Report {
 }
 
 /// The bundles a box keeps, each compiled once.
-pub(super) struct KeptRules {
+pub(crate) struct KeptRules {
     dir: PathBuf,
     trusted: Vec<PublicKey>,
     /// With the box's own key.
@@ -100,17 +100,30 @@ pub(super) struct KeptRules {
 
 impl KeptRules {
     /// Those of a data directory, signed by somebody trusted.
-    pub(super) fn new(data_dir: &Path, trusted: Vec<PublicKey>) -> KeptRules {
+    pub(crate) fn new(data_dir: &Path, trusted: Vec<PublicKey>) -> KeptRules {
         let of_kept = trusted_of_kept(data_dir, &trusted);
         KeptRules { dir: data_dir.join("bundles"), trusted, of_kept, read: BTreeMap::new() }
     }
 
     /// The rules a decision names.
-    pub(super) fn find(&mut self, reference: &BundleRef) -> Result<Arc<Bundle>, String> {
+    pub(crate) fn find(&mut self, reference: &BundleRef) -> Result<Arc<Bundle>, String> {
         let (dir, trusted) = (&self.dir, (&*self.trusted, &*self.of_kept));
         let name = (reference.version, reference.hash.clone());
         let read = || open_kept(dir, trusted, reference).map(Arc::new).map_err(|error| format!("{error:#}"));
         self.read.entry(name).or_insert_with(read).clone()
+    }
+}
+
+impl KeptRules {
+    /// These are read already.
+    pub(crate) fn know(&mut self, bundle: Arc<Bundle>) {
+        let name = (bundle.reference.version, bundle.reference.hash.clone());
+        self.read.insert(name, Ok(bundle));
+    }
+
+    /// Those that were looked for and found.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<Bundle>> {
+        self.read.values().filter_map(|read| read.as_ref().ok())
     }
 }
 

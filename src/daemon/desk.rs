@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
 use crate::clock::{Clock, Ticks};
+use crate::console::{Lanes, Visit};
 use crate::devices::link::{Link, LinkError, Outgoing, Received};
-use crate::devices::topic::{INSTANCE_V3, Topic, Topics};
+use crate::devices::topic::{INSTANCE_V3, Op, Topic, Topics};
 use crate::devices::wire::status::{Push, SegmentMoves};
 use crate::devices::wire::{self, Addressed, Format};
 use crate::domain::code::Code;
@@ -69,6 +70,8 @@ pub enum Route {
         correlation: Option<Vec<u8>>,
         /// MQTT 3.1.1 devices get no properties.
         properties: bool,
+        /// Who asked what, and when that was heard.
+        visit: (Visit, Ticks),
     },
     /// To a device that did not ask, on this topic.
     Push(String),
@@ -81,6 +84,7 @@ struct Waiting {
     route: Route,
     format: Format,
     payload: Vec<u8>,
+    refused: Option<Code>,
 }
 
 /// Finds the rules of an earlier sale by the reference it names.
@@ -94,6 +98,8 @@ pub struct Desk {
     pub store: Store,
     /// What has been done.
     pub counts: Counts,
+    /// For whom, and how fast.
+    pub lanes: Lanes,
     rules_of: RulesOf,
     topics: Topics,
     link: Link,
@@ -125,6 +131,7 @@ impl Desk {
             engine,
             store,
             counts: Counts::default(),
+            lanes: Lanes::default(),
             rules_of: Box::new(|_| {
                 Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
             }),
@@ -184,7 +191,11 @@ impl Desk {
         let Ok(device) = DeviceId::new(device) else { return Ok(()) };
         let op = op.to_owned();
         self.counts.requests += 1;
-        let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data);
+        let known = Op::ALL.into_iter().map(Op::as_str).find(|known| *known == op);
+        let visit = Visit { device: device.clone(), op: known.unwrap_or("other") };
+        let visit = (visit, self.clock.ticks());
+        let route =
+            self.route(&device, received.response_topic.as_deref(), received.correlation_data, visit);
         let content_type = received.content_type.as_deref();
         match route {
             Ok(route) => self.request(&op, &device, &received.payload, content_type, route),
@@ -215,19 +226,20 @@ impl Desk {
         device: &DeviceId,
         response_topic: Option<&str>,
         correlation: Option<Vec<u8>>,
+        visit: (Visit, Ticks),
     ) -> Result<Route, (Route, Refusal)> {
         let v3 = Instance::new(INSTANCE_V3).expect("a constant instance is valid");
         match response_topic {
             None => {
                 let properties = correlation.is_some();
-                Ok(Route::Device { topic: self.topics.reply(device, &v3), correlation, properties })
+                Ok(Route::Device { topic: self.topics.reply(device, &v3), correlation, properties, visit })
             }
             Some(topic) if self.topics.response_is_own(device.as_str(), topic) => {
-                Ok(Route::Device { topic: topic.to_owned(), correlation, properties: true })
+                Ok(Route::Device { topic: topic.to_owned(), correlation, properties: true, visit })
             }
             Some(_) => {
-                let own =
-                    Route::Device { topic: self.topics.reply(device, &v3), correlation, properties: true };
+                let topic = self.topics.reply(device, &v3);
+                let own = Route::Device { topic, correlation, properties: true, visit };
                 let detail = format!("{device} may be answered only below its own rep/");
                 Err((own, Refusal::new(Code::ForeignResponseTopic, detail)))
             }
@@ -269,12 +281,12 @@ impl Desk {
         };
         match outcome {
             Outcome::Read(answer) => {
-                self.speak(route, format, self.encode(&answer, &re, format, false), answer.is_err())
+                self.speak(route, format, self.encode(&answer, &re, format, false), code_of(&answer))
             }
             Outcome::Again { answer, after } => {
                 self.counts.replayed += 1;
                 let payload = self.encode(&answer, &re, format, true);
-                self.speak_after(after.unwrap_or_default(), route, format, payload, answer.is_err());
+                self.speak_after(after.unwrap_or_default(), route, format, payload, code_of(&answer));
             }
             Outcome::Deferred(refusal) => self.refuse(route, (format, Some(re)), refusal),
             // Only words of head office are passed over, and nobody waits for their answer.
@@ -288,7 +300,7 @@ impl Desk {
                     Box::new(entry.refused(Refusal::new(Code::PayloadTooLarge, detail)))
                 };
                 let payload = self.encode(&entry.answer, &re, format, false);
-                let (after, refused) = (entry.seq, entry.answer.is_err());
+                let (after, refused) = (entry.seq, code_of(&entry.answer));
                 let moved = match route {
                     Route::Device { .. } => self.moved(&entry),
                     Route::Push(_) | Route::Control(_) => None,
@@ -298,7 +310,7 @@ impl Desk {
                 let topic = Topic::Event { device: device.as_str(), kind: SEGMENTS };
                 if let Some((moves, topic)) = moved.zip(self.topics.build(topic).ok()) {
                     let payload = Push::encode(self.clock.now(), moves);
-                    self.speak_after(after, Route::Push(topic), Format::Json, payload, false);
+                    self.speak_after(after, Route::Push(topic), Format::Json, payload, None);
                 }
             }
         }
@@ -455,20 +467,20 @@ impl Desk {
     /// Everything through `durable` may be spoken.
     pub fn durable(&mut self, durable: Seq) {
         while self.waiting.front().is_some_and(|waiting| waiting.after <= durable) {
-            let Waiting { route, format, payload, .. } =
+            let Waiting { route, format, payload, refused, .. } =
                 self.waiting.pop_front().expect("there is a first one");
-            self.hand_over(route, format, payload);
+            self.hand_over(route, format, payload, refused);
         }
     }
 
-    fn speak_after(&mut self, after: Seq, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
-        self.counts.refusals += u64::from(refused);
+    fn speak_after(&mut self, after: Seq, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
+        self.counts.refusals += u64::from(refused.is_some());
         if after <= self.store.durable() {
-            self.hand_over(route, format, payload);
+            self.hand_over(route, format, payload, refused);
             return;
         }
         let place = self.waiting.partition_point(|waiting| waiting.after <= after);
-        self.waiting.insert(place, Waiting { after, route, format, payload });
+        self.waiting.insert(place, Waiting { after, route, format, payload, refused });
     }
 
     fn refuse(&mut self, route: Route, (format, re): (Format, Option<RequestId>), refusal: Refusal) {
@@ -479,8 +491,9 @@ impl Desk {
             degraded: self.withholding,
             lang: self.lang(),
         };
+        let code = refusal.code;
         let payload = wire::encode(&Err(refusal), &to);
-        self.speak(route, format, payload, true);
+        self.speak(route, format, payload, Some(code));
     }
 
     fn encode(&self, answer: &Answer, re: &RequestId, format: Format, replayed: bool) -> Vec<u8> {
@@ -492,12 +505,12 @@ impl Desk {
         self.engine.bundle().map(|bundle| bundle.shop.lang).unwrap_or_default()
     }
 
-    fn speak(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
-        self.counts.refusals += u64::from(refused);
-        self.hand_over(route, format, payload);
+    fn speak(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
+        self.counts.refusals += u64::from(refused.is_some());
+        self.hand_over(route, format, payload, refused);
     }
 
-    fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>) {
+    fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
         self.counts.replies += u64::from(!matches!(route, Route::Push(_)));
         match route {
             Route::Push(topic) => {
@@ -507,7 +520,10 @@ impl Desk {
                     Err(error) => tracing::debug!(%error, "a push is not handed over"),
                 }
             }
-            Route::Device { topic, correlation, properties } => {
+            Route::Device { topic, correlation, properties, visit: (visit, heard) } => {
+                let us = self.clock.ticks().since(heard).as_micros();
+                let us = u32::try_from(us).unwrap_or(u32::MAX);
+                self.lanes.answered(&visit, self.clock.now(), us, refused);
                 let content_type = properties.then(|| format.content_type().to_owned());
                 let message = Outgoing {
                     topic,
@@ -535,4 +551,8 @@ impl Desk {
             }
         }
     }
+}
+
+fn code_of(answer: &Answer) -> Option<Code> {
+    answer.as_ref().err().map(|refusal| refusal.code)
 }
