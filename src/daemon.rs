@@ -319,6 +319,8 @@ async fn serve(setup: Setup) -> Result<()> {
         door: broker.as_ref().map(RunningBroker::door),
         forgetting: Default::default(),
         finishing: false,
+        times: None,
+        data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
@@ -472,7 +474,13 @@ struct Shop {
     forgetting: Vec<Forgetting>,
     /// The rest of it is done beside the loop.
     finishing: bool,
+    /// The active bundle's times, once looked up, and whether it was told that it is old.
+    times: Option<(BundleRef, BundleTimes, bool)>,
+    data_dir: PathBuf,
 }
+
+/// When a bundle was signed, and until when a newer one was promised.
+type BundleTimes = (UnixMs, Option<UnixMs>);
 
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
@@ -711,12 +719,23 @@ impl Shop {
         let entry = self.desk.engine.decide_activation(&bundle, since);
         let seq = entry.seq;
         self.desk.commit(entry).map_err(storage_failed)?;
+        self.audit("bundle.activate", serde_json::json!({ "version": bundle.reference.version, "hash": bundle.reference.hash }));
         if let Err(error) = self.shelf.mark_active(&bundle.reference) {
             tracing::warn!(error = format!("{error:#}"), "active.aisb does not name the active bundle");
         }
         self.newest = Some(bundle.reference.clone());
         self.coming = Some(Coming { bundle, since, seq });
         Ok(())
+    }
+
+    /// Writes down what the daemon does with the box, beside the loop. Selling does not wait for it, nor end where it cannot be.
+    fn audit(&self, act: &'static str, what: serde_json::Value) {
+        let (dir, at) = (self.data_dir.clone(), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = crate::audit::append(&dir, at, "daemon", act, what) {
+                tracing::error!(%error, code = %error.code(), act, "an act is not in the audit log");
+            }
+        });
     }
 
     /// What members were shown becomes a decision once a minute: results are counted from it.
@@ -740,6 +759,39 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
+    /// Rules older than head office promised are named once, with their age: an attacker who withholds updates is noticed, and so is
+    /// a clock that shows a time before the rules were signed. Selling goes on.
+    fn look_at_age(&mut self) {
+        let Some(reference) = self.desk.engine.bundle().map(|bundle| bundle.reference.clone()) else { return };
+        if self.times.as_ref().is_none_or(|(known, ..)| *known != reference) {
+            let times = self.shelf.times(&reference).unwrap_or((UnixMs(0), None));
+            self.times = Some((reference.clone(), times, false));
+        }
+        let now = self.clock.now();
+        if let Some((_, (signed_at, newer_by), told)) = &mut self.times
+            && !*told
+        {
+            let age_days = now.ms_since(*signed_at) / 86_400_000;
+            if newer_by.is_some_and(|by| now > by) {
+                *told = true;
+                let code = Code::BundleStale;
+                tracing::warn!(%code, version = reference.version, age_days, "the rules are older than head office promised");
+            } else if now.ms_since(*signed_at) < -limits::CLOCK_BEHIND_MS_MAX {
+                *told = true;
+                let code = Code::ClockWrong;
+                tracing::warn!(%code, version = reference.version, age_days, "the clock shows a time before the rules were signed");
+            }
+        }
+    }
+
+    /// How old the rules are.
+    fn age(&self) -> serde_json::Value {
+        let Some((_, (signed_at, newer_by), _)) = &self.times else { return serde_json::Value::Null };
+        let now = self.clock.now();
+        let code = newer_by.filter(|by| now > *by).map(|_| Code::BundleStale);
+        serde_json::json!({ "signed_at": signed_at, "newer_by": newer_by, "age_s": now.ms_since(*signed_at) / 1_000, "code": code })
+    }
+
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
@@ -749,6 +801,7 @@ impl Shop {
         if let Some(window) = &self.window {
             window.show(self.picture());
         }
+        self.look_at_age();
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
@@ -793,6 +846,7 @@ impl Shop {
             "pid": std::process::id(),
             "up_s": now.ms_since(self.started) / 1_000,
             "bundle": bundle,
+            "bundle_age": self.age(),
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|presence| presence.online).count(),

@@ -648,6 +648,10 @@ pub const ENROL_TRIES_MAX: u32 = 20;
 pub const ENROL_CODES_MAX: usize = 64;
 /// Bytes of an enrolment request, head and body.
 pub const ENROL_BYTES_MAX: usize = 4 * 1024;
+/// Milliseconds the box's clock may be behind the signer's of its bundle before it is said to be wrong: a day.
+pub const CLOCK_BEHIND_MS_MAX: i64 = 86_400_000;
+/// Days within which a signed bundle may promise a newer one at most.
+pub const BUNDLE_FRESH_DAYS_MAX: u32 = 3_650;
 /// Days the shop's own authority lasts: longer than a box.
 pub const AUTHORITY_DAYS: i64 = 20 * 365;
 /// Days a server or device certificate lasts: what tablets still take (397).

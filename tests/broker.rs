@@ -1,12 +1,22 @@
 //! Does the front door hold: real clients of both protocol versions against the embedded broker, each on a free
 //! port. Every wait is for an event, with a deadline that only a failure reaches.
 
+#[path = "broker/hostile.rs"]
+mod hostile;
+#[path = "broker/matrix.rs"]
+mod matrix;
+#[path = "broker/raw.rs"]
+mod raw;
+#[path = "broker/tls.rs"]
+mod tls;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aisled::config::{DeviceLogin, SALT_BYTES};
 use aisled::devices::broker::{
-    BrokerConfig, BrokerError, DeviceTable, EmbeddedBroker, PasswordProof, Running, engine_secret,
+    BrokerConfig, BrokerError, DeviceTable, EmbeddedBroker, Running, engine_secret,
 };
 use aisled::devices::echo::echo_service;
 use aisled::devices::link::{Happening, Inbox, Link, LinkConfig, LinkError, Outgoing, Received};
@@ -42,7 +52,8 @@ impl Shop {
         let secret = engine_secret().expect("random bytes");
         let table = DeviceTable::default();
         for device in ["till-1", "till-2"] {
-            table.insert(DeviceId::new(device).expect("an id"), PasswordProof::new(b"secret", [3; 16]));
+            let device = DeviceId::new(device).expect("an id");
+            table.insert(DeviceLogin::with_password(device, b"secret", [3; SALT_BYTES]));
         }
         let config = BrokerConfig {
             registry: Arc::new(table),
@@ -604,6 +615,7 @@ fn dead() -> LinkConfig {
         credentials: None,
         subscriptions: vec!["x".to_owned()],
         will: None,
+        tls: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bundles from the outside: what a folder's author is told, what a box refuses, what survives the way between them.
 
+#[path = "bundle/attacks.rs"]
+mod attacks;
 #[path = "bundle/advice.rs"]
 mod advice;
 
@@ -255,7 +257,7 @@ fn which_bundles_does_a_box_refuse() {
     assert_eq!(code(&pack(5, 1), &admission(&[])), Some(Code::BundleKeyUnknown));
 
     let mut newer = pack(5, 1);
-    newer[9] = 3;
+    newer[9] = 4;
     assert_eq!(code(&newer, &with(0, None)), Some(Code::BundleFormatUnknown));
 
     let mut unsigned = pack(5, 1);

@@ -181,7 +181,17 @@ fn which_keys_contradict_each_other() {
     let office = "[store]\nid = \"s\"\n[head_office]\nurl = \"mqtts://head\"\n";
     for (text, code, key) in [
         ("[broker]\nlisten = \"0.0.0.0:1883\"", Code::ListenNotLoopback, "broker.listen"),
-        ("[broker]\nopen_on_loopback = false", Code::KeysContradict, "broker.open_on_loopback"),
+        (
+            "[broker]\nmode = \"external\"\nurl = \"mqtt://b\"\nlisten_tls = \"0.0.0.0:8883\"",
+            Code::KeysContradict,
+            "broker.listen_tls",
+        ),
+        (
+            "[broker]\nmode = \"external\"\nurl = \"mqtt://b\"\nca_file = \"ca.pem\"",
+            Code::KeysContradict,
+            "broker.ca_file",
+        ),
+        (&format!("{office}cert_file = \"a.pem\""), Code::KeysContradict, "head_office.cert_file"),
         ("[broker]\nmode = \"external\"", Code::ConfigKeyMissing, "broker.url"),
         ("[broker]\nmode = \"external\"\nurl = \"\"", Code::ConfigKeyMissing, "broker.url"),
         ("[broker]\nurl = \"mqtt://localhost\"", Code::KeysContradict, "broker.url"),
@@ -237,7 +247,7 @@ fn what_does_a_full_file_mean() {
     );
     let config = config(&text);
     assert_eq!((config.store.id.as_str(), config.store.data_dir), ("sh-021", PathBuf::from("/srv/aisled")));
-    let Broker::External { url, login: Some(login) } = config.broker else {
+    let Broker::External { url, login: Some(login), .. } = config.broker else {
         panic!("the broker is external")
     };
     assert_eq!(url.to_string(), "mqtt://[::1]:1884");
@@ -339,6 +349,12 @@ fn where_do_secrets_come_from_and_do_they_print() {
     let dir = tempfile::tempdir().expect("there is a temporary directory");
     std::fs::write(dir.path().join("p"), "hunter2 \r\n").expect("it can be written");
     std::fs::write(dir.path().join("empty"), "\n").expect("it can be written");
+    let is_open_to = |name: &str, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(dir.path().join(name), mode).expect("it is ours");
+    };
+    is_open_to("p", 0o600);
+    is_open_to("empty", 0o600);
     let secret = |source: SecretSource, dir| source.read(dir).map(|secret| secret.expose().to_owned());
     let file = SecretSource::File(dir.path().join("p"));
     assert_eq!(secret(file.clone(), None).as_deref(), Ok("hunter2 "), "only the line end is not part of it");
@@ -353,4 +369,9 @@ fn where_do_secrets_come_from_and_do_they_print() {
         assert_eq!(error.problems[0].code, Code::SecretUnreadable, "{error}");
     }
     assert!(!format!("{:?}", file.read(None)).contains("hunter2"));
+    for (mode, is_refused) in [(0o644, true), (0o604, true), (0o660, true), (0o640, false), (0o400, false)] {
+        is_open_to("p", mode);
+        let code = file.read(None).err().map(|error| error.problems[0].code);
+        assert_eq!(code, is_refused.then_some(Code::SecretOpen), "{mode:o}");
+    }
 }

@@ -11,12 +11,16 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/devices.rs"]
+mod devices;
 #[path = "daemon/disk.rs"]
 mod disk;
 #[path = "daemon/gifts.rs"]
 mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "broker/raw.rs"]
+mod raw;
 #[path = "daemon/referrals.rs"]
 mod referrals;
 #[path = "daemon/replayed.rs"]

@@ -3,6 +3,9 @@
 //! A shop here is a journal in memory, the real sender and the real line; head office is the reference one with its
 //! broker, files and writer. Nothing sleeps: each test waits for what it asserts, with a generous bound.
 
+#[path = "upstream/certificates.rs"]
+mod certificates;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -36,6 +36,20 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = (text.len() == 16).then(|| u64::from_str_radix(&text, 16).ok()).flatten();
+        digits.map(|id| KeyId(id.to_be_bytes())).ok_or_else(|| serde::de::Error::custom("no id of a key"))
+    }
+}
+
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")
@@ -53,6 +67,16 @@ impl PublicKey {
         let mut id = [0; 8];
         id.copy_from_slice(&digest[..8]);
         KeyId(id)
+    }
+
+    /// A key of its 32 bytes, unless it is weak.
+    pub(super) fn of_bytes(bytes: &[u8; 32]) -> Option<PublicKey> {
+        VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(PublicKey)
+    }
+
+    /// Its 32 bytes.
+    pub(super) fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
     }
 
     /// Did the holder of the secret key sign this message? Refuses the malleable forms plain ed25519 allows.

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod document;
 pub mod keys;
 pub mod located;
+pub mod mandate;
 pub mod packed;
 pub mod showing;
 pub mod terms;

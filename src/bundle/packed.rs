@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! magic "aisledb\n" 8 | format u16 | version u64 | signed at i64 (milliseconds since 1970, UTC) | key id 8
+//! format 3 only: newer one promised by i64 (0: not promised) | mandate of the key 120 (all 0: the key is trusted itself)
 //! rules, members, codes, each: packed bytes u64 | unpacked bytes u64 | records u64 | SHA-256 of the packed bytes 32
 //! the three sections, each one zstd stream of records: length u32 | MessagePack with field names
-//! ed25519 signature 64 over: "aisled bundle 2\n" | SHA-256 of everything before it
+//! ed25519 signature 64 over: "aisled bundle 2\n" (its format) | SHA-256 of everything before it
 //! ```
+//! A bundle that promises nothing and is signed by a trusted key itself is written in format 2, which every box reads.
 //! Integers are big-endian. Invariants: the file is exactly as long as its header says; nothing is decompressed
 //! before the signature has verified under a trusted key; every unpacked byte counts against the size the header
 //! promises, which is bounded by `limits` in size and in ratio; a section must yield exactly its promised bytes and
@@ -31,16 +33,19 @@ use crate::limits;
 
 use super::document::{CodeRecord, MemberRecord, Rules};
 use super::keys::{KeyId, PublicKey, SecretKey, hex};
+use super::mandate::{MANDATE_BYTES, Mandate};
 
 /// How a packed bundle begins.
 pub const MAGIC: [u8; 8] = *b"aisledb\n";
 
-/// The one format this program writes and reads.
-const FORMAT: u16 = 2;
-const CONTEXT: &[u8] = b"aisled bundle 2\n";
+/// The format of a bundle without a mandate or promise, and of one with.
+const PLAIN: u16 = 2;
+const TERMED: u16 = 3;
 const SECTIONS: usize = 3;
 const SECTION_HEADER_BYTES: usize = 3 * 8 + 32;
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8 + 8 + SECTIONS * SECTION_HEADER_BYTES;
+/// What format 3 has behind the key's id.
+const TERMS_BYTES: usize = 8 + MANDATE_BYTES;
 const SIGNATURE_BYTES: usize = 64;
 /// zstd's level: the last before time grows much faster than size falls.
 const LEVEL: i32 = 9;
@@ -58,6 +63,9 @@ pub enum BundleError {
     UnknownKey(KeyId),
     /// Changed after it was signed, or signed by somebody else.
     BadSignature,
+    /// What names the signing key is changed, ended before the bundle was signed, names another key, or is of a key this box
+    /// does not trust.
+    BadMandate,
     /// Its version is lower than one this box has had.
     Older {
         /// The bundle's version.
@@ -99,6 +107,7 @@ impl BundleError {
             BundleError::UnknownFormat(_) => Code::BundleFormatUnknown,
             BundleError::UnknownKey(_) => Code::BundleKeyUnknown,
             BundleError::BadSignature => Code::BundleSignatureBad,
+            BundleError::BadMandate => Code::BundleMandateBad,
             BundleError::Older { .. } => Code::BundleOlder,
             BundleError::TooLarge { .. } => Code::BundleTooLarge,
             BundleError::Ratio(_) => Code::BundleRatio,
@@ -115,10 +124,11 @@ impl fmt::Display for BundleError {
         match self {
             BundleError::NotABundle => f.write_str("it does not begin as a packed bundle does"),
             BundleError::UnknownFormat(format) => {
-                write!(f, "it has format {format}, this program reads format {FORMAT}")
+                write!(f, "it has format {format}, this program reads formats {PLAIN} and {TERMED}")
             }
             BundleError::UnknownKey(id) => write!(f, "it is signed with key {id}, which is not trusted here"),
             BundleError::BadSignature => f.write_str("its signature is not right"),
+            BundleError::BadMandate => f.write_str("no trusted key gave its signing key a mandate for that time"),
             BundleError::Older { version, floor } => {
                 write!(f, "it has version {version}, and the version may not go below {floor}")
             }
@@ -216,6 +226,18 @@ impl Promise {
     }
 }
 
+/// Under what a bundle is signed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'m> {
+    /// What names the signing key, where boxes do not trust it by itself.
+    pub mandate: Option<&'m Mandate>,
+    /// Until when head office promises a newer one: a box that has none by then says so, and sells on.
+    pub newer_by: Option<UnixMs>,
+}
+
+/// What is packed: rules, members, codes.
+pub type Parts<'r, M, C> = (&'r Rules, M, C);
+
 /// Packs and signs a bundle, its members as they are at `signed_at`. The same input gives the same bytes.
 ///
 /// # Errors
@@ -223,20 +245,43 @@ impl Promise {
 pub fn pack<'r>(
     version: u64,
     signed_at: UnixMs,
-    rules: &Rules,
+    rules: &'r Rules,
     members: impl IntoIterator<Item = &'r MemberRecord>,
     codes: impl IntoIterator<Item = &'r CodeRecord>,
     key: &SecretKey,
 ) -> Result<Vec<u8>, BundleError> {
+    pack_under(Terms::default(), version, signed_at, (rules, members, codes), key)
+}
+
+/// As `pack`, under terms.
+///
+/// # Errors
+/// As for `pack`.
+pub fn pack_under<'r>(
+    terms: Terms<'_>,
+    version: u64,
+    signed_at: UnixMs,
+    (rules, members, codes): Parts<
+        'r,
+        impl IntoIterator<Item = &'r MemberRecord>,
+        impl IntoIterator<Item = &'r CodeRecord>,
+    >,
+    key: &SecretKey,
+) -> Result<Vec<u8>, BundleError> {
+    let format = if terms.mandate.is_none() && terms.newer_by.is_none() { PLAIN } else { TERMED };
     let sections =
         [section(Part::Rules, [rules])?, section(Part::Members, members)?, section(Part::Codes, codes)?];
     let mut file =
         Vec::with_capacity(HEADER_BYTES + sections.iter().map(|(_, packed)| packed.len()).sum::<usize>());
     file.extend(MAGIC);
-    file.extend(FORMAT.to_be_bytes());
+    file.extend(format.to_be_bytes());
     file.extend(version.to_be_bytes());
     file.extend(signed_at.0.to_be_bytes());
     file.extend(key.public().id().0);
+    if format == TERMED {
+        file.extend(terms.newer_by.map_or(0, |by| by.0).to_be_bytes());
+        file.extend(terms.mandate.map_or([0; MANDATE_BYTES], |mandate| *mandate.bytes()));
+    }
     for (promise, _) in &sections {
         for number in [promise.packed, promise.unpacked, promise.records] {
             file.extend(number.to_be_bytes());
@@ -246,7 +291,7 @@ pub fn pack<'r>(
     for (_, packed) in &sections {
         file.extend_from_slice(packed);
     }
-    file.extend(key.sign(&signed_message(Sha256::digest(&file).into())));
+    file.extend(key.sign(&signed_message(format, Sha256::digest(&file).into())));
     let size = file.len() as u64;
     if size > limits::BUNDLE_BYTES_MAX {
         return Err(BundleError::TooLarge { part: "file", size, limit: limits::BUNDLE_BYTES_MAX });
@@ -274,8 +319,8 @@ pub fn without<R: Read + Seek>(
     pack(opened.reference.version, opened.signed_at, &opened.rules, &members, &codes, key)
 }
 
-fn signed_message(digest: [u8; 32]) -> Vec<u8> {
-    [CONTEXT, digest.as_slice()].concat()
+fn signed_message(format: u16, digest: [u8; 32]) -> Vec<u8> {
+    [format!("aisled bundle {format}\n").as_bytes(), digest.as_slice()].concat()
 }
 
 fn section<T: Serialize>(
@@ -323,6 +368,10 @@ pub struct Opened<R> {
     pub key: KeyId,
     /// When, by the signer's clock: how fresh its members are.
     pub signed_at: UnixMs,
+    /// Until when head office promised a newer one.
+    pub newer_by: Option<UnixMs>,
+    /// What names the signing key, verified; nothing where it is trusted itself. Whether it is the newest is the box's to know.
+    pub mandate: Option<Mandate>,
     /// Everything but members and codes.
     pub rules: Rules,
     reader: R,
@@ -349,8 +398,7 @@ pub fn open<R: Read + Seek>(mut reader: R, admission: &Admission<'_>) -> Result<
     let length = reader.seek(SeekFrom::End(0))?;
     reader.seek(SeekFrom::Start(0))?;
     let header = Header::read(&mut reader, length)?;
-    let key = admission.trusted.iter().find(|key| key.id() == header.key);
-    let key = key.ok_or(BundleError::UnknownKey(header.key))?;
+    let key = header.signer(admission.trusted)?;
     let reference = header.verify(&mut reader, key)?;
     if header.version < admission.floor {
         return Err(BundleError::Older { version: header.version, floor: admission.floor });
@@ -362,7 +410,8 @@ pub fn open<R: Read + Seek>(mut reader: R, admission: &Admission<'_>) -> Result<
     {
         return Err(BundleError::WrongStore(store.clone()));
     }
-    Ok(Opened { reference, key: header.key, signed_at: header.signed_at, rules, reader, sections })
+    let Header { key, signed_at, newer_by, mandate, .. } = header;
+    Ok(Opened { reference, key, signed_at, newer_by, mandate, rules, reader, sections })
 }
 
 type Sections = [(Promise, u64); SECTIONS];
@@ -371,7 +420,7 @@ fn read_rules<R: Read + Seek>(reader: &mut R, header: &Header) -> Result<(Rules,
     for (part, promise) in PARTS.into_iter().zip(&header.sections) {
         promise.check(part)?;
     }
-    let mut start = HEADER_BYTES as u64;
+    let mut start = header.bytes.len() as u64;
     let sections = header.sections.map(|promise| {
         let from = start;
         start += promise.packed;
@@ -424,17 +473,32 @@ pub fn reference<R: Read + Seek>(mut reader: R) -> Result<BundleRef, BundleError
     reader.seek(SeekFrom::Start(0))?;
     let header = Header::read(&mut reader, length)?;
     let mut whole = Hashed { inner: reader, hasher: Sha256::new() };
-    whole.hasher.update(header.bytes);
+    whole.hasher.update(&header.bytes);
     io::copy(&mut whole, &mut io::sink())?;
     let digest: [u8; 32] = whole.hasher.finalize().into();
     Ok(BundleRef { version: header.version, hash: Arc::from(hex(&digest[..8])) })
 }
 
+/// When a file says it was signed and until when it promises a newer one, without any proof: of bundles that were verified when
+/// they were stored.
+///
+/// # Errors
+/// See `BundleError`; the signature is not looked at.
+pub fn times<R: Read + Seek>(mut reader: R) -> Result<(UnixMs, Option<UnixMs>), BundleError> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    reader.seek(SeekFrom::Start(0))?;
+    let header = Header::read(&mut reader, length)?;
+    Ok((header.signed_at, header.newer_by))
+}
+
 struct Header {
-    bytes: [u8; HEADER_BYTES],
+    bytes: Vec<u8>,
+    format: u16,
     version: u64,
     signed_at: UnixMs,
     key: KeyId,
+    newer_by: Option<UnixMs>,
+    mandate: Option<Mandate>,
     sections: [Promise; SECTIONS],
     /// Bytes before the signature.
     signed: u64,
@@ -450,17 +514,30 @@ impl Header {
         if magic[..magic_length] != MAGIC[..magic_length] || length == 0 {
             return Err(BundleError::NotABundle);
         }
-        let mut bytes = [0; HEADER_BYTES];
+        let mut bytes = vec![0; HEADER_BYTES];
         bytes[..MAGIC.len()].copy_from_slice(&magic);
         reader.read_exact(&mut bytes[MAGIC.len()..])?;
-        let mut rest = &bytes[MAGIC.len()..];
-        let format = u16::from_be_bytes(take(&mut rest));
-        if format != FORMAT {
-            return Err(BundleError::UnknownFormat(format));
+        let format = u16::from_be_bytes(take(&mut &bytes[MAGIC.len()..]));
+        match format {
+            PLAIN => {}
+            TERMED => {
+                bytes.resize(HEADER_BYTES + TERMS_BYTES, 0);
+                reader.read_exact(&mut bytes[HEADER_BYTES..])?;
+            }
+            other => return Err(BundleError::UnknownFormat(other)),
         }
+        let mut rest = &bytes[MAGIC.len() + 2..];
         let version = u64::from_be_bytes(take(&mut rest));
         let signed_at = UnixMs(i64::from_be_bytes(take(&mut rest)));
         let key = KeyId(take(&mut rest));
+        let (mut newer_by, mut mandate) = (None, None);
+        if format == TERMED {
+            newer_by = Some(UnixMs(i64::from_be_bytes(take(&mut rest)))).filter(|by| by.0 != 0);
+            let given: [u8; MANDATE_BYTES] = take(&mut rest);
+            if given != [0; MANDATE_BYTES] {
+                mandate = Some(Mandate::read(given).ok_or(BundleError::BadMandate)?);
+            }
+        }
         let sections: [Promise; SECTIONS] = std::array::from_fn(|_| Promise {
             packed: u64::from_be_bytes(take(&mut rest)),
             unpacked: u64::from_be_bytes(take(&mut rest)),
@@ -468,7 +545,7 @@ impl Header {
             digest: take(&mut rest),
         });
         let packed = sections.iter().fold(0_u64, |sum, promise| sum.saturating_add(promise.packed));
-        let signed = packed.saturating_add(HEADER_BYTES as u64);
+        let signed = packed.saturating_add(bytes.len() as u64);
         let whole = signed.saturating_add(SIGNATURE_BYTES as u64);
         let (size, limit) = (whole.max(length), limits::BUNDLE_BYTES_MAX);
         if size > limit {
@@ -479,15 +556,27 @@ impl Header {
             std::cmp::Ordering::Greater => {
                 Err(malformed("file", format_args!("{} bytes follow its end", length - whole)))
             }
-            std::cmp::Ordering::Equal => Ok(Header { bytes, version, signed_at, key, sections, signed }),
+            std::cmp::Ordering::Equal => {
+                Ok(Header { bytes, format, version, signed_at, key, newer_by, mandate, sections, signed })
+            }
         }
+    }
+
+    /// The key that must have signed: a trusted one, or one that a trusted one names for this time.
+    fn signer<'k>(&'k self, trusted: &'k [PublicKey]) -> Result<&'k PublicKey, BundleError> {
+        let with = |id: KeyId| trusted.iter().find(|key| key.id() == id);
+        let Some(mandate) = &self.mandate else { return with(self.key).ok_or(BundleError::UnknownKey(self.key)) };
+        let by = with(mandate.by).ok_or(BundleError::UnknownKey(mandate.by))?;
+        let holds =
+            mandate.is_of(by) && mandate.signing.id() == self.key && self.signed_at <= mandate.until;
+        if holds { Ok(&mandate.signing) } else { Err(BundleError::BadMandate) }
     }
 
     /// Checks the signature over the whole file; leaves the reader at its end.
     fn verify(&self, reader: &mut impl Read, key: &PublicKey) -> Result<BundleRef, BundleError> {
         let mut hasher = Sha256::new();
-        hasher.update(self.bytes);
-        let mut left = self.signed - HEADER_BYTES as u64;
+        hasher.update(&self.bytes);
+        let mut left = self.signed - self.bytes.len() as u64;
         let mut buffer = [0; 16 * 1024];
         while left > 0 {
             let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -497,7 +586,7 @@ impl Header {
         }
         let mut signature = [0; SIGNATURE_BYTES];
         reader.read_exact(&mut signature)?;
-        if !key.signed(&signed_message(hasher.clone().finalize().into()), &signature) {
+        if !key.signed(&signed_message(self.format, hasher.clone().finalize().into()), &signature) {
             return Err(BundleError::BadSignature);
         }
         hasher.update(signature);

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Exit;
 use crate::audit::{self, AuditError};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::calendar::StoreZone;
 
 /// Arguments of `audit`.
@@ -35,6 +36,16 @@ enum AuditVerb {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Writes down an act of the machine's user before it is done. Nothing is written where no data directory is yet.
+pub(super) fn written(data_dir: &Path, act: &str, what: serde_json::Value) -> Result<()> {
+    if !data_dir.is_dir() {
+        return Ok(());
+    }
+    audit::append(data_dir, SystemClock.now(), &audit::machine_user(), act, what)
+        .map(drop)
+        .map_err(|error| anyhow!("failed to {error} ({})", error.code()))
 }
 
 /// Runs the verb on a data directory.

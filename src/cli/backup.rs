@@ -46,7 +46,14 @@ pub struct RestoreArgs {
 /// Takes a backup; a daemon may be running.
 pub fn take(args: &BackupArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
     match backup::take(data_dir, &args.to) {
-        Ok(manifest) => told("backup", &manifest, None, args.json, out),
+        // A backup of a disk that takes no byte any more is worth more than the line about it.
+        Ok(manifest) => {
+            let what = json!({ "to": args.to.display().to_string() });
+            if let Err(error) = super::audit::written(data_dir, "backup.take", what) {
+                tracing::warn!(error = format!("{error:#}"), "the backup is not in the audit log");
+            }
+            told("backup", &manifest, None, args.json, out)
+        }
         Err(error) => failed(&error, args.json, out),
     }
 }
@@ -60,6 +67,10 @@ pub fn restore(args: &RestoreArgs, data_dir: &Path, out: &mut dyn Write) -> Resu
     };
     match done {
         Ok((manifest, epoch)) => {
+            if let Some(epoch) = epoch {
+                let what = json!({ "from": args.from.display().to_string(), "epoch": epoch });
+                super::audit::written(data_dir, "restore", what)?;
+            }
             told(if args.check { "check" } else { "restore" }, &manifest, epoch, args.json, out)
         }
         Err(error) => failed(&error, args.json, out),

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+pub mod mandate;
 mod sample;
 pub mod simulate;
 pub mod tables;
@@ -106,7 +107,12 @@ pub enum BundleVerb {
         /// Where the signed file goes
         #[arg(short, long)]
         output: PathBuf,
+        /// Under what terms
+        #[command(flatten)]
+        terms: mandate::TermsArgs,
     },
+    /// With the key that boxes trust, name the key that signs bundles from now on
+    Mandate(mandate::MandateArgs),
     /// Verify a signed file and read all of it
     Verify {
         /// The signed file
@@ -193,7 +199,8 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
         BundleVerb::Sample => sample::run(surroundings, verb.out),
         BundleVerb::Check { path, key, json } => verb.check(path, key, *json),
         BundleVerb::Keygen { file } => verb.keygen(file),
-        BundleVerb::Sign { dir, key, version, output } => verb.sign(dir, key, *version, output),
+        BundleVerb::Sign { dir, key, version, output, terms } => verb.sign(dir, (key, terms), *version, output),
+        BundleVerb::Mandate(args) => mandate::run(args, verb.out),
         BundleVerb::Verify { file, key, store } => verb.verify(file, key, store.as_deref()),
         BundleVerb::Diff { before, now, key, json } => verb.diff(before, now, key, *json),
         BundleVerb::Install { file, data, key } => verb.install(file, data, key),
@@ -352,7 +359,13 @@ impl Verb<'_> {
         Ok(Exit::Ok)
     }
 
-    fn sign(&mut self, dir: &Path, key: &Path, version: u64, output: &Path) -> Result<Exit> {
+    fn sign(
+        &mut self,
+        dir: &Path,
+        (key, terms): (&Path, &mandate::TermsArgs),
+        version: u64,
+        output: &Path,
+    ) -> Result<Exit> {
         let (authored, warnings) = match read_and_advise(dir)? {
             Ok(read) => read,
             Err(findings) => return self.refuse(dir, &Refused::Findings(findings)),
@@ -360,13 +373,20 @@ impl Verb<'_> {
         self.located(dir, &warnings)?;
         let secret = read_secret(key)?;
         let Authored { rules, members, codes } = authored;
-        let packed = match packed::pack(version, SystemClock.now(), &rules, &members, &codes, &secret) {
+        let now = SystemClock.now();
+        let given = terms.mandate()?;
+        let under = terms.terms(given.as_ref(), now);
+        let packed = packed::pack_under(under, version, now, (&rules, &members, &codes), &secret);
+        let packed = match packed {
             Ok(packed) => packed,
             Err(error) => return self.refuse(dir, &error.into()),
         };
         drop((members, codes));
         // Opened as a box opens it, so that nothing is signed that boxes refuse.
-        let trusted = [secret.public()];
+        let trusted = match &terms.trusted {
+            Some(key) => vec![mandate::read_key(key)?],
+            None => vec![secret.public()],
+        };
         let admission = Admission { trusted: &trusted, floor: version, store: None };
         let contents = packed::open(std::io::Cursor::new(&packed), &admission).map_err(Refused::from);
         let contents = match contents.and_then(|mut opened| read_through(&mut opened)) {
@@ -450,6 +470,7 @@ impl Verb<'_> {
             writeln!(self.out, "version {} (hash {}) is installed already", next.version, next.hash)?;
             return Ok(Exit::Ok);
         }
+        super::audit::written(data, "bundle.install", serde_json::json!(next))?;
         let place = put_into_inbox(data, next.version, &bytes)?;
         writeln!(self.out, "version {} (hash {}) waits in {}", next.version, next.hash, place.display())?;
         Ok(Exit::Ok)

@@ -5,7 +5,8 @@
 //! Once somebody was forgotten, no kept file names them: the box packs such a file anew without them and signs it itself, with
 //! a key that never leaves it and is believed of kept files only; the file keeps the name it is known by.
 //! A file is verified, compiled and synced before it is kept, and kept before it becomes active; what is refused is moved to
-//! `refused/` with its code in the log. The version never goes down.
+//! `refused/` with its code in the log. The version never goes down, nor does the number of a mandate (`mandates.json`): a
+//! signing key that was replaced signs nothing any more. What is kept stays readable, whoever signed it.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -18,15 +19,19 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::bundle::keys::{PublicKey, SecretKey};
+use crate::bundle::mandate::Seen;
 use crate::bundle::packed::{self, Admission, Opened};
 use crate::bundle::{Bundle, Plan, plan};
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, MemberId, StoreId};
 use crate::domain::member::{Token, TokenKind};
 use crate::engine::decision::{IssuedCode, Key, Known, Record};
 use crate::storage::identity;
 use crate::storage::store::{Roll, Store};
 use crate::storage::vault::Vault;
+
+const MANDATES_FILE: &str = "mandates.json";
 
 /// Where bundles are and whose are believed.
 #[derive(Clone)]
@@ -168,6 +173,11 @@ impl Shelf {
     /// activation is durable loses nothing.
     fn admit(&self, path: &Path, current: Option<&BundleRef>, in_force: bool) -> Result<Option<Bundle>> {
         let opened = self.open(path, current.map_or(0, |current| current.version))?;
+        let mut seen = self.mandates()?;
+        if let Some(mandate) = opened.mandate.as_ref().filter(|mandate| !seen.takes(mandate)) {
+            let code = Code::BundleMandateOlder;
+            return Err(anyhow!("failed to admit {}: its mandate {} is outdone ({code})", path.display(), mandate.number));
+        }
         match plan(current, &opened.reference) {
             Plan::Same if in_force => return Ok(None),
             Plan::Same | Plan::Activate => {}
@@ -179,8 +189,12 @@ impl Shelf {
                 ));
             }
         }
+        let mandate = opened.mandate.clone();
         let bundle = Bundle::compile(opened.reference, opened.rules)
             .map_err(|error| anyhow!("failed to compile {}: {error} ({})", path.display(), error.code()))?;
+        if mandate.is_some_and(|mandate| seen.remember(&mandate)) {
+            self.keep_mandates(&seen)?;
+        }
         let kept = self.kept(&bundle.reference);
         // Whoever put it there may not have waited for the disk; decisions that name it will.
         File::open(path).and_then(|file| file.sync_all()).context("failed to sync a bundle")?;
@@ -276,6 +290,29 @@ impl Shelf {
             .and_then(|()| File::open(&draft)?.sync_all())
             .and_then(|()| fs::rename(&draft, path))
             .with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// The newest mandates this box has seen: `{"<id of the trusted key>":[number,"<id of the signing key>"]}`.
+    fn mandates(&self) -> Result<Seen> {
+        let path = self.dir.join(MANDATES_FILE);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Seen::default()),
+            read => read.with_context(|| format!("failed to read {}", path.display()))?,
+        };
+        // A file that does not read must not open the door to every key there ever was.
+        serde_json::from_slice(&bytes).with_context(|| format!("failed to read {}", path.display()))
+    }
+
+    fn keep_mandates(&self, seen: &Seen) -> Result<()> {
+        let path = self.dir.join(MANDATES_FILE);
+        let bytes = serde_json::to_vec(seen).context("failed to write the mandates")?;
+        crate::config::private::place(&path, &bytes)
+            .with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// When a kept bundle was signed, and until when head office promised a newer one.
+    pub(super) fn times(&self, reference: &BundleRef) -> Option<(UnixMs, Option<UnixMs>)> {
+        packed::times(BufReader::new(File::open(self.kept(reference)).ok()?)).ok()
     }
 
     /// Gives the active bundle its second name.

@@ -36,12 +36,23 @@ salt = os.urandom(16)
 print(sys.argv[1], f"sha256:{salt.hex()}:{hashlib.sha256(salt + b'secret-' + sys.argv[1].encode()).hexdigest()}")
 PY
 done
-shop embedded "listen = \"127.0.0.1:$port\"\ndevices_file = \"$dir/devices\"\n"
+encrypted=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+shop embedded "listen = \"127.0.0.1:$port\"\nlisten_tls = \"127.0.0.1:$encrypted\"\ndevices_file = \"$dir/devices\"\n"
 "$aisled" --config "$dir/embedded.toml" run > "$dir/embedded.log" 2>&1 &
 daemon=$!
 "$here/clients.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
 "$here/examples.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
 "$aisled" --config "$dir/embedded.toml" status
+
+echo "== a device enrols with a code and asks over TLS"
+"$aisled" --config "$dir/embedded.toml" devices enroll till-9 --json > "$dir/code.json"
+field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$dir/code.json" "$1"; }
+python3 "$here/../../examples/python/enroll.py" 127.0.0.1 "$encrypted" till-9 "$(field enrolment_code)" "$(field fingerprint)" "$dir/till-9"
+mosquitto_rr -h 127.0.0.1 -p "$encrypted" --cafile "$dir/till-9/ca.pem" --tls-version tlsv1.3 -V 5 -q 1 -W 10 \
+  -u till-9 -P "$(cat "$dir/till-9/password")" -t aisle/1/s01/dev/till-9/req/scan -e aisle/1/s01/dev/till-9/rep/rr \
+  -m '{"v":1,"id":"interop-enrolled","data":{"token":{"kind":"card","value":"none"}}}' | grep -q '"status":200'
+"$aisled" --config "$dir/embedded.toml" devices list
+"$aisled" --config "$dir/embedded.toml" audit verify
 kill -TERM "$daemon"
 wait "$daemon"
 daemon=
@@ -52,6 +63,7 @@ cat > "$dir/external.sh" <<'SH'
 #!/bin/bash
 # The broker is known only now: its section ends the configuration.
 dir=$(dirname "$0")
+umask 077
 printf '%s' "$AISLED_BROKER_PASSWORD" > "$dir/password"
 printf 'mode = "external"\nurl = "mqtt://%s:%s"\nusername = "%s"\npassword_file = "%s"\n' \
   "$AISLED_BROKER_HOST" "$AISLED_BROKER_PORT" "$AISLED_BROKER_USER" "$dir/password" >> "$dir/external.toml"
