@@ -11,6 +11,8 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/console.rs"]
+mod console;
 #[path = "daemon/disk.rs"]
 mod disk;
 #[path = "daemon/gifts.rs"]

@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod backup;
 pub mod bench;
+pub mod bugreport;
 pub mod bundle;
 pub mod campaigns;
 pub mod check;
@@ -23,6 +24,7 @@ pub mod replay;
 pub mod run;
 pub mod segments;
 pub mod simulate;
+mod status;
 pub mod tills;
 
 /// How a verb ended: the process's exit code, the same for every verb.
