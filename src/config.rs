@@ -426,7 +426,8 @@ impl Config {
         let mut section = reader.section("console");
         let console_listen = section.text("listen", "127.0.0.1:8780", "an address and port", |text| {
             let address = given(text).map(|text| {
-                text.parse::<SocketAddr>().map_err(|_| format!("{} is no address and port", reader::literal(text)))
+                text.parse::<SocketAddr>()
+                    .map_err(|_| format!("{} is no address and port", reader::literal(text)))
             });
             address.transpose()
         });

@@ -852,6 +852,11 @@ impl Shop {
             "devices_online": self.present.values().filter(|presence| presence.online).count(),
             "refused": self.door.as_ref().map(Door::refusals),
             "link_up": self.desk.link().is_up(),
+            "lanes": self.desk.lanes.lanes().iter().map(|lane| serde_json::json!({
+                "device": lane.device, "per_minute": lane.per_minute(), "p99_us": lane.p99_us(),
+                "answers": lane.answers, "refusals": lane.refusals,
+                "online": self.present.get(&lane.device).map(|presence| presence.online),
+            })).collect::<Vec<_>>(),
             "console": self.window.as_ref().and_then(Window::address),
             "counts": self.desk.counts,
             "journal": {

@@ -521,8 +521,8 @@ pub const PEEKING_MEMBERS_MAX: u64 = 10_000_000_000;
 
 /// Devices whose last requests are kept: the largest shop has some 200; 1 KiB each, copied once a second.
 pub const LANES_MAX: usize = 200;
-/// Requests of one device that are kept: what fits a line of a page.
-pub const LANE_LAST: usize = 6;
+/// Requests of one device that are kept: what fits its lane on a page with fifty of them.
+pub const LANE_LAST: usize = 3;
 /// Durations of one device that are kept: enough for a slowest of a hundred.
 pub const LANE_TIMES: usize = 128;
 /// Seconds of one device whose answers are counted each: a minute.
@@ -535,7 +535,7 @@ pub const CONSOLE_CONNECTIONS_MAX: usize = 96;
 /// Of them from one address, so that one machine cannot lock the others out.
 pub const CONSOLE_CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 /// Milliseconds for a request's head, and between two requests of a connection: beyond it the connection ends.
-pub const CONSOLE_HEAD_MS_MAX: u64 = 10_000;
+pub const CONSOLE_HEAD_MS_MAX: u64 = 5_000;
 /// Milliseconds for a request's body: forms of a few hundred bytes.
 pub const CONSOLE_BODY_MS_MAX: u64 = 5_000;
 /// Milliseconds a connection lasts at most, live pages included: their browsers come back by themselves.
@@ -612,6 +612,14 @@ pub const CONSOLE_NICE: i32 = 8;
 pub const CONSOLE_LISTEN_AGAIN_MS: u64 = 10_000;
 /// Milliseconds that head office may be away before health says so: an hour without it is nothing unusual.
 pub const HEALTH_AWAY_MS: i64 = 3_600_000;
+/// Milliseconds between two pictures of `status --watch`.
+pub const WATCH_EVERY_MS: u64 = 1_000;
+/// Files of the data directory whose sizes go into a bug report.
+pub const BUGREPORT_FILES_MAX: usize = 2_000;
+/// Lines of the log that go into a bug report: the last start and what came of it.
+pub const BUGREPORT_LOG_LINES: usize = 2_000;
+/// Words of one of those lines.
+pub const BUGREPORT_LINE_WORDS: usize = 80;
 const _: () = assert!(CONSOLE_HEAD_BYTES_MAX >= 8 * 1024);
 
 // --- the broker and the link (devices) ---

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, console, demo, devices,
-    drive, explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
+    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, console, demo,
+    devices, drive, explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -74,6 +74,8 @@ enum Verb {
     Lab(lab::LabArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
+    /// Write one file for whoever mends the program, with nothing of a shopper or a secret in it
+    Bugreport(bugreport::BugreportArgs),
     /// Who may sign in to the web pages
     Console(console::ConsoleArgs),
     /// Print completions for a shell
@@ -144,6 +146,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         }
         Verb::Lab(args) => lab::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
+        Verb::Bugreport(args) => bugreport::run(args, file, &environment, out),
         Verb::Console(args) => console::run(args, &data_dir()?, out),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;

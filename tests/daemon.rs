@@ -11,6 +11,8 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/console.rs"]
+mod console;
 #[path = "daemon/devices.rs"]
 mod devices;
 #[path = "daemon/disk.rs"]

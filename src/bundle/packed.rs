@@ -316,7 +316,9 @@ pub fn without<R: Read + Seek>(
     let is_kept = |code: &CodeRecord| code.member.as_ref().is_none_or(stays);
     let codes: Vec<CodeRecord> =
         opened.codes()?.filter(|it| it.as_ref().map_or(true, is_kept)).collect::<Result<_, _>>()?;
-    pack(opened.reference.version, opened.signed_at, &opened.rules, &members, &codes, key)
+    let terms = Terms { mandate: None, newer_by: opened.newer_by };
+    let parts = (&opened.rules, &members, &codes);
+    pack_under(terms, opened.reference.version, opened.signed_at, parts, key)
 }
 
 fn signed_message(format: u16, digest: [u8; 32]) -> Vec<u8> {

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod audit;
 pub mod backup;
 pub mod bench;
+pub mod bugreport;
 pub mod bundle;
 pub mod campaigns;
 pub mod check;
@@ -27,6 +28,7 @@ pub mod replay;
 pub mod run;
 pub mod segments;
 pub mod simulate;
+mod status;
 pub mod tills;
 
 /// How a verb ended: the process's exit code, the same for every verb.

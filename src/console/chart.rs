@@ -111,7 +111,10 @@ mod tests {
     #[test]
     fn does_a_drawing_stay_in_its_frame() {
         let drawn = interval((-900.0, 5.0, 900.0), (-100.0, 100.0), "x").into_string();
-        assert!(drawn.contains("cx=\"126\"") && drawn.contains("x1=\"0\"") && drawn.contains("x2=\"240\""), "{drawn}");
+        assert!(
+            drawn.contains("cx=\"126\"") && drawn.contains("x1=\"0\"") && drawn.contains("x2=\"240\""),
+            "{drawn}"
+        );
         let drawn = spark(&[0, 1, 65_535], "x").into_string();
         assert!(drawn.contains("height=\"18\"") && drawn.matches("<rect").count() == 2, "{drawn}");
     }

@@ -38,6 +38,8 @@ pub(super) struct Client {
     pub(super) form: Option<String>,
     /// The page's own address.
     pub(super) path: String,
+    /// Whether the console speaks TLS: then its cookies go nowhere else.
+    pub(super) secure: bool,
 }
 
 /// A request that is not answered as asked.
@@ -170,7 +172,11 @@ mod tests {
             ("", false),
         ] {
             let outcome = check_host(&headers(&[("host", host)]), &own);
-            assert_eq!(outcome.map_err(|p| p.code), there.then_some(()).ok_or(Code::ConsoleHostUnknown), "{host}");
+            assert_eq!(
+                outcome.map_err(|p| p.code),
+                there.then_some(()).ok_or(Code::ConsoleHostUnknown),
+                "{host}"
+            );
         }
     }
 

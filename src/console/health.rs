@@ -77,9 +77,7 @@ pub fn health(shop: &Snapshot) -> Health {
         json!({ "durable": journal.durable, "followed": journal.followed, "missing": journal.missing }),
     )];
     items.push(match &shop.bundle {
-        Some((version, hash)) => {
-            item("bundle", State::Ok, None, json!({ "version": version, "hash": hash }))
-        }
+        Some((version, hash)) => item("bundle", State::Ok, None, json!({ "version": version, "hash": hash })),
         None => item("bundle", State::Fail, Some(Code::NoBundle), Value::Null),
     });
     items.push(match shop.broker_up {
@@ -89,9 +87,10 @@ pub fn health(shop: &Snapshot) -> Health {
     items.extend(shop.head_office.as_ref().map(|line| {
         let away_ms = if line.connected { 0 } else { shop.at.ms_since(line.since) };
         let (state, code) = match &line.trouble {
-            _ if !line.parked.is_empty() || line.stuck.is_some() => {
-                (State::Warn, line.trouble.as_ref().map_or(Some(Code::HeadOfficeUnreachable), |(code, _)| Some(*code)))
-            }
+            _ if !line.parked.is_empty() || line.stuck.is_some() => (
+                State::Warn,
+                line.trouble.as_ref().map_or(Some(Code::HeadOfficeUnreachable), |(code, _)| Some(*code)),
+            ),
             Some((code, _)) if away_ms > limits::HEALTH_AWAY_MS => (State::Warn, Some(*code)),
             None if away_ms > limits::HEALTH_AWAY_MS => (State::Warn, Some(Code::HeadOfficeUnreachable)),
             _ => (State::Ok, None),
@@ -109,7 +108,12 @@ pub fn health(shop: &Snapshot) -> Health {
         Some(free) if free >= shop.disk.min_bytes => (State::Ok, None),
         _ => (State::Warn, Some(Code::DiskSpaceLow)),
     };
-    items.push(item("disk", disk.0, disk.1, json!({ "free_bytes": shop.disk.free_bytes, "wanted_bytes": shop.disk.min_bytes })));
+    items.push(item(
+        "disk",
+        disk.0,
+        disk.1,
+        json!({ "free_bytes": shop.disk.free_bytes, "wanted_bytes": shop.disk.min_bytes }),
+    ));
     let told = (limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&shop.at.0);
     let clock = if told { (State::Ok, None) } else { (State::Warn, Some(Code::ClockWrong)) };
     items.push(item("clock", clock.0, clock.1, json!({ "at": shop.at.to_string() })));

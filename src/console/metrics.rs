@@ -26,7 +26,11 @@ pub const FAMILIES: &[(&str, &str, &str)] = &[
     ("broker_connected", "gauge", "1 while the session with the broker stands."),
     ("bundle_version", "gauge", "Version of the rules in force; 0 without any."),
     ("requests_total", "counter", "Answers given to devices, by operation and outcome."),
-    ("request_duration_seconds", "histogram", "From hearing a request to handing over its answer, the disk included."),
+    (
+        "request_duration_seconds",
+        "histogram",
+        "From hearing a request to handing over its answer, the disk included.",
+    ),
     ("replays_total", "counter", "First answers given again."),
     ("unspoken_total", "counter", "Answers that could not be handed to the broker; the device asks again."),
     ("decisions_total", "counter", "Decisions sent to the journal."),
@@ -54,7 +58,8 @@ impl Text {
     fn family(&mut self, name: &str) {
         let found = FAMILIES.iter().find(|(known, ..)| *known == name);
         let (name, kind, help) = found.expect("every family written is in the list");
-        write!(self.0, "# HELP aisled_{name} {help}\n# TYPE aisled_{name} {kind}\n").expect("memory takes it");
+        write!(self.0, "# HELP aisled_{name} {help}\n# TYPE aisled_{name} {kind}\n")
+            .expect("memory takes it");
     }
 
     fn one(&mut self, name: &str, value: impl std::fmt::Display) {

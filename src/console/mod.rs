@@ -30,6 +30,9 @@ mod users;
 pub use health::{Health, health};
 pub use lanes::{Lane, Lanes, Last, Visit};
 pub use metrics::{FAMILIES, metrics};
+pub use page::ASSET_BYTES;
 pub use server::{ConsoleConfig, ConsoleError, serve};
-pub use shop::{Counts, Question, Shop, Snapshot, SnapshotDevice, SnapshotDisk, SnapshotJournal, SnapshotLine, Trouble};
+pub use shop::{
+    Counts, Question, Shop, Snapshot, SnapshotDevice, SnapshotDisk, SnapshotJournal, SnapshotLine, Trouble,
+};
 pub use users::{Role, User, UserError, Users};

@@ -19,6 +19,9 @@ pub(super) const SCRIPT: &str = include_str!("assets/console.js");
 /// The icon.
 pub(super) const ICON: &str = include_str!("assets/icon.svg");
 
+/// What a browser fetches beside a page, once.
+pub const ASSET_BYTES: usize = CSS.len() + SCRIPT.len() + ICON.len();
+
 /// One entry of the menu.
 pub(super) struct Entry {
     /// Its address.
@@ -67,13 +70,13 @@ impl<'a> Words<'a> {
     pub(super) fn money(self, minor: i64) -> String {
         let Some(currency) = &self.shop.currency else { return count(minor) };
         let plain = currency.format(Money(minor));
-        let (whole, decimals) = match plain.split_once('.') {
+        let digits = plain.trim_start_matches('-');
+        let (whole, decimals) = match digits.split_once('.') {
             Some((whole, decimals)) => (whole, format!(".{decimals}")),
-            None => (plain.as_str(), String::new()),
+            None => (digits, String::new()),
         };
         let whole = whole.parse::<i64>().map_or_else(|_| whole.to_owned(), count);
-        let sign = if minor < 0 && !whole.starts_with('-') { "-" } else { "" };
-        format!("{sign}{whole}{decimals}").replace('-', "\u{2212}")
+        format!("{}{whole}{decimals}", if minor < 0 { "\u{2212}" } else { "" })
     }
 
     /// The currency's code, for a table's head.
@@ -336,12 +339,16 @@ mod tests {
         let words = Words { lang: Lang::En, shop: &shop };
         assert_eq!(words.money(1_234_567), "12\u{202f}345.67");
         assert_eq!(words.money(-5), "\u{2212}0.05");
+        assert_eq!(words.money(-123_456), "\u{2212}1\u{202f}234.56");
         assert_eq!(words.age(3_725), "1\u{a0}h 2\u{a0}min");
         assert_eq!((words.age(0), words.age(60)), ("0\u{a0}s".to_owned(), "1\u{a0}min".to_owned()));
         assert_eq!(words.duration(480), "480\u{a0}µs");
         assert_eq!(words.duration(3_260), "3.2\u{a0}ms");
         assert_eq!(words.duration(1_204_000), "1.20\u{a0}s");
-        assert_eq!((bytes(512), bytes(1_536), bytes(5 << 30)), ("512\u{a0}B".to_owned(), "1.5\u{a0}KiB".to_owned(), "5.0\u{a0}GiB".to_owned()));
+        assert_eq!(
+            (bytes(512), bytes(1_536), bytes(5 << 30)),
+            ("512\u{a0}B".to_owned(), "1.5\u{a0}KiB".to_owned(), "5.0\u{a0}GiB".to_owned())
+        );
         shop.currency = Some(currency("JPY", 0));
         assert_eq!(Words { lang: Lang::ZhCn, shop: &shop }.money(1_234), "1\u{202f}234");
     }
@@ -350,7 +357,10 @@ mod tests {
     fn does_everything_come_from_this_program() {
         for text in [CSS, SCRIPT, ICON] {
             let foreign = text.replace("http://www.w3.org/2000/svg", "");
-            assert!(!foreign.contains("http:") && !foreign.contains("https:") && !foreign.contains("//"), "an address");
+            assert!(
+                !foreign.contains("http:") && !foreign.contains("https:") && !foreign.contains("//"),
+                "an address"
+            );
         }
     }
 }

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Form, FromRequest as _, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use maud::Markup;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
@@ -45,6 +45,7 @@ pub(super) struct Console {
     pub(super) streams: Arc<Semaphore>,
     hosts: Vec<String>,
     metrics_for_all: bool,
+    secure: bool,
     sessions: Mutex<Sessions>,
     paces: Mutex<Paces>,
     heavy: Arc<Semaphore>,
@@ -120,7 +121,8 @@ impl Console {
             drop(place);
             answer
         });
-        let answer = answered.await.map_err(|_| Problem::new(Code::ConsoleBusy, "the count failed inside"))?;
+        let answer =
+            answered.await.map_err(|_| Problem::new(Code::ConsoleBusy, "the count failed inside"))?;
         let value = Arc::new(answer?);
         if let Some((name, _)) = kept {
             held(&self.counted).insert(name, (self.clock.now(), Arc::clone(&value)));
@@ -161,6 +163,7 @@ pub(super) fn router(
         streams: Arc::new(Semaphore::new(limits::CONSOLE_STREAMS_MAX)),
         hosts: config.hosts.clone(),
         metrics_for_all: config.metrics_for_all,
+        secure: config.tls.is_some(),
         sessions: Mutex::default(),
         paces: Mutex::default(),
         heavy: Arc::new(Semaphore::new(limits::CONSOLE_HEAVY_MAX)),
@@ -214,6 +217,7 @@ async fn door(State(console): State<Arc<Console>>, mut request: Request, next: N
         token,
         form: door::cookie(request.headers(), door::FORM_COOKIE).map(str::to_owned),
         path: request.uri().path().to_owned(),
+        secure: console.secure,
     };
     let entered = enter(&console, &mut client, (request.method(), request.headers()), now).await;
     let mut response = match entered {
@@ -241,7 +245,7 @@ async fn door(State(console): State<Arc<Console>>, mut request: Request, next: N
     };
     *held(&console.tally).entry((area, code)).or_default() += 1;
     if keep_lang {
-        keep_cookie(&mut response, door::LANG_COOKIE, lang.tag(), Some(31_536_000));
+        keep_cookie(&mut response, &client, (door::LANG_COOKIE, lang.tag()), Some(31_536_000));
     }
     guard_headers(&mut response);
     response
@@ -327,9 +331,15 @@ fn guard_headers(response: &mut Response) {
 }
 
 /// Sets a cookie that no script reads and no other site sends; without an age it ends with the browser.
-pub(super) fn keep_cookie(response: &mut Response, name: &str, value: &str, seconds: Option<u32>) {
+pub(super) fn keep_cookie(
+    response: &mut Response,
+    client: &Client,
+    (name, value): (&str, &str),
+    seconds: Option<u32>,
+) {
+    let secure = if client.secure { "; Secure" } else { "" };
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{age}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(SET_COOKIE, value);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,10 +15,13 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 use super::door::Peer;
@@ -34,6 +37,8 @@ pub struct ConsoleConfig<'a> {
     pub listen: SocketAddr,
     /// Names beside addresses and `localhost` under which it may be asked.
     pub hosts: Vec<String>,
+    /// Certificate chain and key, PEM; with them TLS is spoken.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Are metrics told to other machines, too?
     pub metrics_for_all: bool,
     /// Where the file of users is.
@@ -66,6 +71,13 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let router = routes::router(&config, shop, clock, stop.clone());
+    let acceptor = match config.tls.as_ref().map(|(chain, key)| acceptor(chain, key)).transpose() {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            tracing::error!(%error, code = %error.code, "the console stays closed; selling goes on without it");
+            return;
+        }
+    };
     let listener = tokio::select! {
         listener = listen(config.listen) => listener,
         _ = stop.wait_for(|stop| *stop) => return,
@@ -92,7 +104,7 @@ pub async fn serve(
         // One too many is closed at once: the others are served.
         let Ok(permit) = Arc::clone(&all).try_acquire_owned() else { continue };
         let Some(place) = addresses.enter(peer.ip()) else { continue };
-        tokio::spawn(connection(stream, peer.ip(), router.clone(), (permit, place)));
+        tokio::spawn(connection(stream, peer.ip(), router.clone(), acceptor.clone(), (permit, place)));
     }
 }
 
@@ -116,13 +128,42 @@ async fn connection(
     stream: TcpStream,
     peer: IpAddr,
     router: Router,
+    acceptor: Option<TlsAcceptor>,
     places: (OwnedSemaphorePermit, Place),
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection of the console is slower than it could be");
     }
-    speak(stream, peer, router).await;
+    match acceptor {
+        None => speak(stream, peer, router).await,
+        Some(acceptor) => {
+            let shaken = Duration::from_millis(limits::CONSOLE_HANDSHAKE_MS_MAX);
+            match timeout(shaken, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => speak(stream, peer, router).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a browser and the console do not agree on TLS"),
+                Err(_) => tracing::debug!("a browser does not say who it is in time"),
+            }
+        }
+    }
     drop(places);
+}
+
+/// TLS 1.3 with this certificate.
+fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor, ConsoleError> {
+    let failed = |file: &Path, why: String| ConsoleError {
+        code: Code::ConsoleCertificate,
+        detail: format!("read {}: {why}", file.display()),
+    };
+    let certificates = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = certificates.map_err(|error| failed(chain, error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, secret))
+        .map_err(|error| failed(chain, error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAddr, router: Router) {

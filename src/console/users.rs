@@ -134,8 +134,7 @@ impl Users {
         if bytes.len() > limits::CONSOLE_USERS_BYTES_MAX {
             return Err(failed(format!("it is longer than {bound} bytes")));
         }
-        let document: Document =
-            serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+        let document: Document = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
         Ok(document.users)
     }
 

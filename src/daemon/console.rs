@@ -80,6 +80,7 @@ impl Window {
             let config = ConsoleConfig {
                 listen: console.listen,
                 hosts: console.hosts,
+                tls: console.tls,
                 metrics_for_all: console.metrics_for_all,
                 data_dir: &data_dir,
             };
@@ -128,7 +129,8 @@ impl Shop {
         let bundle = engine.bundle();
         let now = self.clock.now();
         let counts = self.desk.counts;
-        let missing = store.keeper().missing().iter().map(|gap| gap.to.0.saturating_sub(gap.from.0) + 1).sum();
+        let missing =
+            store.keeper().missing().iter().map(|gap| gap.to.0.saturating_sub(gap.from.0) + 1).sum();
         let devices = self.present.iter().map(|(id, presence)| SnapshotDevice {
             id: id.clone(),
             online: presence.online,

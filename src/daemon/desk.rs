@@ -194,8 +194,7 @@ impl Desk {
         let known = Op::ALL.into_iter().map(Op::as_str).find(|known| *known == op);
         let visit = Visit { device: device.clone(), op: known.unwrap_or("other") };
         let visit = (visit, self.clock.ticks());
-        let route =
-            self.route(&device, received.response_topic.as_deref(), received.correlation_data, visit);
+        let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data, visit);
         let content_type = received.content_type.as_deref();
         match route {
             Ok(route) => self.request(&op, &device, &received.payload, content_type, route),
@@ -473,7 +472,14 @@ impl Desk {
         }
     }
 
-    fn speak_after(&mut self, after: Seq, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
+    fn speak_after(
+        &mut self,
+        after: Seq,
+        route: Route,
+        format: Format,
+        payload: Vec<u8>,
+        refused: Option<Code>,
+    ) {
         self.counts.refusals += u64::from(refused.is_some());
         if after <= self.store.durable() {
             self.hand_over(route, format, payload, refused);

@@ -643,6 +643,9 @@ codes! {
     ConsoleCannotCount = 7519, 503, "cannot be counted now", "暂时无法统计",
         cause: "the journal or the tables could not be read for this page, or hold more than the console counts", "无法读取该页所需的日志或数据表，或数据量超过管理页面的统计上限",
         remedy: "read the detail; the verb of the same name in the shell counts without that bound", "查看详细信息；命令行中的同名命令不受该上限限制";
+    ConsoleCertificate = 7520, 503, "console's certificate cannot be read", "管理页面证书无法读取",
+        cause: "console.certificate_file or console.key_file is missing, is not PEM, or the two do not belong together; selling goes on without the console", "console.certificate_file 或 console.key_file 不存在、不是 PEM 格式，或两者不匹配；销售照常，管理页面不可用",
+        remedy: "mend the files the detail names and restart the daemon", "修正提示的文件后重启服务";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",

@@ -26,9 +26,13 @@ pub(in crate::console) async fn show(
     let title = words.say("Campaigns", "活动");
     let results = match &asked {
         Ok(results) => results,
-        Err(problem) => return Ok(framed(title, code_card(problem.code, &problem.detail, words.lang), &client, &shop)),
+        Err(problem) => {
+            return Ok(framed(title, code_card(problem.code, &problem.detail, words.lang), &client, &shop));
+        }
     };
-    let one = query.get("campaign").and_then(|id| list(results, "/campaigns").find(|one| text(one, "/campaign") == id));
+    let one = query
+        .get("campaign")
+        .and_then(|id| list(results, "/campaigns").find(|one| text(one, "/campaign") == id));
     let body = match one {
         Some(campaign) => whole(words, campaign),
         None => all(words, results, &query),
@@ -82,7 +86,9 @@ fn name<'v>(of: &'v Value, words: Words<'_>) -> &'v str {
 fn all(words: Words<'_>, results: &Value, query: &Fields) -> Markup {
     let sought = query.get("q").map(|q| q.trim().to_lowercase()).unwrap_or_default();
     let is_found = |of: &&Value| {
-        sought.is_empty() || text(of, "/campaign").to_lowercase().contains(&sought) || name(of, words).to_lowercase().contains(&sought)
+        sought.is_empty()
+            || text(of, "/campaign").to_lowercase().contains(&sought)
+            || name(of, words).to_lowercase().contains(&sought)
     };
     let found: Vec<&Value> = list(results, "/campaigns").filter(is_found).collect();
     let rows = limits::CONSOLE_ROWS_MAX;
@@ -179,8 +185,12 @@ fn whole(words: Words<'_>, of: &Value) -> Markup {
 
 fn effects(words: Words<'_>, of: &Value) -> Markup {
     let basis = match text(of, "/basis") {
-        "holdout" => words.say("Against members who were held out: what is left is the campaign's.", "与对照组会员比较：差异来自活动本身。"),
-        "before" => words.say("Against the days before: other things changed, too.", "与活动前比较：其他因素也可能变化。"),
+        "holdout" => words.say(
+            "Against members who were held out: what is left is the campaign's.",
+            "与对照组会员比较：差异来自活动本身。",
+        ),
+        "before" => words
+            .say("Against the days before: other things changed, too.", "与活动前比较：其他因素也可能变化。"),
         _ => words.say("There is nothing to compare with yet.", "尚无可比较的数据。"),
     };
     let rows = [

@@ -100,23 +100,27 @@ fn applied(words: Words<'_>, priced: &Value, names: &Names<'_>) -> Markup {
         th { (words.say("Promotion", "促销")) } th { (words.say("Code", "券码")) }
         th.figure { (words.say("Off", "优惠")) " " (words.currency()) }
     };
-    table(words.say("Promotions that applied", "生效的促销"), head, html! {
-        @for one in list(priced, "/applied") {
-            @let id = text(one, "/promotion");
-            tr {
-                th scope="row" { (titled(words, one, id, names)) }
-                td { (text(one, "/coupon")) }
-                td.figure { (words.money(-number(one, "/amount"))) }
+    table(
+        words.say("Promotions that applied", "生效的促销"),
+        head,
+        html! {
+            @for one in list(priced, "/applied") {
+                @let id = text(one, "/promotion");
+                tr {
+                    th scope="row" { (titled(words, one, id, names)) }
+                    td { (text(one, "/coupon")) }
+                    td.figure { (words.money(-number(one, "/amount"))) }
+                }
             }
-        }
-        @for gift in list(priced, "/gifts") {
-            tr {
-                th scope="row" { (titled(words, gift, text(gift, "/promotion"), names)) }
-                td { (words.say("gift", "赠品")) }
-                td.figure { (count(number(gift, "/qty"))) " × " (names.of("articles", text(gift, "/sku"), words)) }
+            @for gift in list(priced, "/gifts") {
+                tr {
+                    th scope="row" { (titled(words, gift, text(gift, "/promotion"), names)) }
+                    td { (words.say("gift", "赠品")) }
+                    td.figure { (count(number(gift, "/qty"))) " × " (names.of("articles", text(gift, "/sku"), words)) }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn titled<'v>(words: Words<'_>, one: &'v Value, id: &'v str, names: &Names<'v>) -> Markup {
@@ -132,21 +136,26 @@ fn lines(words: Words<'_>, priced: &Value, names: &Names<'_>) -> Markup {
         th { (words.say("Article", "商品")) } th.figure { (words.say("Before", "原价")) }
         th { (words.say("Taken off by", "优惠来自")) } th.figure { (words.say("To pay", "应付")) }
     };
-    table(words.say("Line by line", "逐行明细"), head, html! {
-        @for line in list(priced, "/lines") {
-            @let sku = match text(line, "/sku") { "" => text(line, "/line"), sku => sku };
-            tr {
-                th scope="row" { (names.of("articles", sku, words)) br; small.id { (sku) } }
-                td.figure { (words.money(number(line, "/gross"))) }
-                td {
-                    @for off in list(line, "/discounts") {
-                        div.off { span { (names.of("promotions", text(off, "/promotion"), words)) } span.figure { (words.money(-number(off, "/amount"))) } }
+    table(
+        words.say("Line by line", "逐行明细"),
+        head,
+        html! {
+            @for line in list(priced, "/lines") {
+                @let sku = match text(line, "/sku") { "" => text(line, "/line"), sku => sku };
+                tr {
+                    @let name = names.of("articles", sku, words);
+                    th scope="row" { (name) @if name != sku { br; small.id { (sku) } } }
+                    td.figure { (words.money(number(line, "/gross"))) }
+                    td {
+                        @for off in list(line, "/discounts") {
+                            div.off { span { (names.of("promotions", text(off, "/promotion"), words)) } span.figure { (words.money(-number(off, "/amount"))) } }
+                        }
                     }
+                    td.figure { (words.money(number(line, "/net"))) }
                 }
-                td.figure { (words.money(number(line, "/net"))) }
             }
-        }
-    })
+        },
+    )
 }
 
 fn coupons(words: Words<'_>, priced: &Value) -> Markup {
@@ -208,20 +217,24 @@ fn not_applied(words: Words<'_>, priced: &Value, names: &Names<'_>) -> Markup {
     let head = html! {
         th { (words.say("Promotion", "促销")) } th { (words.say("Why not", "原因")) } th { (words.say("What was seen", "实际情况")) }
     };
-    table(words.say("Promotions that did not apply", "未生效的促销"), head, html! {
-        @for not in list(priced, "/not_applied") {
-            @let loser = text(not, "/loses_to");
-            tr {
-                th scope="row" { (titled(words, not, text(not, "/promotion"), names)) }
-                td { (reason_word(words, text(not, "/reason"))) }
-                td {
-                    (in_lang(not.get("detail"), words.lang))
-                    @if !loser.is_empty() {
-                        " " (words.say("to", "败给")) " " (names.of("promotions", loser, words))
-                        @if let Some(by) = not.get("by").and_then(Value::as_i64) { " (" (words.money(by)) ")" }
+    table(
+        words.say("Promotions that did not apply", "未生效的促销"),
+        head,
+        html! {
+            @for not in list(priced, "/not_applied") {
+                @let loser = text(not, "/loses_to");
+                tr {
+                    th scope="row" { (titled(words, not, text(not, "/promotion"), names)) }
+                    td { (reason_word(words, text(not, "/reason"))) }
+                    td {
+                        (in_lang(not.get("detail"), words.lang))
+                        @if !loser.is_empty() {
+                            " " (words.say("to", "败给")) " " (names.of("promotions", loser, words))
+                            @if let Some(by) = not.get("by").and_then(Value::as_i64) { " (" (words.money(by)) ")" }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }

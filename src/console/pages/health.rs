@@ -27,7 +27,9 @@ pub(in crate::console) async fn show(
     let worst = health.items.iter().map(|item| item.state).max().unwrap_or(How::Ok);
     let (tone, verdict) = match worst {
         How::Ok => (Tone::Good, words.say("All is well", "一切正常")),
-        How::Warn => (Tone::Warn, words.say("Selling goes on; something is worth a look", "销售照常，有事项需要关注")),
+        How::Warn => {
+            (Tone::Warn, words.say("Selling goes on; something is worth a look", "销售照常，有事项需要关注"))
+        }
         How::Fail => (Tone::Bad, words.say("The shop cannot sell by its rules", "无法按规则销售")),
     };
     let body = html! {
@@ -77,7 +79,9 @@ fn part(words: Words<'_>, item: &Item) -> Markup {
             format!("{} {}", words.say("through decision", "已保存至决策"), count(durable))
         }
         "bundle" => text(&item.seen, "/hash").to_owned(),
-        "head_office" => format!("{} {}", count(number(&item.seen, "/backlog")), words.say("waiting", "条待发送")),
+        "head_office" => {
+            format!("{} {}", count(number(&item.seen, "/backlog")), words.say("waiting", "条待发送"))
+        }
         "disk" => words.shop.disk.free_bytes.map_or(String::new(), bytes),
         "clock" => words.time(words.shop.at),
         _ => String::new(),

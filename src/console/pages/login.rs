@@ -75,7 +75,7 @@ fn page(console: &Console, client: &Client, form: Form, problem: Option<&Problem
     let text = document(Page { title: title.to_owned(), live: None, body }, client, &shop);
     let mut response = (status.unwrap_or(StatusCode::OK), text).into_response();
     if is_new {
-        keep_cookie(&mut response, FORM_COOKIE, &secret, None);
+        keep_cookie(&mut response, client, (FORM_COOKIE, &secret), None);
     }
     Ok(response)
 }
@@ -151,7 +151,7 @@ fn outcome(
             };
             tracing::info!(user = user.name, role = user.role.as_str(), peer = %client.peer, "signed in to the console");
             let mut response = redirect("/");
-            keep_cookie(&mut response, SESSION_COOKIE, &token, None);
+            keep_cookie(&mut response, client, (SESSION_COOKIE, &token), None);
             Ok(response)
         }
         Err(problem) => {
@@ -218,7 +218,7 @@ pub(in crate::console) async fn sign_out(
         console.sessions().close(token);
     }
     let mut response = redirect("/login");
-    keep_cookie(&mut response, SESSION_COOKIE, "", Some(0));
+    keep_cookie(&mut response, &client, (SESSION_COOKIE, ""), Some(0));
     Ok(response)
 }
 

@@ -20,7 +20,10 @@ pub(in crate::console) async fn show(
     Query(query): Query<Fields>,
 ) -> Answer {
     let given = |name: &str| {
-        query.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty() && text.len() <= limits::NAME_BYTES_MAX)
+        query
+            .get(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty() && text.len() <= limits::NAME_BYTES_MAX)
     };
     let counts = console.ask(Question::Segments).await;
     let more = match (given("who"), given("a"), given("b")) {
@@ -46,7 +49,9 @@ fn answered(words: Words<'_>, more: &Result<Arc<Value>, Problem>) -> Markup {
         Err(problem) => return code_card(problem.code, &problem.detail, words.lang),
     };
     if of.get("in_both").is_some() {
-        let share = |part: i64, all: i64| if all > 0 { format!("{}\u{a0}%", 100 * part / all) } else { "–".to_owned() };
+        let share = |part: i64, all: i64| {
+            if all > 0 { format!("{}\u{a0}%", 100 * part / all) } else { "–".to_owned() }
+        };
         let (both, a, b) = (number(of, "/in_both"), number(of, "/in_a"), number(of, "/in_b"));
         return html! {
             h2 { (text(of, "/a")) " ∩ " (text(of, "/b")) }

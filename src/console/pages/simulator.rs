@@ -43,7 +43,12 @@ pub(in crate::console) async fn price(
 
 fn form(words: Words<'_>, client: &Client, given: &Fields) -> Markup {
     let value = |name: &str| given.get(name).map(String::as_str).unwrap_or_default();
-    let kinds = [("phone", words.say("phone", "手机号")), ("card", words.say("card", "会员卡")), ("qr", words.say("QR code", "二维码")), ("member", words.say("member id", "会员编号"))];
+    let kinds = [
+        ("phone", words.say("phone", "手机号")),
+        ("card", words.say("card", "会员卡")),
+        ("qr", words.say("QR code", "二维码")),
+        ("member", words.say("member id", "会员编号")),
+    ];
     html! {
         form.basket method="post" action="/simulator" {
             input type="hidden" name="csrf" value=(client.session.as_ref().map_or("", |session| &session.csrf));
@@ -94,12 +99,14 @@ fn document(fields: &Fields) -> Result<Value, Problem> {
     if !value("member").is_empty() {
         data["member"] = json!({ "kind": value("kind"), "value": value("member") });
     }
-    let coupons: Vec<&str> = value("coupons").split([' ', ',', ';', '，']).filter(|code| !code.is_empty()).collect();
+    let coupons: Vec<&str> =
+        value("coupons").split([' ', ',', ';', '，']).filter(|code| !code.is_empty()).collect();
     if !coupons.is_empty() {
         data["coupons"] = json!(coupons);
     }
     if !value("points").is_empty() {
-        let points: i64 = value("points").parse().map_err(|_| Problem::new(Code::ConsoleBadForm, "points"))?;
+        let points: i64 =
+            value("points").parse().map_err(|_| Problem::new(Code::ConsoleBadForm, "points"))?;
         data["points"] = json!({ "spend": points });
     }
     Ok(data)
@@ -112,7 +119,9 @@ fn outcome(words: Words<'_>, answer: &Result<Arc<Value>, Problem>) -> Markup {
     };
     let names = Names(reply.get("names").unwrap_or(&Value::Null));
     match reply.pointer("/reply/data") {
-        Some(data) => html! { section aria-live="polite" { h2 { (words.say("What a till would say", "收银机将得到的结果")) } (priced(words, data, &names)) } },
+        Some(data) => {
+            html! { section aria-live="polite" { h2 { (words.say("What a till would say", "收银机将得到的结果")) } (priced(words, data, &names)) } }
+        }
         None => match Code::parse(super::text(reply, "/reply/code")) {
             Some(code) => code_card(code, super::text(reply, "/reply/detail"), words.lang),
             None => empty(words.say("No answer", "没有应答"), html! {}),
@@ -145,7 +154,13 @@ mod tests {
         let fields = |pairs: &[(&str, &str)]| -> Fields {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        let asked = document(&fields(&[("basket", "a\n\n b × 2 "), ("kind", "phone"), ("member", "138"), ("coupons", "X, Y"), ("points", "50")]));
+        let asked = document(&fields(&[
+            ("basket", "a\n\n b × 2 "),
+            ("kind", "phone"),
+            ("member", "138"),
+            ("coupons", "X, Y"),
+            ("points", "50"),
+        ]));
         let asked = asked.expect("it is understood");
         assert_eq!(asked["basket"]["lines"][1], json!({ "line": "2", "sku": "b", "qty": 2 }));
         assert_eq!((&asked["coupons"], &asked["points"]), (&json!(["X", "Y"]), &json!({ "spend": 50 })));

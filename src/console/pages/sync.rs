@@ -8,7 +8,9 @@ use axum::response::IntoResponse as _;
 use maud::{Markup, html};
 
 use crate::console::door::Client;
-use crate::console::page::{Page, Tone, Words, bytes, code_card, count, document, empty, figure, pill, table};
+use crate::console::page::{
+    Page, Tone, Words, bytes, code_card, count, document, empty, figure, pill, table,
+};
 use crate::console::routes::{Answer, Console};
 use crate::console::shop::SnapshotLine;
 
@@ -113,9 +115,9 @@ fn places(words: Words<'_>, line: &SnapshotLine) -> Markup {
         (words.say("Taken over by head office", "总部已接收"), line.applied),
         (words.say("In head office's backup", "总部已备份"), line.durable),
         (words.say("First one kept here", "本机保留的第一条"), journal.first),
-        (words.say("Batches sent since the start", "启动以来发送批次"), line.batches),
     ];
-    let head = html! { th { (words.say("Place", "位置")) } th.figure { (words.say("Decision", "决策编号")) } };
+    let head =
+        html! { th { (words.say("Place", "位置")) } th.figure { (words.say("Decision", "决策编号")) } };
     let rows = html! { @for (name, value) in rows { tr { th scope="row" { (name) } td.figure { (count(value as i64)) } } } };
     html! {
         h2 { (words.say("How far everything is", "进度")) }

@@ -7,10 +7,10 @@ use axum::extract::{Request, State};
 use maud::html;
 
 use crate::console::door::Client;
+use crate::console::door::Problem;
 use crate::console::page::{Words, count, table};
 use crate::console::routes::{Answer, Console, fields, framed, may, redirect};
 use crate::console::users::Role;
-use crate::console::door::Problem;
 use crate::domain::code::Code;
 
 /// A role in the reader's words.

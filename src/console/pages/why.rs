@@ -86,7 +86,9 @@ fn latest(words: Words<'_>, recent: &Value) -> Markup {
 
 fn explained(words: Words<'_>, decision: &Value) -> Markup {
     let same = match decision.get("same").and_then(Value::as_bool) {
-        Some(true) => pill(Tone::Good, words.say("priced again: the same to the last fen", "重新计算结果完全一致")),
+        Some(true) => {
+            pill(Tone::Good, words.say("priced again: the same to the last fen", "重新计算结果完全一致"))
+        }
         Some(false) => pill(Tone::Bad, words.say("priced again: not the same", "重新计算结果不一致")),
         None => html! {},
     };

@@ -119,11 +119,7 @@ impl Answers {
     }
 
     /// Each entry from `from` on, holes passed over; bytes that cannot be read are handed over as `None`.
-    fn each(
-        &self,
-        from: Seq,
-        mut take: impl FnMut(Seq, Option<Entry>),
-    ) -> Result<(), Trouble> {
+    fn each(&self, from: Seq, mut take: impl FnMut(Seq, Option<Entry>)) -> Result<(), Trouble> {
         let mut reader = self.journal.reader(from.max(self.journal.first()));
         loop {
             match reader.next() {
@@ -157,7 +153,8 @@ impl Answers {
     fn decision(&self, reference: &str) -> Result<Value, Trouble> {
         let none = || trouble(Code::ConsoleNoDecision, reference.to_owned());
         let mut parts = reference.rsplit('/');
-        let number = parts.next().and_then(|number| number.trim().replace(['\u{202f}', ' '], "").parse().ok());
+        let number =
+            parts.next().and_then(|number| number.trim().replace(['\u{202f}', ' '], "").parse().ok());
         let seq = Seq(number.ok_or_else(none)?);
         let (epoch, store) = (parts.next(), parts.next());
         if seq < self.journal.first() || seq > self.journal.durable() {
@@ -269,7 +266,8 @@ impl Answers {
         let mut reply = reply;
         // A reply's lines name no article; the basket's do, by the same line.
         let asked = data.pointer("/basket/lines").and_then(Value::as_array);
-        let sku_of = |line: &Value| asked?.iter().find(|asked| asked["line"] == line["line"])?.get("sku").cloned();
+        let sku_of =
+            |line: &Value| asked?.iter().find(|asked| asked["line"] == line["line"])?.get("sku").cloned();
         let lines = reply.pointer_mut("/data/lines").and_then(Value::as_array_mut);
         for line in lines.into_iter().flatten() {
             if let Some(sku) = sku_of(line) {
@@ -297,7 +295,8 @@ impl Answers {
         let (mode, devices) = match &self.config.broker {
             Broker::External { .. } => ("external", Vec::new()),
             Broker::Embedded { devices_file: Some(file), open_on_loopback: false, .. } => {
-                let logins = DeviceLogin::load(file).map_err(|error| trouble(Code::DevicesFile, error.to_string()))?;
+                let logins =
+                    DeviceLogin::load(file).map_err(|error| trouble(Code::DevicesFile, error.to_string()))?;
                 ("named", logins.into_iter().map(|login| login.device).collect())
             }
             Broker::Embedded { .. } => ("open", Vec::new()),
@@ -315,7 +314,9 @@ impl Answers {
         self.each(*next, |seq, entry| {
             *next = Seq(seq.0 + 1);
             let Some(entry) = entry else { return };
-            let (Input::Request(request), Ok(Reply::Commit(receipt))) = (&entry.input, &entry.answer) else { return };
+            let (Input::Request(request), Ok(Reply::Commit(receipt))) = (&entry.input, &entry.answer) else {
+                return;
+            };
             if receipt.training {
                 return;
             }
