@@ -17,6 +17,8 @@ mod disk;
 mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/privacy.rs"]
+mod privacy;
 #[path = "daemon/referrals.rs"]
 mod referrals;
 #[path = "daemon/replayed.rs"]
@@ -33,6 +35,8 @@ mod shop;
 mod signed;
 #[path = "support/till.rs"]
 mod till;
+#[path = "support/traces.rs"]
+mod traces;
 #[path = "daemon/updates.rs"]
 mod updates;
 #[path = "daemon/vouchers.rs"]
