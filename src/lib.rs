@@ -18,6 +18,7 @@
 //! - a request: its shape in `devices/wire/request.rs`, a variant of `engine::input::Body`, a file beside `engine/sale.rs`,
 //!   its reply in `engine::reply`; `config/asyncapi.yaml` is generated
 //! - a table: a variant of `engine::decision::{Key, Record}` and the next tree number in `storage::tables`
+//! - something personal in a decision: a line in `engine::marks::FIELDS`, so that the journal holds a number instead
 //! - an error: a line in `domain::code`, in both languages; a bound: a line in `limits`
 //! - a page: a file in `console/pages`, a line in `console/routes.rs` and in the menu of `console/page.rs`
 //! - a verb: a file in `cli` and a line in `main.rs`

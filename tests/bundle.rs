@@ -415,7 +415,13 @@ impl Desk {
 
     fn sign(&self, version: u64) -> (Exit, String) {
         let output = self.path(&format!("{version}.aisb"));
-        self.run(BundleVerb::Sign { dir: self.path("folder"), key: self.path("key"), version, output })
+        self.run(BundleVerb::Sign {
+            dir: self.path("folder"),
+            key: self.path("key"),
+            version,
+            output,
+            terms: Default::default(),
+        })
     }
 
     fn install(&self, name: &str) -> (Exit, String) {

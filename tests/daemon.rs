@@ -21,6 +21,8 @@ mod disk;
 mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/privacy.rs"]
+mod privacy;
 #[path = "broker/raw.rs"]
 mod raw;
 #[path = "daemon/referrals.rs"]
@@ -41,6 +43,8 @@ mod shop;
 mod signed;
 #[path = "support/till.rs"]
 mod till;
+#[path = "support/traces.rs"]
+mod traces;
 #[path = "daemon/updates.rs"]
 mod updates;
 #[path = "daemon/vouchers.rs"]

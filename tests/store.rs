@@ -16,6 +16,8 @@ mod privacy;
 mod repair;
 #[path = "support/rules.rs"]
 mod rules;
+#[path = "support/traces.rs"]
+mod traces;
 #[path = "store/yesterday.rs"]
 mod yesterday;
 

@@ -60,17 +60,21 @@ fn member(text: &str) -> Result<MemberId, String> {
     MemberId::new(text).map_err(|fault| fault.to_string())
 }
 
-/// Does it.
+/// Does it, in the place that the configuration names.
 pub fn run(
     args: &PrivacyArgs,
     file: Option<&Path>,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<Exit> {
-    let mut config = match Config::load(file, environment) {
-        Ok(loaded) => loaded.config,
+    match Config::load(file, environment) {
+        Ok(loaded) => run_by(args, loaded.config, out),
         Err(error) => bail!("failed to read the configuration: {error}"),
-    };
+    }
+}
+
+/// Does it, by this configuration.
+pub fn run_by(args: &PrivacyArgs, mut config: Config, out: &mut dyn Write) -> Result<Exit> {
     if let Some(data) = &args.data {
         config.store.data_dir.clone_from(data);
     }

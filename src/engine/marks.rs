@@ -464,3 +464,93 @@ macro_rules! fields {
 }
 
 fields! { SerializeStruct, SerializeStructVariant }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::member::{Attribute, Profile};
+    use crate::engine::input::{Enroll, Feedback};
+
+    /// Numbers everything, and knows it again.
+    #[derive(Default)]
+    struct All(BTreeMap<u32, (Kind, Vec<u8>)>);
+
+    impl Numbers for All {
+        fn instead(&mut self, kind: Kind, value: &[u8]) -> Instead {
+            let number = u32::try_from(self.0.len() + 1).expect("few");
+            self.0.insert(number, (kind, value.to_vec()));
+            Instead::Number(number)
+        }
+    }
+
+    impl Values for All {
+        fn value(&self, kind: Kind, number: u32, out: &mut Vec<u8>) -> bool {
+            let known = self.0.get(&number).filter(|(of, _)| *of == kind);
+            known.inspect(|(_, value)| out.extend(value)).is_some()
+        }
+    }
+
+    fn said() -> (MemberId, Profile, Enroll, Feedback) {
+        let text = |text: &str| text.to_owned();
+        let tag = |text: &str| crate::domain::ids::Tag::new(text).expect("a tag");
+        let profile = Profile {
+            name: text("Wang Xiaoming"),
+            household: Some(tag("house-of-wang")),
+            birthday: Some("05-17".parse().expect("a day")),
+            attributes: [(tag("car"), Attribute::Word(text("red-beetle")))].into(),
+            tags: vec![tag("organic")],
+            ..Profile::default()
+        };
+        let token = TokenHash([171; 32]);
+        let enroll =
+            Enroll { token, consent: profile.consent, birthday: profile.birthday, link: Some(TokenHash([205; 32])) };
+        let feedback = Feedback { transaction: None, score: 3, topic: None, text: Some(text("call 19912345678")) };
+        (MemberId::new("m-1234567").expect("an id"), profile, enroll, feedback)
+    }
+
+    #[test]
+    fn is_anything_personal_left_and_is_it_the_same_again() {
+        for named in [true, false] {
+            let said = said();
+            let (mut plain, mut marked, mut numbered, mut again) = Default::default();
+            write(&mut plain, &said, (named, false));
+            write(&mut marked, &said, (named, true));
+            let mut all = All::default();
+            number(&marked, &mut all, &mut numbered).expect("it is whole");
+            let secrets: [&[u8]; 8] = [
+                b"m-1234567", b"Wang", b"house", b"05-17", b"beetle", b"1991234", &[0xcc, 171, 0xcc, 171], &[0xcc, 205, 0xcc, 205],
+            ];
+            for secret in secrets {
+                let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(holds(&plain) && !holds(&numbered), "{}", String::from_utf8_lossy(secret));
+            }
+            name(&numbered, &all, &mut again).expect("it is whole");
+            assert_eq!(again, plain, "named: {named}");
+            assert!(mentions(&numbered, 1).expect("it is whole") && !mentions(&numbered, 99).expect("it is whole"));
+            if named {
+                let mut nobodys = Vec::new();
+                name(&numbered, &Nobody, &mut nobodys).expect("it is whole");
+                let read: (MemberId, Profile, Enroll, Feedback) = rmp_serde::from_slice(&nobodys).expect("it reads");
+                assert_eq!(read.0, MemberId::nobody());
+                assert_eq!(read.1, Profile { tags: said.1.tags, ..Profile::default() });
+                assert_eq!((read.2.token, read.2.birthday, read.3.text), (TokenHash::NOBODYS, None, None));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn do_damaged_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (mut all, mut out) = (All::default(), Vec::new());
+            if number(&bytes, &mut all, &mut out).is_ok() {
+                // What are no marks passes through.
+                prop_assert!(!all.0.is_empty() || out == bytes);
+            }
+            drop(name(&bytes, &Nobody, &mut Vec::new()));
+        }
+    }
+}

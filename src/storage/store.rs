@@ -191,7 +191,7 @@ impl Store {
             (identity, copied_from) = on_this_machine(dir, identity, machine)?;
         }
         check_versions(&OsDisk, &dir.join("journal"), identity.epoch)?;
-        if hindered.is_none() && format.is_none() {
+        if hindered.is_none() && format != Some(super::format::CURRENT) {
             super::format::mark(dir)?;
         }
         let place = Place::new(dir, options.cache_bytes);

@@ -322,10 +322,16 @@ impl Tables {
         let mut writes = Vec::with_capacity(records.len());
         for (key, record) in records {
             let Some((tree, bytes)) = place(&key) else { continue };
-            let record = match self.get(&key)? {
+            let known = self.get(&key)?;
+            let was_learned_of = matches!(&known, Some(Record::Member(known)) if known.profile.consent.personal);
+            let record = match known {
                 Some(known) => meet(known, record),
                 None => record,
             };
+            // Consent taken back elsewhere: what was learned goes with the list that says so.
+            if was_learned_of && matches!(&record, Record::Member(now) if !now.profile.consent.personal) {
+                writes.push((HISTORIES, sled::IVec::from(bytes.as_slice()), None));
+            }
             writes.push((tree, sled::IVec::from(bytes), Some(sled::IVec::from(encode(&record)))));
         }
         self.now().put(writes)
