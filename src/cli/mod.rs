@@ -23,6 +23,7 @@ pub mod run;
 pub mod segments;
 pub mod simulate;
 pub mod tills;
+mod words;
 
 /// How a verb ended: the process's exit code, the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
