@@ -443,6 +443,10 @@ pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 pub const RESPONSE_TREES_MAX: usize = 400;
 /// Shares of the trees in the average, the preferred first: two different learners together are rarely worse than one.
 pub const RESPONSE_SHARES: [f64; 4] = [0.25, 0.5, 0.75, 0.0];
+/// Members that scales are worked out from: all of a very large shop.
+pub const SCALES_MEMBERS_MAX: usize = 200_000;
+/// Histories that a lifetime model is fitted on first where there are twice as many: some seconds of one core.
+pub const VALUE_FIRST_LOOK: usize = 5_000;
 /// Rows of each kind, responded or not, that must be named to choose by for folds not to be looked at as well.
 pub const RESPONSE_JUDGED_MIN: usize = 30;
 /// How firmly a calibration's slope is held at 1, in rows.

@@ -106,9 +106,14 @@ impl Bundle {
         let mut showing = BTreeMap::new();
         for campaign in &rules.campaigns {
             let wrong = |faults: Vec<_>| CompileError {
-                faults: faults.into_iter().map(|(_, fault)| format!("campaign {}: {fault}", campaign.id)).collect(),
+                faults: faults
+                    .into_iter()
+                    .map(|(_, fault)| format!("campaign {}: {fault}", campaign.id))
+                    .collect(),
             };
-            showing.extend(showing::showing(campaign, &schema).map_err(wrong)?.map(|shown| (campaign.id.clone(), shown)));
+            showing.extend(
+                showing::showing(campaign, &schema).map_err(wrong)?.map(|shown| (campaign.id.clone(), shown)),
+            );
         }
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
@@ -240,12 +245,15 @@ pub(super) fn book_rules(
 
 fn factors(shipped: Vec<ItemFactors>) -> Result<BTreeMap<Sku, Box<[f32]>>, CompileError> {
     let rank = shipped.first().map_or(0, |item| item.numbers.len());
-    let is_odd = |item: &&ItemFactors| item.numbers.len() != rank || !(1..=limits::RECOMMEND_RANK_MAX).contains(&rank);
+    let is_odd =
+        |item: &&ItemFactors| item.numbers.len() != rank || !(1..=limits::RECOMMEND_RANK_MAX).contains(&rank);
     if let Some(odd) = shipped.iter().find(is_odd) {
-        let fault = format!("factors of {}: {} numbers, the first article has {rank}", odd.sku, odd.numbers.len());
+        let fault =
+            format!("factors of {}: {} numbers, the first article has {rank}", odd.sku, odd.numbers.len());
         return Err(CompileError { faults: vec![fault] });
     }
-    let numbers = |item: ItemFactors| (item.sku, item.numbers.iter().map(|number| number.get() as f32).collect());
+    let numbers =
+        |item: ItemFactors| (item.sku, item.numbers.iter().map(|number| number.get() as f32).collect());
     Ok(shipped.into_iter().map(numbers).collect())
 }
 

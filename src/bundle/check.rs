@@ -257,7 +257,12 @@ impl<'f> Checker<'f> {
             self.range(
                 has == rank && (1..=limits::RECOMMEND_RANK_MAX).contains(&has),
                 || factors.place(index, key("numbers")),
-                || format!("{has} numbers; the first article has {rank}, and 1 to {} are taken", limits::RECOMMEND_RANK_MAX),
+                || {
+                    format!(
+                        "{has} numbers; the first article has {rank}, and 1 to {} are taken",
+                        limits::RECOMMEND_RANK_MAX
+                    )
+                },
             );
         }
     }

@@ -62,7 +62,8 @@ pub(super) fn showing(campaign: &Campaign, schema: &Schema) -> Result<Option<Sho
     }
     let propensity = response.as_ref().and_then(|response| {
         if response.weights.len() > limits::RESPONSE_FEATURES_MAX {
-            let message = format!("{} weights, at most {}", response.weights.len(), limits::RESPONSE_FEATURES_MAX);
+            let message =
+                format!("{} weights, at most {}", response.weights.len(), limits::RESPONSE_FEATURES_MAX);
             faults.push((vec![Step::Key("response"), Step::Key("weights")], message));
             return None;
         }

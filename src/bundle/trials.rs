@@ -66,7 +66,17 @@ mod tests {
         let id = CampaignId::new(id).expect("an id");
         let layer = |(from, to)| LayerPart { id: Tag::new("seasons").expect("a tag"), from, to };
         let (names, owner) = Default::default();
-        Campaign { id, names, from: None, to: None, owner, budget: None, holdout, layer: part.map(layer), show: None }
+        Campaign {
+            id,
+            names,
+            from: None,
+            to: None,
+            owner,
+            budget: None,
+            holdout,
+            layer: part.map(layer),
+            show: None,
+        }
     }
 
     #[test]
@@ -84,7 +94,11 @@ mod tests {
             let is_kept_back = kept_back.keeps_back(&member);
             kept += u32::from(is_kept_back);
             for campaign in ["tea", "milk", "all", "some"] {
-                assert_eq!(sees(campaign), if is_kept_back { Sight::Elsewhere } else { see(campaign) }, "{member}");
+                assert_eq!(
+                    sees(campaign),
+                    if is_kept_back { Sight::Elsewhere } else { see(campaign) },
+                    "{member}"
+                );
             }
             assert_eq!(see("all"), Sight::Shown);
             assert_ne!(see("tea") == Sight::Elsewhere, see("milk") == Sight::Elsewhere, "{member}");

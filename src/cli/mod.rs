@@ -30,6 +30,7 @@ pub mod segments;
 pub mod simulate;
 mod status;
 pub mod tills;
+mod words;
 
 /// How a verb ended: the process's exit code, the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -189,7 +189,8 @@ impl Baskets {
         for segment in self.segments.values().flatten() {
             *counts.entry(segment).or_default() += 1;
         }
-        let mut order: Vec<(usize, &SegmentId)> = counts.into_iter().map(|(segment, count)| (count, segment)).collect();
+        let mut order: Vec<(usize, &SegmentId)> =
+            counts.into_iter().map(|(segment, count)| (count, segment)).collect();
         order.retain(|(count, _)| *count >= limits::ADVICE_SEGMENT_MEMBERS_MIN);
         order.sort();
         (0..).zip(order).map(|(number, (_, segment))| (segment.clone(), number)).collect()
@@ -206,10 +207,13 @@ impl Baskets {
         }
         let mut members = vec![0.0_f32; rank * self.members.len()];
         for (row, baskets) in members.chunks_exact_mut(rank).zip(self.members.values()) {
-            let bought: BTreeSet<Number> = baskets.iter().flat_map(|basket| basket.items.iter().copied()).collect();
+            let bought: BTreeSet<Number> =
+                baskets.iter().flat_map(|basket| basket.items.iter().copied()).collect();
             for item in &bought {
                 let at = *item as usize * rank;
-                row.iter_mut().zip(&items[at..at + rank]).for_each(|(sum, number)| *sum += number / bought.len() as f32);
+                row.iter_mut()
+                    .zip(&items[at..at + rank])
+                    .for_each(|(sum, number)| *sum += number / bought.len() as f32);
             }
         }
         let (member_count, item_count) = (self.members.len(), self.skus.len());

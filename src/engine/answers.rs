@@ -3,7 +3,7 @@
 //!
 //! An answer is a sale within `ANSWER_DAYS` of being shown in which a promotion of the campaign applied. A row is closed when
 //! that time is over, or when the member is shown the campaign on another day; closed rows hold no member. Whoever is
-//! forgotten leaves with the same decision. Like `Advice` it is soft state: what it says puts offers in order and nothing else.
+//! forgotten leaves with the same decision. What was shown is written down once a minute, so a sale may stand before it. Like `Advice` it is soft state: what it says puts offers in order and nothing else.
 //!
 //! Bounds: `limits::ANSWERS_MAX` closed rows, of all campaigns, the oldest leave; as many open ones, after which no more are
 //! opened; `limits::ANSWER_CAMPAIGNS_MAX` campaigns.
@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::bundle::Bundle;
-use crate::domain::calendar::Day;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::history::{History, number_of};
 use crate::domain::ids::{CampaignId, MemberId, PromotionId};
 use crate::limits;
@@ -54,22 +54,42 @@ pub struct Answers {
     closed: VecDeque<Closed>,
     spent: BTreeMap<CampaignId, BTreeMap<i32, i64>>,
     arms: BTreeMap<PromotionId, (u64, u64)>,
+    /// What members bought under which promotions in the last minutes: what they were shown before may be written after it.
+    bought: VecDeque<(UnixMs, MemberId, i32, Vec<PromotionId>)>,
 }
 
 impl Answers {
     /// Takes what one decision teaches.
     pub(super) fn fold(&mut self, entry: &Entry, bundle: &Bundle) {
         if let Input::Shown(shown) = &entry.input {
+            let since = entry.at.plus_ms(-2 * limits::SHOWN_EVERY_MS);
+            while self.bought.pop_front_if(|(at, ..)| *at < since).is_some() {}
             for one in shown {
                 let member = entry.facts.member(&one.member);
                 let history = member.as_ref().and_then(|member| member.history.as_deref());
                 self.shown(one, history.unwrap_or(&History::default()), bundle);
+                let since: Vec<_> = (self.bought.iter())
+                    .filter(|(at, member, ..)| *at >= one.at && *member == one.member)
+                    .map(|(_, _, day, applied)| (*day, applied.clone()))
+                    .collect();
+                for (day, applied) in since {
+                    self.answered(&one.member, day, &applied, bundle);
+                }
             }
         }
         if let Ok(Reply::Commit(receipt)) = &entry.answer
             && let Some(quote) = entry.facts.quotes().next().filter(|_| !receipt.training)
         {
-            self.sold(receipt, quote, bundle);
+            let applied: Vec<PromotionId> =
+                receipt.figures.applied.iter().map(|applied| applied.promotion.clone()).collect();
+            let day = number_of(quote.day);
+            if let Some(member) = receipt.member.as_ref() {
+                self.answered(member, day, &applied, bundle);
+                if !applied.is_empty() && self.bought.len() < limits::SHOWN_WAITING_MAX {
+                    self.bought.push_back((entry.at, member.clone(), day, applied));
+                }
+            }
+            self.spent(receipt, quote, bundle);
         }
     }
 
@@ -111,20 +131,26 @@ impl Answers {
         }
     }
 
-    fn sold(&mut self, receipt: &Receipt, quote: &Quote, bundle: &Bundle) {
+    fn spent(&mut self, receipt: &Receipt, quote: &Quote, bundle: &Bundle) {
         let day = number_of(quote.day);
         for applied in &receipt.figures.applied {
             let Some(campaign) = bundle.campaign_of(&applied.promotion) else { continue };
             if self.spent.len() < limits::ANSWER_CAMPAIGNS_MAX || self.spent.contains_key(campaign) {
                 *self.spent.entry(campaign.clone()).or_default().entry(day).or_default() += applied.amount.0;
             }
-            let rows = receipt.member.as_ref().and_then(|member| self.open.get_mut(member));
-            let Some(row) = rows.and_then(|rows| rows.get_mut(campaign)) else { continue };
-            if !(row.day..=row.day + ANSWER_DAYS).contains(&day) {
+        }
+    }
+
+    /// A member bought under these promotions: what they were shown of their campaigns is answered.
+    fn answered(&mut self, member: &MemberId, day: i32, applied: &[PromotionId], bundle: &Bundle) {
+        let Some(rows) = self.open.get_mut(member) else { return };
+        for promotion in applied {
+            let row = bundle.campaign_of(promotion).and_then(|campaign| rows.get_mut(campaign));
+            let Some(row) = row.filter(|row| (row.day..=row.day + ANSWER_DAYS).contains(&day)) else {
                 continue;
-            }
-            if !row.answered && row.offers.contains(&applied.promotion) {
-                self.arms.entry(applied.promotion.clone()).or_default().1 += 1;
+            };
+            if !row.answered && row.offers.contains(promotion) {
+                self.arms.entry(promotion.clone()).or_default().1 += 1;
             }
             row.answered = true;
         }
@@ -132,6 +158,7 @@ impl Answers {
 
     pub(super) fn forget(&mut self, member: &MemberId) {
         self.opened -= self.open.remove(member).map_or(0, |rows| rows.len());
+        self.bought.retain(|(_, buyer, ..)| buyer != member);
     }
 
     /// Rates, models and money, as of a day. Rows whose time is over are closed.

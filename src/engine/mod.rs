@@ -277,7 +277,9 @@ impl Engine {
             Input::Members(update) => membership::needs(update),
             Input::Activate(_) => Vec::new(),
             Input::Lease(word) => leases::needs(word),
-            Input::Shown(shown) => self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown)),
+            Input::Shown(shown) => {
+                self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown))
+            }
             Input::Forget(_) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
@@ -479,7 +481,8 @@ impl Engine {
             suggested: reply.recommendations.iter().map(|suggestion| suggestion.sku.clone()).collect(),
             held,
             cared: {
-                let mut cared: Vec<CampaignId> = reply.care.iter().filter_map(|care| care.campaign.clone()).collect();
+                let mut cared: Vec<CampaignId> =
+                    reply.care.iter().filter_map(|care| care.campaign.clone()).collect();
                 cared.sort();
                 cared.dedup();
                 cared

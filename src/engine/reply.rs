@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::document::CareKind;
 use crate::domain::calendar::Day;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CampaignId, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId};
+use crate::domain::ids::{
+    BundleRef, CampaignId, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId,
+};
 use crate::domain::money::Money;
 use crate::domain::points::PointsLine;
 use crate::pricing::outcome::{

@@ -41,8 +41,8 @@ use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
-    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Remark, Reply, Suggestion,
-    TransactionView,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Remark, Reply,
+    Suggestion, TransactionView,
 };
 use super::{Turn, leases};
 
@@ -407,9 +407,11 @@ fn settle(
 /// Says which articles of a sale nobody knows: they were sold at the till's price, and count for no category.
 fn unknown_articles(bundle: &Bundle, quote: &Quote) -> Option<Remark> {
     let lines = quote.asked.basket.lines.iter();
-    let unknown: Vec<&Sku> = lines.map(|line| &line.sku).filter(|sku| bundle.book.item(sku).is_none()).collect();
+    let unknown: Vec<&Sku> =
+        lines.map(|line| &line.sku).filter(|sku| bundle.book.item(sku).is_none()).collect();
     let first = unknown.first()?;
-    let detail = format!("{} lines of articles that are not in the catalogue, {first} the first", unknown.len());
+    let detail =
+        format!("{} lines of articles that are not in the catalogue, {first} the first", unknown.len());
     Some(Remark::new(Code::UnknownSku, detail))
 }
 

@@ -154,7 +154,12 @@ fn listed(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion>
     suggestions
 }
 
-fn care(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang, mut chooser: Option<&mut Chooser<'_>>) -> Vec<Care> {
+fn care(
+    turn: &Turn<'_>,
+    shopper: &Shopper<'_>,
+    lang: Lang,
+    mut chooser: Option<&mut Chooser<'_>>,
+) -> Vec<Care> {
     let name = shopper.member.map_or("", |member| member.profile.name.as_str());
     let messages = turn.bundle.care.iter();
     messages

@@ -47,7 +47,12 @@ pub(super) struct Chooser<'a> {
 
 impl<'a> Chooser<'a> {
     /// For a member who agreed to be known. `waiting` was shown and is not written yet.
-    pub(super) fn new(turn: &'a Turn<'a>, member: &'a Member, today: Day, waiting: &'a [Shown]) -> Chooser<'a> {
+    pub(super) fn new(
+        turn: &'a Turn<'a>,
+        member: &'a Member,
+        today: Day,
+        waiting: &'a [Shown],
+    ) -> Chooser<'a> {
         let traits = turn.bundle.segments.traits(member, today);
         let learned = turn.advice.map(|advice| advice.learned());
         Chooser { turn, member, today, waiting, traits, learned, held: BTreeSet::new() }
@@ -66,7 +71,9 @@ impl<'a> Chooser<'a> {
                 self.held.insert(campaign.clone());
                 false
             }
-            Sight::Shown => self.turn.bundle.showing(campaign).is_none_or(|showing| self.allows(campaign, showing)),
+            Sight::Shown => {
+                self.turn.bundle.showing(campaign).is_none_or(|showing| self.allows(campaign, showing))
+            }
         }
     }
 
@@ -74,7 +81,8 @@ impl<'a> Chooser<'a> {
         let today = number_of(self.today);
         if !showing.caps.is_none() {
             let known = self.member.history.as_deref().and_then(|history| history.shown_of(campaign));
-            let (mut ever, mut days) = known.map_or((0, Vec::new()), |shown| (shown.ever as usize, shown.days.clone()));
+            let (mut ever, mut days) =
+                known.map_or((0, Vec::new()), |shown| (shown.ever as usize, shown.days.clone()));
             let bundle = self.turn.bundle;
             let of_them = self.waiting.iter().filter(|shown| shown.member == self.member.id);
             for shown in of_them.filter(|shown| campaigns_of(bundle, shown).contains(campaign)) {
@@ -124,8 +132,11 @@ impl<'a> Chooser<'a> {
             open.iter().filter_map(|offer| bundle.campaign_of(&offer.promotion)).collect();
         for campaign in campaigns {
             let Some(pick) = bundle.showing(campaign).and_then(|showing| showing.pick) else { continue };
-            let is_one = |offer: &OpenOffer| offer.coupon.is_none() && bundle.campaign_of(&offer.promotion) == Some(campaign);
-            let ones: Vec<_> = open.iter().filter(|offer| is_one(offer)).map(|offer| offer.promotion.clone()).collect();
+            let is_one = |offer: &OpenOffer| {
+                offer.coupon.is_none() && bundle.campaign_of(&offer.promotion) == Some(campaign)
+            };
+            let ones: Vec<_> =
+                open.iter().filter(|offer| is_one(offer)).map(|offer| offer.promotion.clone()).collect();
             if ones.len() < 2 || ones.len() > limits::EXPERIMENT_ARMS_MAX {
                 continue;
             }
@@ -146,7 +157,9 @@ impl<'a> Chooser<'a> {
     fn weighed(&self, offer: OpenOffer) -> Candidate<OpenOffer> {
         let bundle = self.turn.bundle;
         let campaign = bundle.campaign_of(&offer.promotion);
-        let Some((campaign, showing)) = campaign.and_then(|campaign| Some((campaign, bundle.showing(campaign)?))) else {
+        let Some((campaign, showing)) =
+            campaign.and_then(|campaign| Some((campaign, bundle.showing(campaign)?)))
+        else {
             return Candidate { what: offer, probability: 0.0, margin_minor: 0, weight_per_mille: 1_000 };
         };
         Candidate {
@@ -164,7 +177,8 @@ impl<'a> Chooser<'a> {
         }
         let nothing = History::default();
         let history = self.member.history.as_deref().unwrap_or(&nothing);
-        let own = self.learned.and_then(|learned| learned.probability(campaign, history, number_of(self.today)));
+        let own =
+            self.learned.and_then(|learned| learned.probability(campaign, history, number_of(self.today)));
         own.unwrap_or_else(|| {
             let (shown, answered) = self.learned.map_or((0, 0), |learned| learned.counts(campaign));
             (answered as f64 + ANSWERED_BEFORE_ALL * BEFORE_ALL_WEIGHT) / (shown as f64 + BEFORE_ALL_WEIGHT)
@@ -189,10 +203,17 @@ pub(super) fn needs(bundle: &Bundle, shown: &[Shown]) -> Vec<Key> {
 }
 
 /// Counts what was shown in the histories of those who were, where a campaign says how it is shown.
-pub(super) fn written(bundle: &Bundle, shown: &[Shown], facts: &Facts, seq: crate::domain::ids::Seq) -> Vec<Change> {
+pub(super) fn written(
+    bundle: &Bundle,
+    shown: &[Shown],
+    facts: &Facts,
+    seq: crate::domain::ids::Seq,
+) -> Vec<Change> {
     let mut histories: std::collections::BTreeMap<&MemberId, History> = Default::default();
     for one in shown {
-        let Some(member) = facts.member(&one.member).filter(|member| member.profile.consent.personal) else { continue };
+        let Some(member) = facts.member(&one.member).filter(|member| member.profile.consent.personal) else {
+            continue;
+        };
         let day = bundle.shop.time_zone.civil(one.at).day;
         for campaign in counted(bundle, one) {
             let history = histories.entry(&one.member).or_insert_with(|| {

@@ -280,7 +280,9 @@ impl Field {
                 _ => Value::Unknown,
             },
             Field::Share(of) | Field::Interval(of) | Field::DaysSince(of) => {
-                let (Some(history), Some(habit)) = (history, self.habit_field()) else { return Value::Unknown };
+                let (Some(history), Some(habit)) = (history, self.habit_field()) else {
+                    return Value::Unknown;
+                };
                 match *of.places(history) {
                     [] => known(sight.habit(habit, None)),
                     [one] => known(sight.habit(habit, Some(one))),

@@ -3,7 +3,7 @@
 //!
 //! Everything here is a pure function of what it is given; chance comes from a seed (`seeded`), days are arguments.
 //!
-//! - Segments: `scales` is what members are measured by, `traits` what follows from a member's history, `field` what a predicate may speak of, `predicate` the
+//! - Segments: `scales` is what members are measured by, `measured` what a shop's own say of that, `traits` what follows from a member's history, `field` what a predicate may speak of, `predicate` the
 //!   language segments are written in (a subset of CEL's syntax, type-checked when it is compiled), `segment` the set of
 //!   named predicates of a bundle and what it answers, `index` how it answers for all of them at once; `constant` sees
 //!   predicates that hold for nobody.
@@ -19,6 +19,7 @@ pub mod field;
 pub mod groups;
 pub mod index;
 pub mod lifecycle;
+pub mod measured;
 #[cfg(test)]
 mod oracle;
 mod parser;

@@ -54,7 +54,8 @@ fn fields() -> Vec<(Vec<String>, Field)> {
         ]
         .map(|(family, field)| (vec![family.to_owned(), key.to_owned()], field))
     });
-    let browse = (vec!["events".to_owned(), "browse".to_owned()], Field::Events(Tag::new("browse").expect("a tag")));
+    let browse =
+        (vec!["events".to_owned(), "browse".to_owned()], Field::Events(Tag::new("browse").expect("a tag")));
     plain.chain(attributes).chain(keyed).chain([browse]).collect()
 }
 
@@ -67,8 +68,12 @@ fn context(sight: &Sight<'_>) -> (Context<'static, 'static>, bool) {
         let value = plain(field.of(sight));
         is_known &= value.is_some();
         match path.as_slice() {
-            [name] => value.into_iter().for_each(|value| context.add_variable_from_value(name.clone(), value)),
-            [family, name] => families.entry(family.clone()).or_default().extend(value.map(|value| (name.clone(), value))),
+            [name] => {
+                value.into_iter().for_each(|value| context.add_variable_from_value(name.clone(), value))
+            }
+            [family, name] => {
+                families.entry(family.clone()).or_default().extend(value.map(|value| (name.clone(), value)))
+            }
             _ => unreachable!("a field has one dot at most"),
         }
     }
@@ -85,15 +90,17 @@ fn both(source: &str, member: &Member) -> (Result<bool, String>, Result<bool, St
     let today = Day::from_number(TODAY);
     let traits = Traits::of(member, today, &Arc::new(schema.scales.clone()));
     let sight = Sight::of(member, &traits, today);
-    let ours = Predicate::compile(source, &schema).map(|ours| ours.holds(&sight)).map_err(|fault| fault.message);
+    let ours =
+        Predicate::compile(source, &schema).map(|ours| ours.holds(&sight)).map_err(|fault| fault.message);
     let (context, is_known) = context(&sight);
-    let theirs = Program::compile(source).map_err(|fault| fault.to_string()).and_then(|program| {
-        match program.execute(&context) {
-            Ok(Cel::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(format!("{other:?}")),
-            Err(fault) => Err(fault.to_string()),
-        }
-    });
+    let theirs =
+        Program::compile(source).map_err(|fault| fault.to_string()).and_then(|program| {
+            match program.execute(&context) {
+                Ok(Cel::Bool(holds)) => Ok(holds),
+                Ok(other) => Err(format!("{other:?}")),
+                Err(fault) => Err(fault.to_string()),
+            }
+        });
     (ours, theirs, is_known)
 }
 
@@ -155,7 +162,10 @@ fn are_most_predicates_judged_by_both() {
         }
     }
     // Else agreement would say little.
-    assert!(judged > all / 2 && holds > judged / 5 && holds < judged * 4 / 5, "{judged} judged, {holds} hold");
+    assert!(
+        judged > all / 2 && holds > judged / 5 && holds < judged * 4 / 5,
+        "{judged} judged, {holds} hold"
+    );
 }
 
 proptest! {

@@ -8,8 +8,8 @@ use crate::domain::ids::{CategoryId, InvalidId, Tag, TierId};
 use crate::limits;
 
 use super::field::{Categories, FAMILIES, FIELDS, Field, Kind};
-use super::rfm;
 use super::predicate::{Leaf, Node, Operand, PredicateFault, Relation, column_of};
+use super::rfm;
 use super::segment::Schema;
 
 /// The tree of a predicate that is not longer than `limits::PREDICATE_BYTES_MAX`.
@@ -257,7 +257,10 @@ impl Parser<'_> {
         match words.words().iter().find(|word| known().all(|name| name != &***word)) {
             Some(word) => {
                 let known: Vec<&str> = known().collect();
-                Err(self.fault(at, format!("no segment of rfm is called {word:?}; there are {}", known.join(", "))))
+                Err(self.fault(
+                    at,
+                    format!("no segment of rfm is called {word:?}; there are {}", known.join(", ")),
+                ))
             }
             None => Ok(()),
         }

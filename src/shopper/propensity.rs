@@ -138,12 +138,15 @@ mod tests {
     fn what_does_a_shipped_model_say_and_which_is_refused() {
         let schema = Schema::default();
         let compile = |weights: &[(&str, f64)]| {
-            let weights: Vec<(String, Millionths)> =
-                weights.iter().map(|(name, weight)| ((*name).to_owned(), Millionths((weight * 1e6) as i64))).collect();
+            let weights: Vec<(String, Millionths)> = weights
+                .iter()
+                .map(|(name, weight)| ((*name).to_owned(), Millionths((weight * 1e6) as i64)))
+                .collect();
             let pairs = weights.iter().map(|(name, weight)| (name, weight));
             Propensity::compile(&schema, Millionths(-1_000_000), pairs)
         };
-        let model = compile(&[("visits", 0.5), ("consent.personal", 1.0), ("days_since_joined", 9.0)]).expect("right");
+        let model = compile(&[("visits", 0.5), ("consent.personal", 1.0), ("days_since_joined", 9.0)])
+            .expect("right");
         let mut profile = Profile::default();
         profile.consent.personal = true;
         let ledger = Ledger { visits: 2, ..Ledger::default() };
@@ -152,7 +155,9 @@ mod tests {
         let traits = Traits::of(&member, day(0), &Arc::default());
         let said = model.probability(&Sight::of(&member, &traits, day(0)));
         assert!((said - 1.0 / (1.0 + (-1.0_f64).exp())).abs() < 1e-12, "{said}");
-        for (field, words) in [("vists", "no field is called vists"), ("tier", "is text"), ("visits > 3", "expected the end")] {
+        for (field, words) in
+            [("vists", "no field is called vists"), ("tier", "is text"), ("visits > 3", "expected the end")]
+        {
             let (name, fault) = compile(&[(field, 1.0)]).expect_err("wrong");
             assert!(name == field && fault.contains(words), "{fault}");
         }

@@ -56,8 +56,7 @@ impl Scales {
     /// What is wrong with it, by the field's name; nothing if it can be used.
     pub fn check(&self) -> Option<(&'static str, String)> {
         let rhythm = self.rhythm.and_then(|rhythm| Some(("rhythm", rhythm.rules().check()?.to_owned())));
-        let due =
-            self.due.as_ref().and_then(|due| Some(("due", due.rules().check()?.to_owned())));
+        let due = self.due.as_ref().and_then(|due| Some(("due", due.rules().check()?.to_owned())));
         rhythm.or(due).or_else(|| Some(("groups", self.groups.as_ref()?.wrong()?)))
     }
 }
@@ -141,11 +140,7 @@ pub struct Due {
 
 impl Due {
     pub(super) fn rules(&self) -> DueRules {
-        DueRules {
-            usual_weight: self.usual_weight.get(),
-            from: self.from.get(),
-            until: self.until.get(),
-        }
+        DueRules { usual_weight: self.usual_weight.get(), from: self.from.get(), until: self.until.get() }
     }
 }
 

@@ -327,7 +327,11 @@ mod tests {
             ("orders in [1, \"a\"]", 15, "only"),
             ("\"日本\" in tags && ü", 17, "has no meaning here"),
             ("rfm.segment == \"Champion\"", 1, "no segment of rfm is called \"Champion\""),
-            ("visits > 3 && share[\"dairi\"] > 3", 21, "no article is of category dairi; did you mean dairy?"),
+            (
+                "visits > 3 && share[\"dairi\"] > 3",
+                21,
+                "no article is of category dairi; did you mean dairy?",
+            ),
             ("due[3]", 5, "expected the name in quotes"),
         ] {
             let (at, message) = segments(when).expect_err(when);
@@ -343,7 +347,10 @@ mod tests {
         for levels in ["(", "!", "!("].map(|one| one.repeat(1_000)) {
             let (column, message) = segments(&levels).expect_err("a thousand levels");
             let deepest = u32::try_from(limits::PREDICATE_DEPTH_MAX + 1).expect("small");
-            assert!(column == deepest && message.contains("nested deeper than 32 levels"), "{column}: {message}");
+            assert!(
+                column == deepest && message.contains("nested deeper than 32 levels"),
+                "{column}: {message}"
+            );
         }
         assert!(segments(&deep(limits::PREDICATE_DEPTH_MAX)).expect_err("too deep").1.contains("deeper"));
         assert!(segments(&"!".repeat(2_000)).expect_err("too deep").1.contains("deeper"));

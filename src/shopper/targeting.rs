@@ -65,7 +65,10 @@ impl Caps {
 
     /// Is each bound one that can be kept with the times remembered?
     pub fn can_be_kept(&self) -> bool {
-        [self.per_day, self.per_week].into_iter().flatten().all(|times| times as usize <= limits::HISTORY_SHOWN_MAX)
+        [self.per_day, self.per_week]
+            .into_iter()
+            .flatten()
+            .all(|times| times as usize <= limits::HISTORY_SHOWN_MAX)
     }
 
     /// May it be shown today, after `ever` times of which these were the newest days? Days are numbers since 1970-01-01.

@@ -18,8 +18,8 @@ use crate::limits;
 
 use super::lifecycle::{Stage, Visits};
 use super::rfm;
-pub use super::scales::{Cuts, Scales, Stages};
 use super::scales::Feature;
+pub use super::scales::{Cuts, Scales, Stages};
 use super::value;
 use super::value::spend::Spend;
 
@@ -122,7 +122,9 @@ impl Traits {
             ]
         });
         traits.lifecycle = match scales.rhythm {
-            Some(rhythm) => traits.visits(history).and_then(|visits| rhythm.rules().stage(&visits)).map(name_of),
+            Some(rhythm) => {
+                traits.visits(history).and_then(|visits| rhythm.rules().stage(&visits)).map(name_of)
+            }
             None => scales.stages.zip(traits.days_since_last).map(|(stages, days)| match days {
                 days if member.orders() == 1 && days <= stages.new_days.into() => "new",
                 days if days <= stages.active_days.into() => "active",
@@ -258,7 +260,8 @@ impl Traits {
     /// The group whose centre is nearest.
     pub(super) fn group(&self) -> Option<i64> {
         let grouping = self.scales.groups.as_ref()?;
-        let at = grouping.features.iter().map(|feature| self.feature(*feature)).collect::<Option<Vec<i64>>>()?;
+        let at =
+            grouping.features.iter().map(|feature| self.feature(*feature)).collect::<Option<Vec<i64>>>()?;
         grouping.nearest(&at).and_then(|nth| i64::try_from(nth).ok())
     }
 
@@ -285,7 +288,8 @@ impl Traits {
 
     /// Days with a visit, up to today; nothing where there is none.
     fn visits(&self, history: &History) -> Option<Visits> {
-        let mut days = history.days.iter().map(|day| day.day).chain(history.visits.iter().map(|visit| visit.day));
+        let mut days =
+            history.days.iter().map(|day| day.day).chain(history.visits.iter().map(|visit| visit.day));
         let (mut first, mut last, mut count) = (i32::MAX, i32::MIN, 0_u32);
         // Sums of days stand before the visits that are kept; only late news of one may stand between them.
         days.by_ref().filter(|day| *day <= self.today).for_each(|day| {

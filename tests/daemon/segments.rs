@@ -56,7 +56,9 @@ fn id(text: &str) -> SegmentId {
 async fn who_is_in_which_segment_and_why_not() {
     let shop = shop().await;
     let mut till = shop.till("till-1").await;
-    for (seq, member, sku) in [(1, "2001", MILK), (2, "2001", MILK), (3, "2002", OIL), (4, "2002", OIL), (5, "2003", OIL)] {
+    for (seq, member, sku) in
+        [(1, "2001", MILK), (2, "2001", MILK), (3, "2002", OIL), (4, "2002", OIL), (5, "2003", OIL)]
+    {
         let asked = json!({
             "transaction": sale(seq), "basket": { "lines": [line("1", sku, 1)] }, "member": card(member),
             "tenders": cash(1_000_000),
@@ -79,11 +81,27 @@ async fn who_is_in_which_segment_and_why_not() {
     let who = told(&shop, About::Who { segment: id("regular"), limit: 1 });
     assert_eq!((&who["members"], who["ids"].as_array().map(Vec::len)), (&json!(2), Some(1)), "{who:#}");
     let overlap = told(&shop, About::Overlap { a: id("regular"), b: id("eater") });
-    assert_eq!([&overlap["in_a"], &overlap["in_b"], &overlap["in_both"]], [2, 2, 2].map(|n| json!(n)).each_ref());
+    assert_eq!(
+        [&overlap["in_a"], &overlap["in_b"], &overlap["in_both"]],
+        [2, 2, 2].map(|n| json!(n)).each_ref()
+    );
     let m2003 = MemberId::new("m-2003").expect("an id");
     let why = told(&shop, About::Why { segment: id("eater"), member: m2003.clone() });
-    assert_eq!((&why["inside"], &why["failed"][0]["leaf"]), (&json!(false), &json!("visits_13w >= 2")), "{why:#}");
+    assert_eq!(
+        (&why["inside"], &why["failed"][0]["leaf"]),
+        (&json!(false), &json!("visits_13w >= 2")),
+        "{why:#}"
+    );
     assert_eq!(why["failed"][0]["en"], "visits_13w >= 2 does not hold: visits_13w is 1");
+    assert_eq!(counts["dirty"], json!({ "unknown_lines": 0, "details_dropped": 0 }));
+    let scales = told(&shop, About::Scales { groups: 2 });
+    assert_eq!(
+        (&scales["learned_of"], scales["scales"]["groups"]["centres"].as_array().map(Vec::len)),
+        (&json!(3), Some(2))
+    );
+    let written: toml::Value =
+        toml::from_str(scales["toml"].as_str().expect("text")).expect("TOML for shop.toml");
+    assert!(written["scales"]["rfm"]["visits"].is_array(), "{scales:#}");
     let (exit, text) = asked(&shop, About::List, false);
     let place = |id: &str| text.lines().position(|line| line.trim_end().ends_with(&format!("  {id}")));
     assert_eq!(exit, Exit::Ok);

@@ -27,7 +27,8 @@ fn world(show: &Value) -> World {
         });
         authored.rules.promotions.push(serde_json::from_value(promotion).expect("a promotion"));
     }
-    let care = json!({ "kind": "notice", "campaign": "tea", "audience": "member", "texts": { "en": "tea?" } });
+    let care =
+        json!({ "kind": "notice", "campaign": "tea", "audience": "member", "texts": { "en": "tea?" } });
     authored.rules.care.push(serde_json::from_value(care).expect("a care message"));
     World::new(&authored)
 }
@@ -42,8 +43,12 @@ fn scanned(world: &mut World, member: u32) -> ScanReply {
 
 /// Offers of the campaign, and whether its care message is there.
 fn tea(reply: &ScanReply) -> (Vec<&str>, bool) {
-    let offers = reply.offers.iter().map(|offer| offer.promotion.as_str()).filter(|id| id.starts_with("tea-"));
-    (offers.collect(), reply.care.iter().any(|care| care.campaign.as_ref().is_some_and(|id| id.as_str() == "tea")))
+    let offers =
+        reply.offers.iter().map(|offer| offer.promotion.as_str()).filter(|id| id.starts_with("tea-"));
+    (
+        offers.collect(),
+        reply.care.iter().any(|care| care.campaign.as_ref().is_some_and(|id| id.as_str() == "tea")),
+    )
 }
 
 /// The decision that writes down what was shown; its entry.
@@ -55,7 +60,9 @@ fn written(world: &mut World) -> aisled::engine::decision::Entry {
         facts.add(key, record);
     }
     let now = world.counter.now;
-    let Outcome::Decided(entry) = world.counter.engine.handle(input, facts, now) else { panic!("not decided") };
+    let Outcome::Decided(entry) = world.counter.engine.handle(input, facts, now) else {
+        panic!("not decided")
+    };
     let entry = aisled::engine::decision::Entry::decode(&entry.encode()).expect("it reads what it writes");
     for change in entry.changes.iter() {
         world.records.insert(change.key.clone(), change.record.clone().expect("nothing is removed"));
@@ -92,7 +99,8 @@ fn is_anything_remembered_of_who_takes_consent_back() {
     let mut world = world(&json!({ "per_day": 1 }));
     scanned(&mut world, 2_001);
     let card = json!({ "kind": "card", "value": "2001" });
-    let taken_back = json!({ "kind": "desk", "member": card, "consent": { "programme": true, "personal": false } });
+    let taken_back =
+        json!({ "kind": "desk", "member": card, "consent": { "programme": true, "personal": false } });
     assert!(world.ask("event", &taken_back).is_ok());
     let entry = written(&mut world);
     assert!(entry.changes.is_empty(), "between being shown and it being written: {entry:?}");
@@ -111,10 +119,16 @@ fn in_which_order_do_offers_stand() {
         reply.offers.iter().map(|offer| offer.promotion.to_string()).collect::<Vec<_>>()
     };
     let plain = first(&json!({}), 2_001);
-    assert!(!plain.iter().take(2).any(|id| id.starts_with("tea-")), "worth nothing said is worth nothing: {plain:?}");
+    assert!(
+        !plain.iter().take(2).any(|id| id.starts_with("tea-")),
+        "worth nothing said is worth nothing: {plain:?}"
+    );
     assert_eq!(first(&json!({ "worth": 500 }), 2_001)[..2], ["tea-one", "tea-two"]);
     let loss = first(&json!({ "worth": -500 }), 2_001);
-    assert!(!loss.iter().any(|id| id.starts_with("tea-")), "a loss stands last, and there are twelve others: {loss:?}");
+    assert!(
+        !loss.iter().any(|id| id.starts_with("tea-")),
+        "a loss stands last, and there are twelve others: {loss:?}"
+    );
     // One of the two, the same all day, and not the same for everybody.
     let pick = json!({ "worth": 500, "pick": { "least": 1_000, "most": 9_000 } });
     let picked = |member| {

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
 use super::*;
-use crate::shopper::field::Categories;
 use crate::domain::basket::Channel;
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::history::{Bought, History, Mark};
@@ -14,6 +13,7 @@ use crate::domain::ids::{CategoryId, DeviceId, MemberId, SegmentId, Seq, Tag, Ti
 use crate::domain::member::{Attribute, Consent, Ledger, Member, Profile};
 use crate::domain::money::Money;
 use crate::limits;
+use crate::shopper::field::Categories;
 use crate::shopper::scales::{Decimal, Due, Feature, Grouping, Lifetime, Spending};
 use crate::shopper::segment::{AttributeKind, Hierarchy, Scales, Schema, Segments};
 use crate::shopper::traits::{Cuts, Stages};
