@@ -37,6 +37,8 @@ mod shop;
 mod signed;
 #[path = "support/till.rs"]
 mod till;
+#[path = "daemon/trust.rs"]
+mod trust;
 #[path = "daemon/updates.rs"]
 mod updates;
 #[path = "daemon/vouchers.rs"]
