@@ -34,7 +34,7 @@ use mqtt5::broker::sys_topics::BrokerStats;
 use mqtt5::broker::tls_acceptor::TlsStreamWrapper;
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::{AuthProvider, BrokerConfig, DynamicStorage, MqttBroker, ResourceMonitor};
-use tokio::io::AsyncBufReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::task::JoinSet;
@@ -334,13 +334,14 @@ impl Gate {
                 Err(_) => complain(Code::GateSilent, "no byte in time".to_owned()),
             };
         };
-        let accepted = timeout(patience, TlsAcceptor::from(served.now()).accept(stream)).await;
-        let mut stream = match accepted {
+        let accepting = TlsAcceptor::from(served.now()).accept(stream).into_fallible();
+        let mut stream = match timeout(patience, accepting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+            Ok(Err((error, stream))) => {
                 // A port scan, a health check: it left before it said anything.
                 if error.kind() != std::io::ErrorKind::UnexpectedEof {
                     complain(Code::GateTls, tls::refusal_of(&error));
+                    let _ = timeout(patience, hear_out(stream)).await;
                 }
                 return;
             }
@@ -387,6 +388,18 @@ impl Gate {
             tracing::debug!(%error, %from, "a connection ended");
         }
         drop(open);
+    }
+}
+
+/// Lets whoever was refused say the rest: a connection closed before that is reset, and why it was refused is lost on the way.
+async fn hear_out(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    if stream.shutdown().await.is_ok() {
+        for _ in 0..16 {
+            if !matches!(stream.read(&mut rest).await, Ok(1..)) {
+                return;
+            }
+        }
     }
 }
 

@@ -474,13 +474,8 @@ impl Desk {
 
     fn sign(&self, version: u64) -> (Exit, String) {
         let output = self.path(&format!("{version}.aisb"));
-        self.run(BundleVerb::Sign {
-            dir: self.path("folder"),
-            key: self.path("key"),
-            version,
-            output,
-            terms: Default::default(),
-        })
+        let (dir, key, terms) = (self.path("folder"), self.path("key"), Default::default());
+        self.run(BundleVerb::Sign { dir, key, version, output, terms })
     }
 
     fn install(&self, name: &str) -> (Exit, String) {

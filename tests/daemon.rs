@@ -45,6 +45,8 @@ mod signed;
 mod till;
 #[path = "support/traces.rs"]
 mod traces;
+#[path = "daemon/trust.rs"]
+mod trust;
 #[path = "daemon/updates.rs"]
 mod updates;
 #[path = "daemon/vouchers.rs"]

@@ -74,6 +74,8 @@ pub struct BrokerConfig {
     pub enrolling: Option<Arc<dyn Enrolling>>,
     /// How many connections it takes.
     pub bounds: Bounds,
+    /// How long whoever is refused waits before it is told.
+    pub refusal_delay: Duration,
 }
 
 impl BrokerConfig {
@@ -87,6 +89,7 @@ impl BrokerConfig {
             tls: None,
             enrolling: None,
             bounds: Bounds::of_a_shop(),
+            refusal_delay: Duration::from_millis(limits::REFUSAL_DELAY_MS),
         }
     }
 }
@@ -168,7 +171,7 @@ impl EmbeddedBroker {
             config.engine_secret,
             Arc::clone(&complaints),
         );
-        let doorman = Arc::new(doorman);
+        let doorman = Arc::new(doorman.telling_after(config.refusal_delay));
         let bind = async |listen: SocketAddr| {
             let failed = |error: std::io::Error| BrokerError::Bind { listen, cause: error.to_string() };
             let listener = TcpListener::bind(listen).await.map_err(failed)?;

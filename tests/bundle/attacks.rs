@@ -152,7 +152,7 @@ fn attack(name: &str) -> Vec<u8> {
         }
         "other-format" => set(old, 8, &9_u16.to_be_bytes()),
         "format-downgrade" => {
-            // Its terms are read as the first section's promise: small enough numbers to get as far as that.
+            // Its mandate is read as what the sections promise: more than there can be.
             let file = set(whole, 8, &2_u16.to_be_bytes());
             set(file, TERMS_AT, &[0; 24])
         }

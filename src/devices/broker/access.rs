@@ -35,6 +35,7 @@ pub(super) struct Doorman {
     /// Connections by user and client id; two while one takes the place of the other.
     connected: Mutex<BTreeMap<(String, String), u32>>,
     complaints: Arc<Complaints>,
+    refusal_delay: Duration,
 }
 
 /// The doorman of one connection.
@@ -138,7 +139,13 @@ impl Doorman {
         complaints: Arc<Complaints>,
     ) -> Doorman {
         let (paces, connected) = (Mutex::default(), Mutex::default());
-        Doorman { topics, registry, engine_secret, paces, connected, complaints }
+        let refusal_delay = Duration::from_millis(limits::REFUSAL_DELAY_MS);
+        Doorman { topics, registry, engine_secret, paces, connected, complaints, refusal_delay }
+    }
+
+    /// With another wait before a refusal is told.
+    pub(super) fn telling_after(self, refusal_delay: Duration) -> Doorman {
+        Doorman { refusal_delay, ..self }
     }
 
     /// The door of one more connection.
@@ -218,10 +225,6 @@ impl Doorman {
     }
 }
 
-async fn before_refusing() {
-    tokio::time::sleep(Duration::from_millis(limits::REFUSAL_DELAY_MS)).await;
-}
-
 impl AuthProvider for Door {
     fn authenticate<'a>(
         &'a self,
@@ -254,7 +257,7 @@ impl AuthProvider for Door {
                     doorman.complaints.complain(refusal.code(), name, || {
                         format!("{}; client {:?} from {from}", refusal.why(), connect.client_id)
                     });
-                    before_refusing().await;
+                    tokio::time::sleep(doorman.refusal_delay).await;
                     Ok(AuthResult::fail_with_reason(refusal.reason_code(), refusal.why()))
                 }
             }
@@ -273,8 +276,8 @@ impl AuthProvider for Door {
         self.doorman.complaints.complain(Code::DeviceTopic, user.unwrap_or_default(), || {
             format!("publish to {topic:?}; client {client_id:?}")
         });
-        Box::pin(async {
-            before_refusing().await;
+        Box::pin(async move {
+            tokio::time::sleep(self.doorman.refusal_delay).await;
             false
         })
     }
