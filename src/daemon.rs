@@ -18,8 +18,10 @@ pub mod control;
 pub mod desk;
 mod disk;
 mod doors;
+mod labels;
 mod outbox;
 mod scarce;
+pub mod sightings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
+use crate::engine::decision::{Key, Record};
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -62,6 +65,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
+    /// What the shelf should say.
+    Labels(Arc<[crate::engine::labels::Label]>),
     /// What to propose from now on.
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
@@ -294,6 +299,7 @@ async fn serve(setup: Setup) -> Result<()> {
         present: Default::default(),
         disk,
         advisor,
+        labels: labels::Labels::default(),
         shown_at: started,
     };
     shop.look_at_disk();
@@ -430,6 +436,7 @@ struct Shop {
     present: std::collections::BTreeMap<DeviceId, bool>,
     disk: DiskWatch,
     advisor: Advisor,
+    labels: labels::Labels,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
 }
@@ -437,8 +444,18 @@ struct Shop {
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
-            let online = crate::devices::wire::status::DeviceStatus::decode(&received.payload)
-                .is_ok_and(|status| status.state == crate::devices::wire::status::Presence::Online);
+            let status = crate::devices::wire::status::DeviceStatus::decode(&received.payload).ok();
+            let online = status
+                .as_ref()
+                .is_some_and(|status| status.state == crate::devices::wire::status::Presence::Online);
+            if let Ok(device) = DeviceId::new(device) {
+                self.labels.presence(&device, status.as_ref());
+            }
+            if let Ok(device) = DeviceId::new(device)
+                && self.desk.watches.has(&device)
+            {
+                self.desk.watches.saw(&device, sightings::presence(&received.payload, self.clock.now()));
+            }
             if let Ok(device) = DeviceId::new(device)
                 && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
             {
@@ -538,6 +555,23 @@ impl Shop {
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
                 self.desk.ask(&op, &shell, &payload, answer).map_err(storage_failed)?;
             }
+            Command::Ask(Ask::Sale { transaction }, answer) => {
+                let known = self.desk.store.load(&Key::Sale(transaction)).map_err(storage_failed)?;
+                let known = known.and_then(|record| match record {
+                    Record::Sale(sale) => Some(sale),
+                    _ => None,
+                });
+                reply(answer, &known);
+            }
+            Command::Ask(Ask::Watch { device, after }, answer) => {
+                let watched = self.desk.watches.told(&device, after, self.clock.ticks());
+                let online = self.present.get(&device).copied().unwrap_or_default();
+                reply(answer, &watched.map(|watched| sightings::Watched { online, ..watched }));
+            }
+            Command::Ask(Ask::Import { device, op, payload }, answer) => {
+                let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
+                self.desk.ask(&op, &device, &payload, answer).map_err(storage_failed)?;
+            }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
                 for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
                     self.told.push_back(MembersUpdate { members: members.to_vec(), ..update.clone() });
@@ -554,6 +588,10 @@ impl Shop {
                 if let Err(error) = std::fs::rename(&path, &place) {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
+            }
+            Command::Labels(labels) => {
+                let now = self.now_in_the_shop();
+                self.labels.worked_out(&labels, &now, (self.desk.link(), self.desk.topics()));
             }
             Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
@@ -623,10 +661,18 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
+    fn now_in_the_shop(&self) -> String {
+        let now = self.clock.now();
+        let bundle = self.desk.engine.bundle();
+        bundle.map_or_else(|| now.to_string(), |bundle| bundle.shop.time_zone.format(now))
+    }
+
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
+        let bundle = self.desk.engine.bundle();
+        self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, demo, drive, explain, hub, lab,
-    man, outbox, replay, run, segments, simulate,
+    Exit, ask, backup, bench, bundle, campaigns, check, completions, config, conform, demo, drive, explain,
+    export, hub, import, lab, man, outbox, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -52,6 +52,12 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Put a backup into an empty data directory, as a new life of the box
     Restore(backup::RestoreArgs),
+    /// Watch a device: which rules of the contract does it meet?
+    Conform(conform::ConformArgs),
+    /// A business day's sales, voids and returns for other systems
+    Export(export::ExportArgs),
+    /// Take a day's sales that were made elsewhere into the shop
+    Import(import::ImportArgs),
     /// Run the reference head office
     Hub(hub::HubArgs),
     /// Measure this machine: quotes against an echo, commits against the raw disk, growth, memory
@@ -125,6 +131,9 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
         Verb::Backup(args) => backup::take(args, &data_dir()?, out),
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
+        Verb::Conform(args) => conform::run(args, &data_dir()?, explain::terminal_lang(), out),
+        Verb::Export(args) => export::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
+        Verb::Import(args) => import::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Simulate(args) => simulate::run_worlds(args, out),

@@ -34,6 +34,7 @@ use crate::storage::error::StorageError;
 use crate::storage::store::{Footing, Store};
 
 use super::scarce;
+use super::sightings::{self, Watches};
 
 /// What the desk has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -85,6 +86,8 @@ pub struct Desk {
     pub store: Store,
     /// What has been done.
     pub counts: Counts,
+    /// The devices somebody looks at.
+    pub watches: Watches,
     rules_of: RulesOf,
     topics: Topics,
     link: Link,
@@ -116,6 +119,7 @@ impl Desk {
             engine,
             store,
             counts: Counts::default(),
+            watches: Watches::default(),
             rules_of: Box::new(|_| {
                 Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
             }),
@@ -175,6 +179,12 @@ impl Desk {
         let Ok(device) = DeviceId::new(device) else { return Ok(()) };
         let op = op.to_owned();
         self.counts.requests += 1;
+        if self.watches.has(&device) {
+            let topic = received.response_topic.as_deref();
+            let own = topic.is_some_and(|topic| self.topics.response_is_own(device.as_str(), topic));
+            let seen = sightings::request(&op, &device, &received, own, self.clock.now());
+            self.watches.saw(&device, seen);
+        }
         let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data);
         let content_type = received.content_type.as_deref();
         match route {
@@ -464,6 +474,12 @@ impl Desk {
         self.counts.replies += 1;
         match route {
             Route::Device { topic, correlation, properties } => {
+                if let Some(Topic::Reply { device, .. }) = self.topics.parse(&topic)
+                    && let Ok(device) = DeviceId::new(device)
+                    && self.watches.has(&device)
+                {
+                    self.watches.saw(&device, sightings::reply(&payload, self.clock.now()));
+                }
                 let content_type = properties.then(|| format.content_type().to_owned());
                 let message = Outgoing {
                     topic,

@@ -22,6 +22,7 @@ mod demand;
 mod homes;
 pub mod input;
 mod kept;
+pub mod labels;
 mod learning;
 mod leases;
 mod membership;
