@@ -11,12 +11,20 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/conform.rs"]
+mod conform;
 #[path = "daemon/disk.rs"]
 mod disk;
 #[path = "daemon/gifts.rs"]
 mod gifts;
+#[path = "daemon/labels.rs"]
+mod labels;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/online.rs"]
+mod online;
+#[path = "daemon/poslog.rs"]
+mod poslog;
 #[path = "daemon/referrals.rs"]
 mod referrals;
 #[path = "daemon/replayed.rs"]

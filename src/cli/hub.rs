@@ -47,6 +47,9 @@ pub struct HubArgs {
     /// File of the password shops prove themselves with; needed beyond loopback
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// File of the online shops that may have codes moved: on each line a store id and its password
+    #[arg(long, value_name = "FILE")]
+    pub partners_file: Option<PathBuf>,
 }
 
 /// What to do instead of running it.
@@ -184,6 +187,20 @@ fn config(args: &HubArgs) -> Result<HubConfig> {
     if let Some(path) = &args.password_file {
         let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
         config.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if let Some(path) = &args.partners_file {
+        let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (id, password) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let id =
+                StoreId::new(id).map_err(|error| anyhow!("failed to read {}: {error}", path.display()))?;
+            anyhow::ensure!(
+                !password.trim().is_empty(),
+                "failed to read {}: {id} has no password",
+                path.display()
+            );
+            config.partners.insert(id, password.trim().to_owned());
+        }
     }
     Ok(config)
 }
