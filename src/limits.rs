@@ -863,3 +863,6 @@ pub const LABEL_PARTS_AT_ONCE_MAX: usize = 16;
 
 /// Bytes of a partner's request: two store ids and the longest code are a tenth.
 pub const PARTNER_REQUEST_BYTES_MAX: usize = 4 * 1024;
+
+/// Requests judged in one watch, some 300 bytes each: a day of a busy till.
+pub const CONFORM_REQUESTS_MAX: u64 = 200_000;

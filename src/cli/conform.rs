@@ -67,7 +67,8 @@ pub fn run(args: &ConformArgs, data_dir: &Path, lang: Lang, out: &mut dyn Write)
         lost += told.lost;
         let more = told.sightings.len() >= limits::WATCH_TOLD_MAX;
         after = told.next;
-        let enough = args.transactions.is_some_and(|wanted| judge.transactions >= wanted);
+        let full = judge.requests >= limits::CONFORM_REQUESTS_MAX;
+        let enough = full || args.transactions.is_some_and(|wanted| judge.transactions >= wanted);
         if enough || clock.ticks().since(began) >= Duration::from_secs(args.seconds) {
             break;
         }

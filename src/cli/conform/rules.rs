@@ -107,6 +107,8 @@ struct Sent {
     /// Until when it was told to wait.
     wait_until: Option<UnixMs>,
     settled: bool,
+    /// It names a sale or return.
+    is_sale: bool,
 }
 
 /// Everything seen so far, and what it says of each rule.
@@ -120,7 +122,7 @@ pub struct Judge {
     quotes: BTreeMap<String, String>,
     /// Requests seen.
     pub requests: u64,
-    /// Sales, returns and voids that were taken.
+    /// Sales and returns that were taken.
     pub transactions: u64,
 }
 
@@ -161,13 +163,13 @@ impl Judge {
                     self.broken(Rule::Quotes, format!("{re} committed a quote that had expired"));
                 }
                 if let Some(sent) = self.sent.get_mut(re) {
+                    let is_first = sent.is_sale && !sent.settled && *status == 200;
+                    self.transactions += u64::from(is_first);
                     sent.answered = Some(*status);
                     sent.wait_until = retry_after_ms
                         .filter(|_| matches!(status, 429 | 503))
                         .map(|wait_ms| at.plus_ms(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
                     sent.settled = !matches!(status, 429 | 503);
-                    let is_sale = self.sales.values().any(|id| id == re);
-                    self.transactions += u64::from(*status == 200 && is_sale);
                 }
             }
             Sighting::Presence { online, fault, .. } => match fault {
@@ -263,10 +265,10 @@ impl Judge {
             self.broken(Rule::Retry, example);
         }
         self.by_meaning.insert(asked.meaning.clone(), id.to_owned());
-        let (digest, meaning) = (asked.digest.clone(), asked.meaning.clone());
+        let (digest, meaning, is_sale) = (asked.digest.clone(), asked.meaning.clone(), asked.sale.is_some());
         self.sent.insert(
             id.to_owned(),
-            Sent { digest, meaning, answered: None, wait_until: None, settled: false },
+            Sent { digest, meaning, answered: None, wait_until: None, settled: false, is_sale },
         );
     }
 
