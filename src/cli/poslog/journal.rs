@@ -20,10 +20,12 @@ use crate::engine::reply::{Receipt, Refund, Reply, TransactionView};
 use crate::pricing::outcome::CouponOutcome;
 use crate::storage::error::StorageError;
 use crate::storage::journal::JournalView;
+use crate::storage::vault::Vault;
 
 /// The transactions of one business day.
 pub struct Transactions<'a> {
     view: &'a JournalView,
+    vault: &'a Vault,
     rules: KeptRules,
     day: Day,
     /// What could not be read.
@@ -32,8 +34,12 @@ pub struct Transactions<'a> {
 
 impl<'a> Transactions<'a> {
     /// Those of `day` in the journal behind `view`, told with the rules that `rules` finds.
-    pub(in crate::cli) fn of(view: &'a JournalView, rules: KeptRules, day: Day) -> Transactions<'a> {
-        Transactions { view, rules, day, troubles: Vec::new() }
+    pub(in crate::cli) fn of(
+        (view, vault): &'a (JournalView, Vault),
+        rules: KeptRules,
+        day: Day,
+    ) -> Transactions<'a> {
+        Transactions { view, vault, rules, day, troubles: Vec::new() }
     }
 
     /// Hands each to `take`, in the order they were decided.
@@ -44,7 +50,7 @@ impl<'a> Transactions<'a> {
         let mut reader = self.view.reader(self.view.first());
         loop {
             let (seq, decoded) = match reader.next() {
-                Ok(Some(raw)) => (raw.seq, Entry::decode(raw.payload)),
+                Ok(Some(raw)) => (raw.seq, self.vault.decode(raw.payload)),
                 Ok(None) => return Ok(()),
                 Err(StorageError::Gap { from, to }) => {
                     self.troubles.push(format!("decisions {} to {} are missing", from.0, to.0));
@@ -118,7 +124,7 @@ impl<'a> Transactions<'a> {
 
     fn returned(&self, refund: &Refund, sold: Option<Seq>) -> Vec<ReturnLine> {
         let sale = sold.and_then(|seq| match self.view.reader(seq).next() {
-            Ok(Some(raw)) if raw.seq == seq => Entry::decode(raw.payload).ok(),
+            Ok(Some(raw)) if raw.seq == seq => self.vault.decode(raw.payload).ok(),
             _ => None,
         });
         let units = match sale.as_ref().map(|entry| &entry.answer) {
