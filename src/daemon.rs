@@ -19,10 +19,12 @@ pub mod control;
 pub mod desk;
 mod disk;
 mod doors;
+mod labels;
 mod outbox;
 pub mod privacy;
 pub mod roll;
 mod scarce;
+pub mod sightings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +47,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
+use crate::engine::decision::{Key, Record};
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -70,6 +73,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
+    /// What the shelf should say.
+    Labels(Arc<[crate::engine::labels::Label]>),
     /// What to propose from now on.
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
@@ -314,6 +319,7 @@ async fn serve(setup: Setup) -> Result<()> {
         disk,
         advisor,
         window,
+        labels: labels::Labels::default(),
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
@@ -465,6 +471,7 @@ struct Shop {
     disk: DiskWatch,
     advisor: Advisor,
     window: Option<Window>,
+    labels: labels::Labels,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
     /// The embedded broker's devices, and its door.
@@ -487,6 +494,12 @@ impl Shop {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
             let status = crate::devices::wire::status::DeviceStatus::decode(&received.payload).ok();
             let online = status.as_ref().is_some_and(|status| status.state == DevicePresence::Online);
+            if let Ok(device) = DeviceId::new(device) {
+                self.labels.presence(&device, status.as_ref());
+                if self.desk.watches.has(&device) {
+                    self.desk.watches.saw(&device, sightings::presence(&received.payload, self.clock.now()));
+                }
+            }
             if let Ok(device) = DeviceId::new(device)
                 && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
             {
@@ -602,6 +615,23 @@ impl Shop {
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
                 self.desk.ask(&op, &shell, &payload, answer).map_err(storage_failed)?;
             }
+            Command::Ask(Ask::Sale { transaction }, answer) => {
+                let known = self.desk.store.load(&Key::Sale(transaction)).map_err(storage_failed)?;
+                let known = known.and_then(|record| match record {
+                    Record::Sale(sale) => Some(sale),
+                    _ => None,
+                });
+                reply(answer, &known);
+            }
+            Command::Ask(Ask::Watch { device, after }, answer) => {
+                let watched = self.desk.watches.told(&device, after, self.clock.ticks());
+                let online = self.present.get(&device).copied().unwrap_or_default();
+                reply(answer, &watched.map(|watched| sightings::Watched { online, ..watched }));
+            }
+            Command::Ask(Ask::Import { device, op, payload }, answer) => {
+                let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
+                self.desk.ask(&op, &device, &payload, answer).map_err(storage_failed)?;
+            }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
                 for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
                     self.told.push_back(MembersUpdate { members: members.to_vec(), ..update.clone() });
@@ -635,6 +665,10 @@ impl Shop {
                 if self.forgetting.is_empty() {
                     self.desk.store.vault().forgetting_ended().map_err(storage_failed)?;
                 }
+            }
+            Command::Labels(labels) => {
+                let now = self.now_in_the_shop();
+                self.labels.worked_out(&labels, &now, (self.desk.link(), self.desk.topics()));
             }
             Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
@@ -790,6 +824,10 @@ impl Shop {
         let now = self.clock.now();
         let code = newer_by.filter(|by| now > *by).map(|_| Code::BundleStale);
         serde_json::json!({ "signed_at": signed_at, "newer_by": newer_by, "age_s": now.ms_since(*signed_at) / 1_000, "code": code })
+    fn now_in_the_shop(&self) -> String {
+        let now = self.clock.now();
+        let bundle = self.desk.engine.bundle();
+        bundle.map_or_else(|| now.to_string(), |bundle| bundle.shop.time_zone.format(now))
     }
 
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
@@ -802,6 +840,8 @@ impl Shop {
             window.show(self.picture());
         }
         self.look_at_age();
+        let bundle = self.desk.engine.bundle();
+        self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
