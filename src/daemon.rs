@@ -12,6 +12,7 @@
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
 mod advisor;
+mod age;
 mod bundles;
 pub mod census;
 pub mod control;
@@ -33,13 +34,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bundle::Bundle;
 use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::Config;
 use crate::devices::broker::{BrokerError, Door, Running as RunningBroker};
 use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus};
 use crate::domain::calendar::UnixMs;
-use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
@@ -52,12 +52,13 @@ use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
 
 use advisor::Advisor;
+use age::Age;
 use bundles::Shelf;
 use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
-use roll::Roll;
 use doors::{FrontDoor, Sender, front_door, start_upstream};
+use roll::Roll;
 
 /// Something for the loop from beside the devices.
 pub enum Command {
@@ -302,7 +303,7 @@ async fn serve(setup: Setup) -> Result<()> {
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
-        times: None,
+        age: Age::default(),
         data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
@@ -448,13 +449,9 @@ struct Shop {
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
-    /// The active bundle's times, once looked up, and whether it was told that it is old.
-    times: Option<(BundleRef, BundleTimes, bool)>,
+    age: Age,
     data_dir: PathBuf,
 }
-
-/// When a bundle was signed, and until when a newer one was promised.
-type BundleTimes = (UnixMs, Option<UnixMs>);
 
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
@@ -548,19 +545,6 @@ impl Shop {
         });
     }
 
-    /// A code is written down before it is told, which takes the disk's time.
-    fn give_code(&self, device: DeviceId, role: Option<String>, answer: oneshot::Sender<Vec<u8>>) {
-        let Some(roll) = self.roll.clone() else {
-            let code = Code::EnrolClosed;
-            return reply(answer, &serde_json::json!({ "code": code, "error": "the shop runs its own broker" }));
-        };
-        tokio::task::spawn_blocking(move || {
-            let given = roll.give_code(&device, role.as_deref().and_then(Role::parse));
-            let told = given.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
-            reply(answer, &told);
-        });
-    }
-
     fn command(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Ask(Ask::Status, answer) => reply(answer, &self.status()),
@@ -568,7 +552,10 @@ impl Shop {
                 reply(answer, &self.desk.store.decision(seq).map_err(storage_failed)?);
             }
             Command::Ask(Ask::Segments { question }, answer) => self.count_segments(question, answer),
-            Command::Ask(Ask::Enroll { device, role }, answer) => self.give_code(device, role, answer),
+            Command::Ask(Ask::Enroll { device, role }, answer) => {
+                let roll = self.roll.clone();
+                tokio::task::spawn_blocking(move || reply(answer, &roll::told_code(roll, &device, role)));
+            }
             Command::Ask(Ask::Request { op, payload }, answer) => {
                 let shell = DeviceId::new("shell").expect("a constant id is valid");
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
@@ -630,7 +617,10 @@ impl Shop {
         let entry = self.desk.engine.decide_activation(&bundle, since);
         let seq = entry.seq;
         self.desk.commit(entry).map_err(storage_failed)?;
-        self.audit("bundle.activate", serde_json::json!({ "version": bundle.reference.version, "hash": bundle.reference.hash }));
+        self.audit(
+            "bundle.activate",
+            serde_json::json!({ "version": bundle.reference.version, "hash": bundle.reference.hash }),
+        );
         if let Err(error) = self.shelf.mark_active(&bundle.reference) {
             tracing::warn!(error = format!("{error:#}"), "active.aisb does not name the active bundle");
         }
@@ -670,44 +660,12 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
-    /// Rules older than head office promised are named once, with their age: an attacker who withholds updates is noticed, and so is
-    /// a clock that shows a time before the rules were signed. Selling goes on.
-    fn look_at_age(&mut self) {
-        let Some(reference) = self.desk.engine.bundle().map(|bundle| bundle.reference.clone()) else { return };
-        if self.times.as_ref().is_none_or(|(known, ..)| *known != reference) {
-            let times = self.shelf.times(&reference).unwrap_or((UnixMs(0), None));
-            self.times = Some((reference.clone(), times, false));
-        }
-        let now = self.clock.now();
-        if let Some((_, (signed_at, newer_by), told)) = &mut self.times
-            && !*told
-        {
-            let age_days = now.ms_since(*signed_at) / 86_400_000;
-            if newer_by.is_some_and(|by| now > by) {
-                *told = true;
-                let code = Code::BundleStale;
-                tracing::warn!(%code, version = reference.version, age_days, "the rules are older than head office promised");
-            } else if now.ms_since(*signed_at) < -limits::CLOCK_BEHIND_MS_MAX {
-                *told = true;
-                let code = Code::ClockWrong;
-                tracing::warn!(%code, version = reference.version, age_days, "the clock shows a time before the rules were signed");
-            }
-        }
-    }
-
-    /// How old the rules are.
-    fn age(&self) -> serde_json::Value {
-        let Some((_, (signed_at, newer_by), _)) = &self.times else { return serde_json::Value::Null };
-        let now = self.clock.now();
-        let code = newer_by.filter(|by| now > *by).map(|_| Code::BundleStale);
-        serde_json::json!({ "signed_at": signed_at, "newer_by": newer_by, "age_s": now.ms_since(*signed_at) / 1_000, "code": code })
-    }
-
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
-        self.look_at_age();
+        let active = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        self.age.look(&self.shelf, active.as_ref(), self.clock.now());
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
@@ -752,7 +710,7 @@ impl Shop {
             "pid": std::process::id(),
             "up_s": now.ms_since(self.started) / 1_000,
             "bundle": bundle,
-            "bundle_age": self.age(),
+            "bundle_age": self.age.status(now),
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|online| **online).count(),
