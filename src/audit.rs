@@ -366,7 +366,8 @@ mod tests {
 
     #[test]
     fn is_an_act_that_was_changed_taken_out_or_cut_off_named() {
-        let changes: &[(&str, fn(&str) -> String, u64)] = &[
+        type Change = fn(&str) -> String;
+        let changes: &[(&str, Change, u64)] = &[
             ("changed", |text| text.replace("till-2", "till-9"), 3),
             ("the last one changed", |text| text.replace("till-4", "till-9"), 5),
             ("taken out", |text| lines_but(text, 2), 3),

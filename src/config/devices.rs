@@ -343,7 +343,7 @@ mod tests {
         let put =
             |logins: &mut BTreeMap<_, _>| Ok::<_, ConfigError>(logins.insert(till.clone(), kept.clone()));
         assert_eq!(DeviceLogin::change(&file, put).expect("it is written"), None);
-        assert_eq!(DeviceLogin::load(&file).expect("it reads"), [kept.clone()]);
+        assert_eq!(DeviceLogin::load(&file).expect("it reads"), std::slice::from_ref(&kept));
         assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
         let refused = DeviceLogin::change(&file, |logins| {
             logins.clear();
@@ -352,7 +352,7 @@ mod tests {
         assert!(refused.is_err());
         assert_eq!(
             DeviceLogin::load(&file).expect("it reads"),
-            [kept.clone()],
+            std::slice::from_ref(&kept),
             "a refused change changes nothing"
         );
         let proof = kept.password.expect("it has one");
