@@ -198,7 +198,9 @@ fn walk(dir: &Path, seen: &mut dyn FnMut(Act)) -> Result<Checked, AuditError> {
                 }
                 Some(at) if act.prev != at.hash => return Err(broken("the act before it was changed")),
                 Some(_) => {}
-                None if act.seq == 1 && act.prev != BEGINNING => return Err(broken("it is not the first act")),
+                None if act.seq == 1 && act.prev != BEGINNING => {
+                    return Err(broken("it is not the first act"));
+                }
                 None => first = act.seq,
             }
             at = Some(Head { seq: act.seq, hash: hash(&line) });
@@ -238,7 +240,9 @@ fn recover(dir: &Path) -> io::Result<Head> {
             Head { seq: act.seq, hash }
         }
         (Some(known), last) => {
-            if last.as_ref().is_none_or(|(act, hash)| act.seq != known.seq || *hash != known.hash) && whole > 0 {
+            if last.as_ref().is_none_or(|(act, hash)| act.seq != known.seq || *hash != known.hash)
+                && whole > 0
+            {
                 tracing::error!(code = %Code::AuditBroken, "the audit log was changed; it goes on behind the damage");
             }
             known
@@ -330,7 +334,13 @@ mod tests {
     fn log_of(count: u64) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a directory");
         for n in 1..=count {
-            let act = append(dir.path(), UnixMs(0), "uid 0", "device.add", json!({ "device": format!("till-{n}") }));
+            let act = append(
+                dir.path(),
+                UnixMs(0),
+                "uid 0",
+                "device.add",
+                json!({ "device": format!("till-{n}") }),
+            );
             assert_eq!(act.expect("it is written").seq, n);
         }
         dir
@@ -356,7 +366,8 @@ mod tests {
 
     #[test]
     fn is_an_act_that_was_changed_taken_out_or_cut_off_named() {
-        let changes: &[(&str, fn(&str) -> String, u64)] = &[
+        type Change = fn(&str) -> String;
+        let changes: &[(&str, Change, u64)] = &[
             ("changed", |text| text.replace("till-2", "till-9"), 3),
             ("the last one changed", |text| text.replace("till-4", "till-9"), 5),
             ("taken out", |text| lines_but(text, 2), 3),
@@ -364,7 +375,11 @@ mod tests {
             ("cut off", |text| lines_but(text, 3), 4),
             ("emptied", |_| String::new(), 1),
             ("no act", |text| text.replace("{\"seq\":3", "{\"seq\":x"), 3),
-            ("swapped", |text| text.replace("till-2", "x").replace("till-3", "till-2").replace("\"x\"", "\"till-3\""), 3),
+            (
+                "swapped",
+                |text| text.replace("till-2", "x").replace("till-3", "till-2").replace("\"x\"", "\"till-3\""),
+                3,
+            ),
         ];
         for (what, change, seq) in changes {
             let dir = log_of(4);

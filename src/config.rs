@@ -139,9 +139,10 @@ impl LineTls {
         let authority = self.ca.as_ref().unwrap_or(&system).read_public(credentials_dir)?;
         let own = match &self.own {
             None => None,
-            Some((chain, key)) => {
-                Some((chain.read_public(credentials_dir)?, key.read(credentials_dir)?.expose().as_bytes().to_vec()))
-            }
+            Some((chain, key)) => Some((
+                chain.read_public(credentials_dir)?,
+                key.read(credentials_dir)?.expose().as_bytes().to_vec(),
+            )),
         };
         Ok(LinePem { authority, own })
     }
@@ -364,10 +365,13 @@ impl Config {
         let open_on_loopback = section.boolean("open_on_loopback", true);
         let devices_file = section.text("devices_file", "", "a path", |text| Ok(given(text).map(at_file)));
         let listen_tls = section.text("listen_tls", "", "an address and port", |text| {
-            let parse = |text: &str| text.parse().map_err(|_| format!("{} is no address and port", reader::literal(text)));
+            let parse = |text: &str| {
+                text.parse().map_err(|_| format!("{} is no address and port", reader::literal(text)))
+            };
             given(text).map(parse).transpose()
         });
-        let tls_names = section.texts("tls_names", limits::CERTIFICATE_NAMES_MAX, "host names and addresses", tls_name);
+        let tls_names =
+            section.texts("tls_names", limits::CERTIFICATE_NAMES_MAX, "host names and addresses", tls_name);
         let broker_url = section.text("url", "", URL_ALLOWED, server_url);
         let broker_login = read_login(&mut section, &at_file);
         let broker_tls = read_tls(&mut section, &at_file);
@@ -500,7 +504,12 @@ impl Config {
                 }
                 if listen_tls.is_some() {
                     let message = "is of the embedded broker; an external one listens by itself";
-                    reader.contradiction("broker.listen_tls", Code::KeysContradict, message, "mode = \"embedded\"");
+                    reader.contradiction(
+                        "broker.listen_tls",
+                        Code::KeysContradict,
+                        message,
+                        "mode = \"embedded\"",
+                    );
                 }
                 Broker::External { url, login: broker_login, tls: broker_tls }
             }
@@ -621,7 +630,12 @@ fn line_tls(reader: &mut reader::Reader<'_>, section: &str, parts: TlsParts, is_
     if is_any && !is_encrypted && !reader.is_refused(&format!("{section}.url")) {
         let key = if ca.is_some() { "ca_file" } else { "cert_file" };
         let message = format!("is given, but {section}.url does not begin with mqtts://");
-        reader.contradiction(&format!("{section}.{key}"), Code::KeysContradict, &message, "mqtts://HOST:PORT");
+        reader.contradiction(
+            &format!("{section}.{key}"),
+            Code::KeysContradict,
+            &message,
+            "mqtts://HOST:PORT",
+        );
     }
     let own = match (certificate, private) {
         (Some(certificate), Some(private)) => Some((certificate, private)),

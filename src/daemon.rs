@@ -12,6 +12,7 @@
 //! A failed disk ends the process at once, without farewell: nothing may be acknowledged any more.
 
 mod advisor;
+mod age;
 mod bundles;
 pub mod census;
 mod console;
@@ -37,14 +38,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::bundle::Bundle;
 use crate::bundle::keys::PublicKey;
 use crate::clock::Clock;
-use crate::config::{Config, Role};
+use crate::config::Config;
 use crate::devices::broker::{BrokerError, Door, Running as RunningBroker};
 use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus, Presence as DevicePresence};
 use crate::domain::calendar::UnixMs;
+<<<<<<< HEAD
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
+=======
+use crate::domain::ids::{BundleRef, DeviceId, Seq};
+>>>>>>> security
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
 use crate::engine::decision::{Key, Record};
@@ -57,6 +62,7 @@ use crate::upstream::link as head_office;
 use crate::upstream::machine::Status as LineStatus;
 
 use advisor::Advisor;
+use age::Age;
 use bundles::Shelf;
 pub(crate) use bundles::{is_kept, trusted_of_kept};
 use console::{Presence, Window};
@@ -64,7 +70,10 @@ use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
 use doors::{FrontDoor, Sender, front_door, start_upstream};
+<<<<<<< HEAD
 use privacy::Forgetting;
+=======
+>>>>>>> security
 use roll::Roll;
 
 /// Something for the loop from beside the devices.
@@ -323,9 +332,13 @@ async fn serve(setup: Setup) -> Result<()> {
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
+<<<<<<< HEAD
         forgetting: Default::default(),
         finishing: false,
         times: None,
+=======
+        age: Age::default(),
+>>>>>>> security
         data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
@@ -477,17 +490,18 @@ struct Shop {
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
+<<<<<<< HEAD
     /// Members whose forgetting is decided, until the tables are written anew.
     forgetting: Vec<Forgetting>,
     /// The rest of it is done beside the loop.
     finishing: bool,
     /// The active bundle's times, once looked up, and whether it was told that it is old.
     times: Option<(BundleRef, BundleTimes, bool)>,
+=======
+    age: Age,
+>>>>>>> security
     data_dir: PathBuf,
 }
-
-/// When a bundle was signed, and until when a newer one was promised.
-type BundleTimes = (UnixMs, Option<UnixMs>);
 
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
@@ -589,19 +603,6 @@ impl Shop {
         });
     }
 
-    /// A code is written down before it is told, which takes the disk's time.
-    fn give_code(&self, device: DeviceId, role: Option<String>, answer: oneshot::Sender<Vec<u8>>) {
-        let Some(roll) = self.roll.clone() else {
-            let code = Code::EnrolClosed;
-            return reply(answer, &serde_json::json!({ "code": code, "error": "the shop runs its own broker" }));
-        };
-        tokio::task::spawn_blocking(move || {
-            let given = roll.give_code(&device, role.as_deref().and_then(Role::parse));
-            let told = given.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
-            reply(answer, &told);
-        });
-    }
-
     fn command(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Ask(Ask::Status, answer) => reply(answer, &self.status()),
@@ -609,7 +610,10 @@ impl Shop {
                 reply(answer, &self.desk.store.decision(seq).map_err(storage_failed)?);
             }
             Command::Ask(Ask::Segments { question }, answer) => self.count_segments(question, answer),
-            Command::Ask(Ask::Enroll { device, role }, answer) => self.give_code(device, role, answer),
+            Command::Ask(Ask::Enroll { device, role }, answer) => {
+                let roll = self.roll.clone();
+                tokio::task::spawn_blocking(move || reply(answer, &roll::told_code(roll, &device, role)));
+            }
             Command::Ask(Ask::Request { op, payload }, answer) => {
                 let shell = DeviceId::new("shell").expect("a constant id is valid");
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
@@ -753,7 +757,10 @@ impl Shop {
         let entry = self.desk.engine.decide_activation(&bundle, since);
         let seq = entry.seq;
         self.desk.commit(entry).map_err(storage_failed)?;
-        self.audit("bundle.activate", serde_json::json!({ "version": bundle.reference.version, "hash": bundle.reference.hash }));
+        self.audit(
+            "bundle.activate",
+            serde_json::json!({ "version": bundle.reference.version, "hash": bundle.reference.hash }),
+        );
         if let Err(error) = self.shelf.mark_active(&bundle.reference) {
             tracing::warn!(error = format!("{error:#}"), "active.aisb does not name the active bundle");
         }
@@ -793,6 +800,7 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
+<<<<<<< HEAD
     /// Rules older than head office promised are named once, with their age: an attacker who withholds updates is noticed, and so is
     /// a clock that shows a time before the rules were signed. Selling goes on.
     fn look_at_age(&mut self) {
@@ -830,10 +838,13 @@ impl Shop {
         bundle.map_or_else(|| now.to_string(), |bundle| bundle.shop.time_zone.format(now))
     }
 
+=======
+>>>>>>> security
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
+<<<<<<< HEAD
         self.finish_forgetting(commands);
         self.desk.lanes.second();
         if let Some(window) = &self.window {
@@ -842,6 +853,10 @@ impl Shop {
         self.look_at_age();
         let bundle = self.desk.engine.bundle();
         self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
+=======
+        let active = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
+        self.age.look(&self.shelf, active.as_ref(), self.clock.now());
+>>>>>>> security
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
@@ -886,7 +901,7 @@ impl Shop {
             "pid": std::process::id(),
             "up_s": now.ms_since(self.started) / 1_000,
             "bundle": bundle,
-            "bundle_age": self.age(),
+            "bundle_age": self.age.status(now),
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|presence| presence.online).count(),

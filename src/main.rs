@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, conform, console,
-    demo, devices, drive, explain, export, hub, import, lab, man, outbox, privacy, replay, run, segments,
-    simulate,
+    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, conform,
+    console, demo, devices, drive, explain, export, hub, import, lab, man, outbox, privacy, replay, run,
+    segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};

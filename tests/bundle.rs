@@ -1,9 +1,9 @@
 //! Bundles from the outside: what a folder's author is told, what a box refuses, what survives the way between them.
 
-#[path = "bundle/attacks.rs"]
-mod attacks;
 #[path = "bundle/advice.rs"]
 mod advice;
+#[path = "bundle/attacks.rs"]
+mod attacks;
 
 use std::fs;
 use std::io::{Cursor, Write};

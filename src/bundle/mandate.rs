@@ -133,14 +133,19 @@ mod tests {
         for at in 0..MANDATE_BYTES {
             let mut bytes = mandate.bytes;
             bytes[at] ^= 1;
-            assert!(Mandate::read(bytes).is_none_or(|changed| !changed.is_of(&trusted.public())), "byte {at}");
+            assert!(
+                Mandate::read(bytes).is_none_or(|changed| !changed.is_of(&trusted.public())),
+                "byte {at}"
+            );
         }
     }
 
     #[test]
     fn which_mandates_does_a_box_that_has_seen_one_take() {
         let trusted = SecretKey::from_seed(&[1; 32]);
-        let with = |number, seed| Mandate::sign(&trusted, number, UnixMs(9), &SecretKey::from_seed(&[seed; 32]).public());
+        let with = |number, seed| {
+            Mandate::sign(&trusted, number, UnixMs(9), &SecretKey::from_seed(&[seed; 32]).public())
+        };
         let mut seen = Seen::default();
         assert!(seen.remember(&with(5, 2)) && !seen.remember(&with(5, 2)));
         assert!(!seen.takes(&with(4, 2)) && !seen.takes(&with(5, 3)) && seen.takes(&with(6, 3)));

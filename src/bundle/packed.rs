@@ -128,7 +128,9 @@ impl fmt::Display for BundleError {
             }
             BundleError::UnknownKey(id) => write!(f, "it is signed with key {id}, which is not trusted here"),
             BundleError::BadSignature => f.write_str("its signature is not right"),
-            BundleError::BadMandate => f.write_str("no trusted key gave its signing key a mandate for that time"),
+            BundleError::BadMandate => {
+                f.write_str("no trusted key gave its signing key a mandate for that time")
+            }
             BundleError::Older { version, floor } => {
                 write!(f, "it has version {version}, and the version may not go below {floor}")
             }
@@ -567,10 +569,11 @@ impl Header {
     /// The key that must have signed: a trusted one, or one that a trusted one names for this time.
     fn signer<'k>(&'k self, trusted: &'k [PublicKey]) -> Result<&'k PublicKey, BundleError> {
         let with = |id: KeyId| trusted.iter().find(|key| key.id() == id);
-        let Some(mandate) = &self.mandate else { return with(self.key).ok_or(BundleError::UnknownKey(self.key)) };
+        let Some(mandate) = &self.mandate else {
+            return with(self.key).ok_or(BundleError::UnknownKey(self.key));
+        };
         let by = with(mandate.by).ok_or(BundleError::UnknownKey(mandate.by))?;
-        let holds =
-            mandate.is_of(by) && mandate.signing.id() == self.key && self.signed_at <= mandate.until;
+        let holds = mandate.is_of(by) && mandate.signing.id() == self.key && self.signed_at <= mandate.until;
         if holds { Ok(&mandate.signing) } else { Err(BundleError::BadMandate) }
     }
 

@@ -58,12 +58,20 @@ pub fn run(args: &AuditArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exi
                 Ok(Exit::Ok)
             }
             Ok(checked) => {
-                writeln!(out, "acts {} to {} check; the last one's hash is {}", checked.first, checked.last, checked.hash)?;
+                writeln!(
+                    out,
+                    "acts {} to {} check; the last one's hash is {}",
+                    checked.first, checked.last, checked.hash
+                )?;
                 Ok(Exit::Ok)
             }
             Err(error @ AuditError::Broken { .. }) => {
                 match json {
-                    true => writeln!(out, "{}", json!({ "checks": false, "code": error.code(), "error": error.to_string() }))?,
+                    true => writeln!(
+                        out,
+                        "{}",
+                        json!({ "checks": false, "code": error.code(), "error": error.to_string() })
+                    )?,
                     false => writeln!(out, "failed to {error} ({})", error.code())?,
                 }
                 Ok(Exit::Finding)

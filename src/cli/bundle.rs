@@ -199,7 +199,9 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
         BundleVerb::Sample => sample::run(surroundings, verb.out),
         BundleVerb::Check { path, key, json } => verb.check(path, key, *json),
         BundleVerb::Keygen { file } => verb.keygen(file),
-        BundleVerb::Sign { dir, key, version, output, terms } => verb.sign(dir, (key, terms), *version, output),
+        BundleVerb::Sign { dir, key, version, output, terms } => {
+            verb.sign(dir, (key, terms), *version, output)
+        }
         BundleVerb::Mandate(args) => mandate::run(args, verb.out),
         BundleVerb::Verify { file, key, store } => verb.verify(file, key, store.as_deref()),
         BundleVerb::Diff { before, now, key, json } => verb.diff(before, now, key, *json),

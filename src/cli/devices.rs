@@ -261,7 +261,12 @@ impl Shop {
             return Ok(Exit::Ok);
         }
         writeln!(out, "{device} is a {role}")?;
-        for (name, value) in told.as_object().into_iter().flatten().filter(|(name, _)| !["device", "role"].contains(&name.as_str())) {
+        for (name, value) in told
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !["device", "role"].contains(&name.as_str()))
+        {
             writeln!(out, "{name}: {}", value.as_str().unwrap_or_default())?;
         }
         if told.get("password").is_some() {
@@ -272,7 +277,8 @@ impl Shop {
 
     fn password(&self, device: &DeviceId, role: Role, file: Option<&Path>) -> Result<(DeviceLogin, Value)> {
         let (password, salt) = new_password()?;
-        let login = DeviceLogin { role, ..DeviceLogin::with_password(device.clone(), password.as_bytes(), salt) };
+        let login =
+            DeviceLogin { role, ..DeviceLogin::with_password(device.clone(), password.as_bytes(), salt) };
         let mut told = json!({ "device": device, "role": role.as_str(), "username": device });
         match file {
             None => told["password"] = json!(password),
@@ -325,7 +331,10 @@ impl Shop {
         };
         if let Some(error) = given.get("error").and_then(Value::as_str) {
             let code = given.get("code").and_then(Value::as_str);
-            bail!("failed to give a code: {error}{}", code.map(|code| format!(" ({code})")).unwrap_or_default());
+            bail!(
+                "failed to give a code: {error}{}",
+                code.map(|code| format!(" ({code})")).unwrap_or_default()
+            );
         }
         if json {
             writeln!(out, "{}", serde_json::to_string_pretty(&given)?)?;
@@ -333,7 +342,12 @@ impl Shop {
         }
         let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         writeln!(out, "device       {device} ({})", text("role"))?;
-        writeln!(out, "code         {}   good once, for {} minutes", text("enrolment_code"), given["minutes"])?;
+        writeln!(
+            out,
+            "code         {}   good once, for {} minutes",
+            text("enrolment_code"),
+            given["minutes"]
+        )?;
         writeln!(out, "fingerprint  {}", text("fingerprint"))?;
         Ok(Exit::Ok)
     }
@@ -362,7 +376,10 @@ impl Shop {
                 .with_context(|| format!("failed to write {}", file.display()))?;
         }
         writeln!(out, "{} devices and {engine}: {}", logins.len(), dir.display())?;
-        writeln!(out, "Give the folder to Mosquitto's user, add its lines behind your listener, and reload it (SIGHUP).")?;
+        writeln!(
+            out,
+            "Give the folder to Mosquitto's user, add its lines behind your listener, and reload it (SIGHUP)."
+        )?;
         Ok(Exit::Ok)
     }
 

@@ -202,7 +202,8 @@ fn config(args: &HubArgs) -> Result<HubConfig> {
         config.password = Some(secret(path)?.expose().to_owned());
     }
     if let (Some(chain), Some(key), Some(authority)) = (&args.cert, &args.key, &args.client_ca) {
-        let read = |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read {}", path.display()));
+        let read =
+            |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read {}", path.display()));
         let key = secret(key)?.expose().as_bytes().to_vec();
         config.tls = Some(HubTls { chain: read(chain)?, key, authority: read(authority)? });
     }

@@ -36,7 +36,10 @@ pub fn run(file: Option<&Path>, environment: &Environment, out: &mut dyn std::io
             }
         };
     if let Err(error) = audit_settings(&data_dir, &settings) {
-        tracing::error!(error = format!("{error:#}"), "what changed in the configuration is not in the audit log");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "what changed in the configuration is not in the audit log"
+        );
     }
     match running.addr {
         Some(addr) => tracing::info!(%store, %addr, "ready: devices may connect"),

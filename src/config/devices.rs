@@ -107,7 +107,8 @@ impl PasswordProof {
                 pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA512, *rounds, salt, password, digest).is_ok()
             }
             PasswordProof::Sha256 { salt, digest } => {
-                let given: [u8; 32] = Sha256::new().chain_update(salt).chain_update(password).finalize().into();
+                let given: [u8; 32] =
+                    Sha256::new().chain_update(salt).chain_update(password).finalize().into();
                 given.iter().zip(digest).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
             }
         }
@@ -117,7 +118,11 @@ impl PasswordProof {
         let mut parts = word.split(':');
         let proof = match parts.next()? {
             "pbkdf2" => PasswordProof::Pbkdf2 {
-                rounds: parts.next()?.parse().ok().filter(|rounds| *rounds <= limits::DEVICE_HASH_ROUNDS_MAX)?,
+                rounds: parts
+                    .next()?
+                    .parse()
+                    .ok()
+                    .filter(|rounds| *rounds <= limits::DEVICE_HASH_ROUNDS_MAX)?,
                 salt: hex_bytes(parts.next()?)?,
                 digest: hex_bytes(parts.next()?)?,
             },
@@ -233,7 +238,8 @@ impl DeviceLogin {
         file: &Path,
         change: impl FnOnce(&mut BTreeMap<DeviceId, DeviceLogin>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let unwritable = |cause: std::io::Error| ConfigError::unreadable(file, &cause, Code::DevicesUnwritable);
+        let unwritable =
+            |cause: std::io::Error| ConfigError::unreadable(file, &cause, Code::DevicesUnwritable);
         let lock = private::lock_beside(file).map_err(unwritable)?;
         let logins = DeviceLogin::load_if_there(file)?;
         let mut logins = logins.into_iter().map(|login| (login.device.clone(), login)).collect();
@@ -334,16 +340,21 @@ mod tests {
         let till = DeviceId::new("till-1").expect("an id");
         let login = DeviceLogin::with_password(till.clone(), b"secret", [7; SALT_BYTES]);
         let kept = DeviceLogin { role: Role::Monitor, certificate: Some([9; 32]), ..login };
-        let put = |logins: &mut BTreeMap<_, _>| Ok::<_, ConfigError>(logins.insert(till.clone(), kept.clone()));
+        let put =
+            |logins: &mut BTreeMap<_, _>| Ok::<_, ConfigError>(logins.insert(till.clone(), kept.clone()));
         assert_eq!(DeviceLogin::change(&file, put).expect("it is written"), None);
-        assert_eq!(DeviceLogin::load(&file).expect("it reads"), [kept.clone()]);
+        assert_eq!(DeviceLogin::load(&file).expect("it reads"), std::slice::from_ref(&kept));
         assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
         let refused = DeviceLogin::change(&file, |logins| {
             logins.clear();
             Err::<(), _>(ConfigError::unreadable(&file, &std::io::Error::other("no"), Code::DevicesFile))
         });
         assert!(refused.is_err());
-        assert_eq!(DeviceLogin::load(&file).expect("it reads"), [kept.clone()], "a refused change changes nothing");
+        assert_eq!(
+            DeviceLogin::load(&file).expect("it reads"),
+            std::slice::from_ref(&kept),
+            "a refused change changes nothing"
+        );
         let proof = kept.password.expect("it has one");
         assert!(proof.matches(b"secret") && !proof.matches(b"Secret") && !proof.matches(b""));
     }

@@ -132,7 +132,8 @@ impl SecretSource {
             if let Ok(mode) = mode
                 && mode & 0o027 != 0
             {
-                let cause = std::io::Error::other(format!("its mode is {mode:o}: others may read or change it"));
+                let cause =
+                    std::io::Error::other(format!("its mode is {mode:o}: others may read or change it"));
                 return Err(ConfigError::unreadable(&file, &cause, Code::SecretOpen));
             }
         }

@@ -176,7 +176,11 @@ impl Shelf {
         let mut seen = self.mandates()?;
         if let Some(mandate) = opened.mandate.as_ref().filter(|mandate| !seen.takes(mandate)) {
             let code = Code::BundleMandateOlder;
-            return Err(anyhow!("failed to admit {}: its mandate {} is outdone ({code})", path.display(), mandate.number));
+            return Err(anyhow!(
+                "failed to admit {}: its mandate {} is outdone ({code})",
+                path.display(),
+                mandate.number
+            ));
         }
         match plan(current, &opened.reference) {
             Plan::Same if in_force => return Ok(None),

@@ -144,14 +144,18 @@ impl Roll {
         *looked = now;
         match encrypted.authority.configuration(&encrypted.names, &self.clock) {
             Ok(config) => encrypted.served.replace(config),
-            Err(error) => tracing::error!(%error, code = %error.code(), "the box's certificate is not renewed"),
+            Err(error) => {
+                tracing::error!(%error, code = %error.code(), "the box's certificate is not renewed")
+            }
         }
     }
 
     /// Gives a code with which `device` may fetch its identity, once.
     pub(super) fn give_code(&self, device: &DeviceId, role: Option<Role>) -> Result<Value> {
         let Some(encrypted) = &self.encrypted else {
-            return Ok(json!({ "code": Code::EnrolClosed, "error": Code::EnrolClosed.title(crate::domain::text::Lang::En) }));
+            return Ok(
+                json!({ "code": Code::EnrolClosed, "error": Code::EnrolClosed.title(crate::domain::text::Lang::En) }),
+            );
         };
         let role = role.or_else(|| self.table.role(device.as_str())).unwrap_or_default();
         let code = code_of(random()?);
@@ -208,12 +212,15 @@ impl Enrolling for Roll {
         };
         let device = DeviceId::new(device).map_err(|_| Code::EnrolRequest)?;
         let (password, salt) = new_password().map_err(|_| Code::NoRandomness)?;
-        let login = DeviceLogin { role, ..DeviceLogin::with_password(device.clone(), password.as_bytes(), salt) };
+        let login =
+            DeviceLogin { role, ..DeviceLogin::with_password(device.clone(), password.as_bytes(), salt) };
         let what = json!({ "device": device, "role": role.as_str() });
-        audit::append(&self.data_dir, self.clock.now(), "device", "device.enroll", what).map_err(|error| {
-            tracing::error!(%error, "a device is not enrolled");
-            error.code()
-        })?;
+        audit::append(&self.data_dir, self.clock.now(), "device", "device.enroll", what).map_err(
+            |error| {
+                tracing::error!(%error, "a device is not enrolled");
+                error.code()
+            },
+        )?;
         put(&self.file, login).map_err(|error| {
             tracing::error!(%error, "a device is not enrolled");
             error.problems.first().map_or(Code::DevicesUnwritable, |problem| problem.code)
@@ -229,6 +236,15 @@ impl Enrolling for Roll {
             "ca": self.authority(),
         }))
     }
+}
+
+/// What a shell is told that asks for a code. Takes the disk's time: a code is written down before it is told.
+pub(super) fn told_code(roll: Option<Arc<Roll>>, device: &DeviceId, role: Option<String>) -> Value {
+    let Some(roll) = roll else {
+        return json!({ "code": Code::EnrolClosed, "error": "the shop runs its own broker" });
+    };
+    let given = roll.give_code(device, role.as_deref().and_then(Role::parse));
+    given.unwrap_or_else(|error| json!({ "error": format!("{error:#}") }))
 }
 
 /// Puts one device into the file; a shop that is full says so.

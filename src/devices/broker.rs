@@ -165,12 +165,8 @@ impl EmbeddedBroker {
         }
         let subscriptions = vec![config.topics.requests_filter(), config.topics.statuses_filter()];
         let complaints = Arc::new(Complaints::default());
-        let doorman = Doorman::new(
-            config.topics,
-            config.registry,
-            config.engine_secret,
-            Arc::clone(&complaints),
-        );
+        let doorman =
+            Doorman::new(config.topics, config.registry, config.engine_secret, Arc::clone(&complaints));
         let doorman = Arc::new(doorman.telling_after(config.refusal_delay));
         let bind = async |listen: SocketAddr| {
             let failed = |error: std::io::Error| BrokerError::Bind { listen, cause: error.to_string() };

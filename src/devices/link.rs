@@ -32,13 +32,13 @@ use std::time::Duration;
 
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::packet::publish::PublishPacket;
-use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, ConnectReturnCode, Filter, LastWill, Packet, Publish, PublishProperties,
     SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

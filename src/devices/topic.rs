@@ -366,7 +366,10 @@ mod tests {
     fn what_may_a_device_write() {
         let topics = shop();
         for allowed in ["dev/till-1/req/quote", "dev/till-1/req/unknown-op", "dev/till-1/status"] {
-            assert!(topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
+            assert!(
+                topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")),
+                "{allowed}"
+            );
         }
         for denied in [
             "dev/till-1/rep/a",
@@ -376,7 +379,10 @@ mod tests {
             "svc/engine/status",
             "dev/till-1/req/a/b",
         ] {
-            assert!(!topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
+            assert!(
+                !topics.device_may_publish(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")),
+                "{denied}"
+            );
         }
         assert!(!topics.device_may_publish(Role::Till, "till-1", "$SYS/x"));
     }
@@ -391,7 +397,10 @@ mod tests {
             "dev/till-1/evt/#",
             "svc/engine/status",
         ] {
-            assert!(topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")), "{allowed}");
+            assert!(
+                topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{allowed}")),
+                "{allowed}"
+            );
         }
         for denied in [
             "#",
@@ -404,7 +413,10 @@ mod tests {
             "dev/till-1/rep/",
             "svc/#",
         ] {
-            assert!(!topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")), "{denied}");
+            assert!(
+                !topics.device_may_subscribe(Role::Till, "till-1", &format!("aisle/1/s01/{denied}")),
+                "{denied}"
+            );
         }
         for denied in [
             "#",

@@ -152,7 +152,12 @@ impl Authority {
     ///
     /// # Errors
     /// The disk's, or a name that is none.
-    pub fn server(&self, names: &[String], now: UnixMs, renew: bool) -> Result<(tls::Own, ServerAbout), TlsError> {
+    pub fn server(
+        &self,
+        names: &[String],
+        now: UnixMs,
+        renew: bool,
+    ) -> Result<(tls::Own, ServerAbout), TlsError> {
         let mut names = names.to_vec();
         names.sort();
         names.dedup();
@@ -227,8 +232,7 @@ impl ServerAbout {
     /// Is it time for a new one? Never by a clock that cannot be right.
     pub fn is_due(&self, now: UnixMs) -> bool {
         plausible(now) == now
-            && (now < self.from
-                || now.plus_ms(limits::CERTIFICATE_RENEW_DAYS * DAY_MS) >= self.until)
+            && (now < self.from || now.plus_ms(limits::CERTIFICATE_RENEW_DAYS * DAY_MS) >= self.until)
     }
 }
 

@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt5::broker::config::{StorageBackend, StorageConfig};
 use mqtt5::broker::BrokerConfig;
+use mqtt5::broker::config::{StorageBackend, StorageConfig};
 use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
@@ -122,7 +122,9 @@ impl fmt::Display for HubError {
         match self {
             HubError::Files(error) => error.fmt(f),
             HubError::Bundle(path, error) => write!(f, "read the bundle {}: {error}", path.display()),
-            HubError::Open(listen) => write!(f, "listen on {listen}: beyond loopback shops need certificates or a password"),
+            HubError::Open(listen) => {
+                write!(f, "listen on {listen}: beyond loopback shops need certificates or a password")
+            }
             HubError::Tls(error) => error.fmt(f),
             HubError::Bind(listen, cause) => write!(f, "listen on {listen}: {cause}"),
             HubError::Ended(cause) => write!(f, "keep head office running: {cause}"),

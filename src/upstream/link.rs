@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode, Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::net::lookup_host;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -649,7 +649,13 @@ impl Converse {
 /// What a person can act on.
 fn named(error: &ConnectionError) -> (Trouble, String) {
     use ConnectReturnCode::{BadAuthenticationMethod, BadUserNamePassword, Banned, NotAuthorized};
-    if let Some((refused, why)) = tls::refused(error) {
+    // What breaks a connection that stood is carried where no `source` leads to it.
+    let carried = match error {
+        ConnectionError::MqttState(StateError::Deserialization(inner)) => tls::refused(inner),
+        ConnectionError::MqttState(StateError::Io(inner)) => tls::refused(inner),
+        other => tls::refused(other),
+    };
+    if let Some((refused, why)) = carried {
         return (of_tls(refused), why);
     }
     match error {

@@ -70,7 +70,9 @@ impl Broker {
     /// Whoever hears it: the daemon, or the device itself.
     fn listener(&self, topic: &str) -> Raw {
         let mut listener = match topic {
-            _ if topic.contains("/req/") || topic.ends_with("/status") && topic.contains("/dev/") => self.client(ENGINE),
+            _ if topic.contains("/req/") || topic.ends_with("/status") && topic.contains("/dev/") => {
+                self.client(ENGINE)
+            }
             _ => self.client(OTHER),
         };
         let filter = match topic {
@@ -106,7 +108,10 @@ impl Broker {
                 }
                 assert_eq!(raw.subscribe(&format!("{ROOT}/dev/{me}/evt/mark")), Some(1));
                 // The retained presence of the daemon, if the filter is for it, is not what is probed.
-                assert!(matches!(self.publisher(topic).publish(topic, "probe", false), Some(0 | 0x10)), "{topic}");
+                assert!(
+                    matches!(self.publisher(topic).publish(topic, "probe", false), Some(0 | 0x10)),
+                    "{topic}"
+                );
                 let mark = format!("{ROOT}/dev/{me}/evt/mark");
                 assert!(matches!(self.client(ENGINE).publish(&mark, "mark", false), Some(0 | 0x10)));
                 loop {
@@ -126,8 +131,12 @@ impl Broker {
                 assert!(matches!(self.publisher_of_mark(what).publish(what, "mark", false), Some(0 | 0x10)));
                 loop {
                     match listener.hear() {
-                        Said::Message { topic, payload } if topic == what && payload == b"will" => return true,
-                        Said::Message { topic, payload } if topic == what && payload == b"mark" => return false,
+                        Said::Message { topic, payload } if topic == what && payload == b"will" => {
+                            return true;
+                        }
+                        Said::Message { topic, payload } if topic == what && payload == b"mark" => {
+                            return false;
+                        }
                         Said::Gone | Said::Goodbye(_) => panic!("the listener lost its connection"),
                         _ => {}
                     }

@@ -10,7 +10,10 @@ pub(crate) enum Said {
     Connected(u8),
     Subscribed(u8),
     Published(u8),
-    Message { topic: String, payload: Vec<u8> },
+    Message {
+        topic: String,
+        payload: Vec<u8>,
+    },
     Pong,
     Goodbye(u8),
     /// The connection ended.

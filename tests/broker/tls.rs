@@ -68,7 +68,8 @@ impl Shop {
     }
 
     fn trusting(&self, own: Option<&Issued>, now: UnixMs) -> ClientConfig {
-        let own = own.map(|issued| Own::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).expect("a pair"));
+        let own =
+            own.map(|issued| Own::of_pem(issued.chain.as_bytes(), issued.key.as_bytes()).expect("a pair"));
         tls::client(self.authority.pem().as_bytes(), own, clock(now)).expect("an authority")
     }
 
@@ -120,17 +121,41 @@ async fn who_comes_in_over_the_network() {
     let lost = shop.authority.for_device("kiosk-1", NOW).expect("it is made");
     let kiosk = DeviceId::new("kiosk-1").expect("an id");
     let certificate = Some(own.fingerprint);
-    shop.table.insert(DeviceLogin { password: None, certificate, ..DeviceLogin::with_password(kiosk, b"", [0; SALT_BYTES]) });
+    shop.table.insert(DeviceLogin {
+        password: None,
+        certificate,
+        ..DeviceLogin::with_password(kiosk, b"", [0; SALT_BYTES])
+    });
     let as_kiosk = Hello { client_id: "kiosk-1", user: Some("kiosk-1"), password: None, will: None };
     let tried = [
         ("a password", shop.trusting(None, NOW), TILL, Some(0)),
-        ("a wrong password", shop.trusting(None, NOW), Hello { password: Some("Secret"), ..TILL }, Some(0x86)),
+        (
+            "a wrong password",
+            shop.trusting(None, NOW),
+            Hello { password: Some("Secret"), ..TILL },
+            Some(0x86),
+        ),
         ("no password", shop.trusting(None, NOW), Hello { password: None, ..TILL }, Some(0x86)),
         ("a certificate", shop.trusting(Some(&own), NOW), as_kiosk.clone(), Some(0)),
         ("a certificate that was replaced", shop.trusting(Some(&lost), NOW), as_kiosk.clone(), Some(0x86)),
-        ("another's certificate", shop.trusting(Some(&own), NOW), Hello { password: None, ..TILL }, Some(0x86)),
-        ("a stranger", shop.trusting(None, NOW), Hello { client_id: "x", user: Some("x"), password: None, will: None }, Some(0x86)),
-        ("the daemon's name", shop.trusting(None, NOW), Hello { client_id: "_engine", user: Some("_engine"), password: Some("run"), will: None }, Some(0x86)),
+        (
+            "another's certificate",
+            shop.trusting(Some(&own), NOW),
+            Hello { password: None, ..TILL },
+            Some(0x86),
+        ),
+        (
+            "a stranger",
+            shop.trusting(None, NOW),
+            Hello { client_id: "x", user: Some("x"), password: None, will: None },
+            Some(0x86),
+        ),
+        (
+            "the daemon's name",
+            shop.trusting(None, NOW),
+            Hello { client_id: "_engine", user: Some("_engine"), password: Some("run"), will: None },
+            Some(0x86),
+        ),
     ];
     let answers = tokio::task::spawn_blocking(move || {
         tried.map(|(what, config, hello, wanted)| (what, connect(addr, config, &hello), wanted))
@@ -154,8 +179,14 @@ async fn which_certificates_of_devices_are_refused_in_the_handshake() {
     let other_key = shop.authority.for_device("till-1", NOW).expect("it is made");
     // A certificate somebody else has the key of: the pair is refused before it is used.
     forged.key = other_key.key;
-    assert!(Own::of_pem(forged.chain.as_bytes(), forged.key.as_bytes())
-        .is_ok_and(|own| tls::client(shop.authority.pem().as_bytes(), Some(own), clock(NOW)).is_err()));
+    assert!(
+        Own::of_pem(forged.chain.as_bytes(), forged.key.as_bytes()).is_ok_and(|own| tls::client(
+            shop.authority.pem().as_bytes(),
+            Some(own),
+            clock(NOW)
+        )
+        .is_err())
+    );
     let configs: Vec<ClientConfig> =
         [&foreign, &to_come].map(|issued| shop.trusting(Some(issued), NOW)).into();
     let answers = tokio::task::spawn_blocking(move || {
@@ -190,7 +221,11 @@ async fn what_does_a_device_refuse() {
         ("other.example", trusting(NOW), Some(Refused::Name)),
         ("localhost", trusting(UnixMs(0)), Some(Refused::NotYet)),
         ("localhost", trusting(NOW.plus_ms(400 * DAY_MS)), Some(Refused::Expired)),
-        ("localhost", tls::client(foreign.pem().as_bytes(), None, clock(NOW)).expect("an authority"), Some(Refused::Foreign)),
+        (
+            "localhost",
+            tls::client(foreign.pem().as_bytes(), None, clock(NOW)).expect("an authority"),
+            Some(Refused::Foreign),
+        ),
     ];
     let answers = tokio::task::spawn_blocking(move || {
         tried.map(|(name, config, wanted)| {

@@ -113,8 +113,10 @@ impl Desk {
 
     fn enrol(&self, device: &str, code: &str) -> (String, Value) {
         let body = json!({ "device": device, "code": code }).to_string();
-        let request =
-            format!("POST /enroll HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!(
+            "POST /enroll HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         let (status, body) = self.http(&request);
         (status, serde_json::from_str(&body).expect("a document"))
     }
@@ -140,7 +142,10 @@ async fn does_a_device_come_and_go_without_a_restart() {
     let refused = desk.devices(&["add", "till-1"]).expect_err("it is known");
     assert!(refused.contains("AIS-7212"), "{refused}");
     let list = desk.json(&["list"]);
-    assert_eq!(list, json!([{ "device": "till-1", "role": "till", "password": true, "certificate": null, "mosquitto": true }]));
+    assert_eq!(
+        list,
+        json!([{ "device": "till-1", "role": "till", "password": true, "certificate": null, "mosquitto": true }])
+    );
     let rotated = desk.json(&["rotate", "till-1"]);
     let mut held = held.expect("it is in");
     let said = tokio::task::spawn_blocking(move || held.hear()).await.expect("no panic");
@@ -172,7 +177,8 @@ async fn does_a_code_become_an_identity_once() {
     let (status, pem) = desk.http("GET /ca.pem HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(status, "HTTP/1.1 200 OK");
     let certificate = &tls::certificates(pem.as_bytes()).expect("a certificate")[0];
-    let fingerprint: String = tls::fingerprint(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint: String =
+        tls::fingerprint(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(given["fingerprint"], json!(fingerprint));
     assert_eq!(desk.enrol("till-8", &code).1["code"], json!("AIS-7221"), "of another device");
     let (status, identity) = desk.enrol("kiosk-7", &code.to_lowercase());

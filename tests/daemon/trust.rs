@@ -28,7 +28,7 @@ async fn is_it_noticed_that_updates_are_withheld_and_does_the_shop_sell_on() {
     let terms = Terms { newer_by: Some(NOON.plus_ms(DAY_MS)), mandate: None };
     shop.put("2.aisb", &packed_under(terms, 2, &key()));
     shop.follows(2).await;
-    until("the age of the rules", || !shop.status()["bundle_age"].is_null()).await;
+    until("the promise of newer rules", || !shop.status()["bundle_age"]["newer_by"].is_null()).await;
     assert_eq!(shop.status()["bundle_age"]["code"], Value::Null, "they are as promised");
     shop.clock.advance_ms(2 * 86_400_000);
     let age = shop.status()["bundle_age"].clone();

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A shop that runs a real Mosquitto, with the password and ACL files that `aisled devices acl` is to write.
+# A shop that runs a real Mosquitto with files written by hand; those of `aisled devices acl` are held by tests/broker/matrix.rs.
 #
 # usage: mosquitto.sh COMMAND [ARGUMENT...]
 #

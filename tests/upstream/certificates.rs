@@ -27,7 +27,12 @@ fn authority() -> Authority {
 }
 
 /// Chain and key, in PEM, good from one year to the first day of another.
-fn issued(by: &Authority, name: &str, (from, until): (i32, i32), usage: ExtendedKeyUsagePurpose) -> (Vec<u8>, Vec<u8>) {
+fn issued(
+    by: &Authority,
+    name: &str,
+    (from, until): (i32, i32),
+    usage: ExtendedKeyUsagePurpose,
+) -> (Vec<u8>, Vec<u8>) {
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
     params.not_before = date_time_ymd(from, 1, 1);
     params.not_after = date_time_ymd(until, 1, 1);
@@ -113,9 +118,27 @@ async fn is_a_wrong_certificate_named_and_not_called_offline() {
     for (what, certificate, at, trouble, code) in [
         ("foreign", server(&foreign, "localhost", NOW), now(), Trouble::Tls, Code::HeadOfficeCertificate),
         ("forged", server(&forged, "localhost", NOW), now(), Trouble::Tls, Code::HeadOfficeCertificate),
-        ("of another name", server(&chain, "elsewhere.example", NOW), now(), Trouble::Name, Code::HeadOfficeName),
-        ("ended", server(&chain, "localhost", (2020, 2021)), now(), Trouble::Expired, Code::HeadOfficeExpired),
-        ("not begun", server(&chain, "localhost", (2900, 3000)), now(), Trouble::Clock, Code::HeadOfficeClock),
+        (
+            "of another name",
+            server(&chain, "elsewhere.example", NOW),
+            now(),
+            Trouble::Name,
+            Code::HeadOfficeName,
+        ),
+        (
+            "ended",
+            server(&chain, "localhost", (2020, 2021)),
+            now(),
+            Trouble::Expired,
+            Code::HeadOfficeExpired,
+        ),
+        (
+            "not begun",
+            server(&chain, "localhost", (2900, 3000)),
+            now(),
+            Trouble::Clock,
+            Code::HeadOfficeClock,
+        ),
         ("by a clock of 1970", good(), in_1970, Trouble::Clock, Code::HeadOfficeClock),
     ] {
         let office = office(certificate, &chain).await;
@@ -139,6 +162,7 @@ async fn is_a_shop_with_a_wrong_certificate_refused_and_told() {
     ] {
         let (shop, _dir) = shop(&office, &chain, own, now()).await;
         let status = shop.status_when(what, |status| status.last_error.is_some()).await;
-        assert_eq!(status.last_error.map(|fault| fault.trouble), Some(trouble), "{what}");
+        let fault = status.last_error.expect("just seen");
+        assert_eq!(fault.trouble, trouble, "{what}: {fault:?}");
     }
 }

@@ -74,7 +74,8 @@ impl TermsArgs {
 pub(super) fn read_key(given: &str) -> Result<PublicKey> {
     let text = if Path::new(given).exists() { fs::read_to_string(given) } else { Ok(given.to_owned()) };
     let text = text.with_context(|| format!("failed to read {given}"))?;
-    text.parse().map_err(|error| anyhow!("failed to read the key {given}: {error} ({})", Code::BundleKeyMalformed))
+    text.parse()
+        .map_err(|error| anyhow!("failed to read the key {given}: {error} ({})", Code::BundleKeyMalformed))
 }
 
 /// Signs a mandate.
@@ -84,6 +85,12 @@ pub(super) fn run(args: &MandateArgs, out: &mut dyn Write) -> Result<Exit> {
     let mandate = Mandate::sign(&trusted, args.number, until, &signing);
     write_whole(&args.output, format!("{mandate}\n").as_bytes(), 0o644)?;
     let (number, days) = (args.number, args.days);
-    writeln!(out, "{}: mandate {number} of {} for {}, {days} days", args.output.display(), trusted.public(), signing)?;
+    writeln!(
+        out,
+        "{}: mandate {number} of {} for {}, {days} days",
+        args.output.display(),
+        trusted.public(),
+        signing
+    )?;
     Ok(Exit::Ok)
 }

@@ -174,7 +174,8 @@ impl Doorman {
         }
         let Connect { password, certificate, is_local, .. } = *connect;
         let role = if is_id(user) { self.registry.role(user) } else { None };
-        let Some(role) = role.filter(|_| self.registry.admits(user, &Shown { password, certificate, is_local }))
+        let Some(role) =
+            role.filter(|_| self.registry.admits(user, &Shown { password, certificate, is_local }))
         else {
             return Err(Refusal::Credentials);
         };
@@ -201,7 +202,9 @@ impl Doorman {
     fn may_subscribe(&self, user: Option<&str>, filter: &str) -> bool {
         match user {
             Some(ENGINE_USER) => self.topics.engine_may_subscribe(filter),
-            Some(device) => self.allows(device, |role| self.topics.device_may_subscribe(role, device, filter)),
+            Some(device) => {
+                self.allows(device, |role| self.topics.device_may_subscribe(role, device, filter))
+            }
             None => false,
         }
     }
@@ -421,7 +424,8 @@ mod tests {
             Connect { user: Some(ENGINE_USER), password: Some(b"run"), client_id: ENGINE_USER, ..till() };
         assert!(doorman.admit(&engine).is_ok());
         assert_eq!(doorman.admit(&Connect { is_local: false, ..engine }), Err(Refusal::Credentials));
-        let nameless = Doorman::new(topics(), Arc::new(DeviceTable::default()), String::new(), Arc::default());
+        let nameless =
+            Doorman::new(topics(), Arc::new(DeviceTable::default()), String::new(), Arc::default());
         let empty =
             Connect { user: Some(ENGINE_USER), password: Some(b""), client_id: ENGINE_USER, ..till() };
         assert_eq!(nameless.admit(&empty), Err(Refusal::Credentials));

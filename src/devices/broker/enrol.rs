@@ -234,7 +234,11 @@ mod tests {
         assert_eq!(code, "ZW01-4D2P");
         codes.give(id("till-7"), Role::Kiosk, &code, clock.ticks());
         assert_eq!(codes.redeem("till-8", &code, clock.ticks()), None, "of another device");
-        assert_eq!(codes.redeem("till-7", "zwo i4d2p", clock.ticks()), Some(Role::Kiosk), "as a person types it");
+        assert_eq!(
+            codes.redeem("till-7", "zwo i4d2p", clock.ticks()),
+            Some(Role::Kiosk),
+            "as a person types it"
+        );
         assert_eq!(codes.redeem("till-7", &code, clock.ticks()), None, "a second time");
         codes.give(id("till-7"), Role::Till, &code, clock.ticks());
         clock.set(UnixMs(i64::MAX));
@@ -266,7 +270,8 @@ mod tests {
             Some(Request::Enrol(asked)) => format!("{} {}", asked.device, asked.code),
         };
         let body = r#"{"device":"a","code":"b"}"#;
-        let post = format!("POST /enroll HTTP/1.1\r\nHost: x\r\nContent-LENGTH: {}\r\n\r\n{body}", body.len());
+        let post =
+            format!("POST /enroll HTTP/1.1\r\nHost: x\r\nContent-LENGTH: {}\r\n\r\n{body}", body.len());
         assert_eq!(is(&post), "a b");
         assert_eq!(is(&post[..post.len() - 1]), "more");
         assert_eq!(is("GET /ca.pem HTTP/1.1\r\n\r\n"), "authority");

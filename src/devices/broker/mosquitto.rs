@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn is_base64_as_everybody_writes_it() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }
@@ -122,8 +124,14 @@ mod tests {
         let files = files(&topics, &[till("till-1"), kiosk], engine, ("p", "a")).expect("all have a proof");
         assert_eq!(files.passwords.lines().count(), 3);
         assert!(files.passwords.contains("\ntill-1:$7$1000$AQEBAQEBAQEBAQEB$"), "{}", files.passwords);
-        assert!(files.rights.contains("user kiosk-1\n") && files.rights.contains("deny aisle/1/s01/dev/kiosk-1/req/void"));
+        assert!(
+            files.rights.contains("user kiosk-1\n")
+                && files.rights.contains("deny aisle/1/s01/dev/kiosk-1/req/void")
+        );
         let bare = DeviceLogin { password: None, certificate: Some([1; 32]), ..till("till-9") };
-        assert_eq!(super::files(&topics, std::slice::from_ref(&bare), engine, ("p", "a")), Err(vec![bare.device]));
+        assert_eq!(
+            super::files(&topics, std::slice::from_ref(&bare), engine, ("p", "a")),
+            Err(vec![bare.device])
+        );
     }
 }
