@@ -44,12 +44,7 @@ use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus, Presence as DevicePresence};
 use crate::domain::calendar::UnixMs;
-<<<<<<< HEAD
-use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
-=======
-use crate::domain::ids::{BundleRef, DeviceId, Seq};
->>>>>>> security
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
 use crate::engine::decision::{Key, Record};
@@ -70,10 +65,7 @@ use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
 use doors::{FrontDoor, Sender, front_door, start_upstream};
-<<<<<<< HEAD
 use privacy::Forgetting;
-=======
->>>>>>> security
 use roll::Roll;
 
 /// Something for the loop from beside the devices.
@@ -332,13 +324,9 @@ async fn serve(setup: Setup) -> Result<()> {
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
-<<<<<<< HEAD
         forgetting: Default::default(),
         finishing: false,
-        times: None,
-=======
         age: Age::default(),
->>>>>>> security
         data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
@@ -490,16 +478,11 @@ struct Shop {
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
-<<<<<<< HEAD
     /// Members whose forgetting is decided, until the tables are written anew.
     forgetting: Vec<Forgetting>,
     /// The rest of it is done beside the loop.
     finishing: bool,
-    /// The active bundle's times, once looked up, and whether it was told that it is old.
-    times: Option<(BundleRef, BundleTimes, bool)>,
-=======
     age: Age,
->>>>>>> security
     data_dir: PathBuf,
 }
 
@@ -800,63 +783,25 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
-<<<<<<< HEAD
-    /// Rules older than head office promised are named once, with their age: an attacker who withholds updates is noticed, and so is
-    /// a clock that shows a time before the rules were signed. Selling goes on.
-    fn look_at_age(&mut self) {
-        let Some(reference) = self.desk.engine.bundle().map(|bundle| bundle.reference.clone()) else { return };
-        if self.times.as_ref().is_none_or(|(known, ..)| *known != reference) {
-            let times = self.shelf.times(&reference).unwrap_or((UnixMs(0), None));
-            self.times = Some((reference.clone(), times, false));
-        }
-        let now = self.clock.now();
-        if let Some((_, (signed_at, newer_by), told)) = &mut self.times
-            && !*told
-        {
-            let age_days = now.ms_since(*signed_at) / 86_400_000;
-            if newer_by.is_some_and(|by| now > by) {
-                *told = true;
-                let code = Code::BundleStale;
-                tracing::warn!(%code, version = reference.version, age_days, "the rules are older than head office promised");
-            } else if now.ms_since(*signed_at) < -limits::CLOCK_BEHIND_MS_MAX {
-                *told = true;
-                let code = Code::ClockWrong;
-                tracing::warn!(%code, version = reference.version, age_days, "the clock shows a time before the rules were signed");
-            }
-        }
-    }
-
-    /// How old the rules are.
-    fn age(&self) -> serde_json::Value {
-        let Some((_, (signed_at, newer_by), _)) = &self.times else { return serde_json::Value::Null };
-        let now = self.clock.now();
-        let code = newer_by.filter(|by| now > *by).map(|_| Code::BundleStale);
-        serde_json::json!({ "signed_at": signed_at, "newer_by": newer_by, "age_s": now.ms_since(*signed_at) / 1_000, "code": code })
     fn now_in_the_shop(&self) -> String {
         let now = self.clock.now();
         let bundle = self.desk.engine.bundle();
         bundle.map_or_else(|| now.to_string(), |bundle| bundle.shop.time_zone.format(now))
     }
 
-=======
->>>>>>> security
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
-<<<<<<< HEAD
         self.finish_forgetting(commands);
         self.desk.lanes.second();
         if let Some(window) = &self.window {
             window.show(self.picture());
         }
-        self.look_at_age();
-        let bundle = self.desk.engine.bundle();
-        self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
-=======
         let active = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
         self.age.look(&self.shelf, active.as_ref(), self.clock.now());
->>>>>>> security
+        let bundle = self.desk.engine.bundle();
+        self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));
