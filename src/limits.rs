@@ -566,6 +566,12 @@ pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
 pub const CONSOLE_THREADS_MAX: usize = 3;
 /// Milliseconds for which what was counted over the whole journal is shown again.
 pub const CONSOLE_COUNTED_MS: i64 = 60_000;
+/// Milliseconds for which it is shown while it is counted anew.
+pub const CONSOLE_STALE_MS: i64 = 600_000;
+/// Milliseconds a browser waits for a count before it is told to come again.
+pub const CONSOLE_PATIENCE_MS: u64 = 3_000;
+/// Seconds after which it does.
+pub const CONSOLE_COME_AGAIN_S: i64 = 3;
 /// Milliseconds for which the probes of the check are shown again.
 pub const CONSOLE_CHECKED_MS: i64 = 10_000;
 /// Live pages open at once: each costs a page a second.

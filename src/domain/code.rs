@@ -646,6 +646,9 @@ codes! {
     ConsoleCertificate = 7520, 503, "console's certificate cannot be read", "管理页面证书无法读取",
         cause: "console.certificate_file or console.key_file is missing, is not PEM, or the two do not belong together; selling goes on without the console", "console.certificate_file 或 console.key_file 不存在、不是 PEM 格式，或两者不匹配；销售照常，管理页面不可用",
         remedy: "mend the files the detail names and restart the daemon", "修正提示的文件后重启服务";
+    ConsoleCounting = 7521, 503, "being counted", "正在统计",
+        cause: "the page counts over all the shop's decisions, which takes a while; the tills come first", "该页需要统计门店全部决策，需要一些时间；收银优先",
+        remedy: "wait: the page comes by itself", "请稍候，页面会自动刷新";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",
