@@ -529,7 +529,7 @@ mod tests {
             let secrets: [&[u8]; 8] = [
                 b"m-1234567",
                 b"Wang",
-                b"house",
+                b"of-wang",
                 b"05-17",
                 b"beetle",
                 b"1991234",
