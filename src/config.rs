@@ -51,10 +51,14 @@ pub struct Config {
     pub bundle: BundleTrust,
     /// What the disk may be used for.
     pub storage: Storage,
+    /// What is kept of people, and for how long.
+    pub privacy: Privacy,
     /// What is told.
     pub log: Log,
     /// What one device may do.
     pub devices: Devices,
+    /// Where the web pages are; `None` without them.
+    pub console: Option<Console>,
 }
 
 /// `[store]`
@@ -184,6 +188,15 @@ pub struct Storage {
     pub bound_to_machine: bool,
 }
 
+/// `[privacy]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    /// Days the tables keep a sale.
+    pub sale_days: u32,
+    /// Days after which what was learned of a member who does not come any more goes.
+    pub profile_idle_days: u32,
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -237,6 +250,19 @@ pub enum LogFormat {
 pub struct Devices {
     /// Requests of one device in one second; more are told to slow down.
     pub requests_per_second_max: u32,
+}
+
+/// `[console]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Where it listens: loopback, unless it has a certificate.
+    pub listen: SocketAddr,
+    /// Names beside addresses and `localhost` under which it may be asked.
+    pub hosts: Vec<String>,
+    /// Certificate chain and key, PEM; with them it speaks TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Are metrics told to other machines, too?
+    pub metrics_for_all: bool,
 }
 
 /// What the environment may say.
@@ -377,6 +403,17 @@ impl Config {
         };
         section.finish();
 
+        let mut section = reader.section("privacy");
+        let privacy = Privacy {
+            sale_days: section.number("sale_days", limits::SALE_DAYS, retention_min..=3_650),
+            profile_idle_days: section.number(
+                "profile_idle_days",
+                limits::PROFILE_IDLE_DAYS,
+                retention_min..=3_650,
+            ),
+        };
+        section.finish();
+
         let mut section = reader.section("log");
         let formats = &[("text", LogFormat::Text), ("journald", LogFormat::Journald)];
         let log = Log {
@@ -389,6 +426,42 @@ impl Config {
         let devices =
             Devices { requests_per_second_max: section.number("requests_per_second_max", 200, 1..=100_000) };
         section.finish();
+
+        let mut section = reader.section("console");
+        let console_listen = section.text("listen", "127.0.0.1:8780", "an address and port", |text| {
+            let address = given(text).map(|text| {
+                text.parse::<SocketAddr>()
+                    .map_err(|_| format!("{} is no address and port", reader::literal(text)))
+            });
+            address.transpose()
+        });
+        let hosts = section.texts("hosts", limits::CONSOLE_HOSTS_MAX, "a list of host names", host_name);
+        let certificate = section.text("certificate_file", "", "a path", |text| Ok(given(text).map(at_file)));
+        let key = section.text("key_file", "", "a path", |text| Ok(given(text).map(at_file)));
+        let metrics_for_all = section.boolean("metrics_for_all", false);
+        section.finish();
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (certificate, _) => {
+                let (one, other) = match certificate {
+                    Some(_) => ("console.certificate_file", "console.key_file"),
+                    None => ("console.key_file", "console.certificate_file"),
+                };
+                let message = format!("is given, but {other} is not");
+                reader.contradiction(one, Code::KeysContradict, &message, "both or neither");
+                None
+            }
+        };
+        if let Some(listen) = console_listen
+            && !listen.ip().is_loopback()
+            && tls.is_none()
+        {
+            let message = "passwords would be sent in the clear: without a certificate the console serves loopback only";
+            let allowed = "127.0.0.1:PORT, [::1]:PORT, or certificate_file and key_file";
+            reader.contradiction("console.listen", Code::ListenNotLoopback, message, allowed);
+        }
+        let console = console_listen.map(|listen| Console { listen, hosts, tls, metrics_for_all });
 
         let data_dir = match &environment.data_dir {
             None => data_dir,
@@ -480,8 +553,10 @@ impl Config {
             head_office: office_url.map(|url| HeadOffice { url, login: office_login, tls: office_tls }),
             bundle: BundleTrust { trusted_keys },
             storage,
+            privacy,
             log,
             devices,
+            console,
         };
         Ok(Loaded { config, file: Some(file.to_owned()), settings: reader.finish()? })
     }
@@ -506,6 +581,13 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
     Some(PathBuf::from(text))
         .filter(|path| path.is_absolute())
         .ok_or_else(|| format!("{} does not begin at /", reader::literal(text)))
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    Some(text.to_ascii_lowercase())
+        .filter(|text| !text.is_empty() && text.len() <= 253 && text.chars().all(letters))
+        .ok_or_else(|| format!("{} is no host name (no scheme, no port)", reader::literal(text)))
 }
 
 fn server_url(text: &str) -> Result<Option<ServerUrl>, String> {

@@ -15,11 +15,13 @@ mod advisor;
 mod age;
 mod bundles;
 pub mod census;
+mod console;
 pub mod control;
 pub mod desk;
 mod disk;
 mod doors;
 mod outbox;
+pub mod privacy;
 pub mod roll;
 mod scarce;
 
@@ -38,9 +40,9 @@ use crate::config::Config;
 use crate::devices::broker::{BrokerError, Door, Running as RunningBroker};
 use crate::devices::link::{Happening, Inbox, Outgoing};
 use crate::devices::topic::{Topic, Topics};
-use crate::devices::wire::status::{EngineState, EngineStatus};
+use crate::devices::wire::status::{EngineState, EngineStatus, Presence as DevicePresence};
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, DeviceId, Seq};
+use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
 use crate::engine::input::{Input, MembersUpdate};
@@ -54,10 +56,13 @@ use crate::upstream::machine::Status as LineStatus;
 use advisor::Advisor;
 use age::Age;
 use bundles::Shelf;
+pub(crate) use bundles::{is_kept, trusted_of_kept};
+use console::{Presence, Window};
 use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
 use doors::{FrontDoor, Sender, front_door, start_upstream};
+use privacy::Forgetting;
 use roll::Roll;
 
 /// Something for the loop from beside the devices.
@@ -70,6 +75,8 @@ pub enum Command {
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
     Looked(Option<Arc<Bundle>>),
+    /// Members are forgotten, as far as it is done beside the loop.
+    Forgotten,
 }
 
 /// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
@@ -183,7 +190,11 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
         store: config.store.id.clone(),
         cache_bytes: u64::from(config.storage.sled_cache_mb) * 1024 * 1024,
         request_days: i64::from(config.storage.journal_retention_days).max(limits::REPLAY_DAYS_MIN),
-        sizes: crate::storage::store::Sizes::default(),
+        sizes: crate::storage::store::Sizes {
+            sale_days: config.privacy.sale_days,
+            profile_idle_days: config.privacy.profile_idle_days,
+            ..crate::storage::store::Sizes::default()
+        },
         roll: Box::new(shelf.clone()),
         tell: Box::new(move |news| {
             progress.send_modify(|reached| match news {
@@ -195,6 +206,8 @@ fn open_store(config: &Config, progress: watch::Sender<Reached>) -> Result<(Stor
     })
     .map_err(|error| anyhow!("failed to {error} ({})", error.code()))?;
     tell_recovery(&recovered, &store);
+    shelf.store_is_open(&store);
+    privacy::resume(&store, &shelf, data_dir)?;
     Ok((store, shelf))
 }
 
@@ -281,7 +294,8 @@ async fn serve(setup: Setup) -> Result<()> {
     let disk = DiskWatch::new(&store, &config.store.data_dir, config.storage.free_space_min_mb);
     let per_second = config.devices.requests_per_second_max;
     let kept = shelf.clone();
-    let advisor = Advisor::start(&store.journal(), commands.clone())?;
+    let advisor = Advisor::start((&store.journal(), store.vault()), clock.clone(), commands.clone())?;
+    let window = Window::open(&config, clock.clone(), (store.journal(), store.vault()), commands.clone())?;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
         .with_rules_of(Box::new(move |reference| kept.load(reference)));
     let mut shop = Shop {
@@ -300,10 +314,13 @@ async fn serve(setup: Setup) -> Result<()> {
         present: Default::default(),
         disk,
         advisor,
+        window,
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
         age: Age::default(),
+        forgetting: Default::default(),
+        finishing: false,
         data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
@@ -311,6 +328,7 @@ async fn serve(setup: Setup) -> Result<()> {
     shop.command(Command::Looked(waiting))?;
     if let Some(bundle) = shop.desk.engine.bundle() {
         shop.advisor.bundle(bundle.clone());
+        shop.window.iter().for_each(|window| window.rules(bundle.clone()));
     }
     if let (Some(sender), Some(bundle)) = (&shop.sender, shop.desk.engine.bundle()) {
         sender.upstream.bundle_active(bundle.reference.version);
@@ -366,7 +384,10 @@ async fn serve(setup: Setup) -> Result<()> {
     if let Some(watch) = watch {
         watch.abort();
     }
-    let Shop { desk, sender, .. } = shop;
+    let Shop { desk, sender, window, .. } = shop;
+    if let Some(window) = window {
+        around.spawn_blocking(|| window.close()).await.context("failed to close the console")?;
+    }
     if let Some(sender) = sender {
         drop(sender.stop);
         sender.forward.await.context("failed to stop the sender")?.shutdown().await;
@@ -441,27 +462,33 @@ struct Shop {
     arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
     fed: Seq,
-    present: std::collections::BTreeMap<DeviceId, bool>,
+    present: std::collections::BTreeMap<DeviceId, Presence>,
     disk: DiskWatch,
     advisor: Advisor,
+    window: Option<Window>,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
     age: Age,
+    /// Members whose forgetting is decided, until the tables are written anew.
+    forgetting: Vec<Forgetting>,
+    /// The rest of it is done beside the loop.
+    finishing: bool,
     data_dir: PathBuf,
 }
 
 impl Shop {
     fn received(&mut self, received: crate::devices::link::Received) -> Result<()> {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
-            let online = crate::devices::wire::status::DeviceStatus::decode(&received.payload)
-                .is_ok_and(|status| status.state == crate::devices::wire::status::Presence::Online);
+            let status = crate::devices::wire::status::DeviceStatus::decode(&received.payload).ok();
+            let online = status.as_ref().is_some_and(|status| status.state == DevicePresence::Online);
             if let Ok(device) = DeviceId::new(device)
                 && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
             {
-                self.present.insert(device, online);
+                let (since, software) = (self.clock.now(), status.and_then(|status| status.software));
+                self.present.insert(device, Presence { online, since, software });
             }
             return Ok(());
         }
@@ -476,6 +503,7 @@ impl Shop {
         };
         let reference = bundle.reference.clone();
         self.advisor.bundle(bundle.clone());
+        self.window.iter().for_each(|window| window.rules(bundle.clone()));
         self.desk.engine.resume_bundle(bundle, since);
         tracing::info!(version = reference.version, hash = %reference.hash, "a bundle is active");
         if let Some(sender) = &self.sender {
@@ -578,6 +606,23 @@ impl Shop {
                     tracing::error!(%error, path = %path.display(), "a bundle of head office is not taken");
                 }
             }
+            Command::Ask(Ask::Member { member }, answer) => {
+                let tables = self.desk.store.tables();
+                tokio::task::spawn_blocking(move || {
+                    let told = privacy::known(&tables, &member);
+                    reply(
+                        answer,
+                        &told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") })),
+                    );
+                });
+            }
+            Command::Ask(Ask::Forget { member }, answer) => self.forget(member, answer)?,
+            Command::Forgotten => {
+                self.finishing = false;
+                if self.forgetting.is_empty() {
+                    self.desk.store.vault().forgetting_ended().map_err(storage_failed)?;
+                }
+            }
             Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
             Command::Looked(Some(bundle)) => {
@@ -587,6 +632,50 @@ impl Shop {
             }
         }
         Ok(())
+    }
+
+    /// See `privacy`: steps 1 and 2.
+    fn forget(&mut self, member: MemberId, answer: oneshot::Sender<Vec<u8>>) -> Result<()> {
+        if let Some(refused) = privacy::refusal(&mut self.desk.store, &member)? {
+            reply(answer, &refused);
+            return Ok(());
+        }
+        let (entry, number) = privacy::begin(&mut self.desk.engine, &self.desk.store, &member, &*self.clock)?;
+        let seq = entry.seq;
+        self.desk.commit(entry).map_err(storage_failed)?;
+        self.forgetting.push(Forgetting { member, number, seq, answer: Some(answer) });
+        Ok(())
+    }
+
+    /// See `privacy`: what is left once the tables are written anew, beside the loop.
+    fn finish_forgetting(&mut self, commands: &mpsc::Sender<Command>) {
+        let followed = self.desk.store.followed();
+        if self.finishing || self.forgetting.is_empty() || self.forgetting.iter().any(|it| it.seq > followed)
+        {
+            return;
+        }
+        self.finishing = true;
+        let (shelf, active, commands) = (self.shelf.clone(), self.newest.clone(), commands.clone());
+        let (view, vault) = (self.desk.store.journal(), self.desk.store.vault());
+        let done = std::mem::take(&mut self.forgetting);
+        tokio::task::spawn_blocking(move || {
+            let told = done.into_iter().map(|mut forgetting| {
+                let told = privacy::finish(&shelf, (&view, &vault), active.as_ref(), &forgetting);
+                (forgetting.answer.take(), told)
+            });
+            let told: Vec<_> = told.collect();
+            if told.iter().all(|(_, told)| told.is_ok())
+                && commands.blocking_send(Command::Forgotten).is_err()
+            {
+                tracing::info!("the next start looks through the bundles once more");
+            }
+            for (answer, told) in told {
+                let told = told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
+                if let Some(answer) = answer {
+                    reply(answer, &told);
+                }
+            }
+        });
     }
 
     /// Decides what no device asked for, as far as the store has room: nobody can be told to come again.
@@ -664,6 +753,11 @@ impl Shop {
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
         self.tell_shown()?;
+        self.finish_forgetting(commands);
+        self.desk.lanes.second();
+        if let Some(window) = &self.window {
+            window.show(self.picture());
+        }
         let active = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
         self.age.look(&self.shelf, active.as_ref(), self.clock.now());
         if let Some(sender) = &self.sender {
@@ -713,9 +807,15 @@ impl Shop {
             "bundle_age": self.age.status(now),
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
-            "devices_online": self.present.values().filter(|online| **online).count(),
+            "devices_online": self.present.values().filter(|presence| presence.online).count(),
             "refused": self.door.as_ref().map(Door::refusals),
             "link_up": self.desk.link().is_up(),
+            "lanes": self.desk.lanes.lanes().iter().map(|lane| serde_json::json!({
+                "device": lane.device, "per_minute": lane.per_minute(), "p99_us": lane.p99_us(),
+                "answers": lane.answers, "refusals": lane.refusals,
+                "online": self.present.get(&lane.device).map(|presence| presence.online),
+            })).collect::<Vec<_>>(),
+            "console": self.window.as_ref().and_then(Window::address),
             "counts": self.desk.counts,
             "journal": {
                 "next": store.next_seq(),

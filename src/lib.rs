@@ -18,14 +18,16 @@
 //! - a request: its shape in `devices/wire/request.rs`, a variant of `engine::input::Body`, a file beside `engine/sale.rs`,
 //!   its reply in `engine::reply`; `config/asyncapi.yaml` is generated
 //! - a table: a variant of `engine::decision::{Key, Record}` and the next tree number in `storage::tables`
+//! - something personal in a decision: a line in `engine::marks::FIELDS`, so that the journal holds a number instead
 //! - an error: a line in `domain::code`, in both languages; a bound: a line in `limits`
+//! - a page: a file in `console/pages`, a line in `console/routes.rs` and in the menu of `console/page.rs`
 //! - a verb: a file in `cli` and a line in `main.rs`
 //! - a field of the bundle: `bundle::document`; its check in `bundle/check.rs`; `config/schema/` is generated
 //!
 //! # Rooms, from pure to worldly (arrows: `tests/tidy.rs`)
 //! `domain` nouns of the shop · `limits` every bound · `pricing` promotions · `shopper` segments · `bundle` rules, signed ·
 //! `engine` decides · `audit` who did what to the box · `gate` connections, TLS, the shop's authority · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
-//! `clock`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
+//! `console` web pages, health, metrics · `clock`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
 //!
 //! # Deliberately absent
 //! No float near money (one file of `pricing/best` proposes with them what integers then prove). No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
@@ -36,6 +38,7 @@ pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod daemon;
 pub mod devices;
 pub mod domain;

@@ -72,6 +72,13 @@ pub const COMMANDS_MAX: usize = 64;
 pub const TICK_MS: u64 = 1_000;
 /// Milliseconds a stop waits for what is decided to become durable and be spoken.
 pub const STOP_MS_MAX: u64 = 5_000;
+/// Days the tables keep a sale: longer than anything comes back, and two business years overlap.
+pub const SALE_DAYS: u32 = 400;
+/// Days after which what was learned of a member who does not come any more goes: three years, as long as a claim from a
+/// purchase may be made in most of the chain's law.
+pub const PROFILE_IDLE_DAYS: u32 = 1_095;
+/// Weeks the tables remember having lived: more than ten years, the most that can be configured.
+pub const LIVED_WEEKS_MAX: usize = 530;
 /// Milliseconds that counting who is in which segment may take: a million members on a slow disk.
 pub const SEGMENTS_MS_MAX: u64 = 120_000;
 /// Members of a segment named in one answer.
@@ -82,6 +89,8 @@ pub const CONTROL_LINE_BYTES_MAX: usize = 2 * WIRE_PAYLOAD_BYTES_MAX;
 pub const FACT_ROUNDS_MAX: usize = 8;
 /// Offers shown at a scan.
 pub const SCAN_OFFERS_MAX: usize = 12;
+/// Offers that are looked at for that where some of them are held back, capped or ranked.
+pub const SCAN_OFFERS_LOOKED_AT_MAX: usize = 64;
 /// Suggestions shown at a scan.
 pub const SCAN_SUGGESTIONS_MAX: usize = 8;
 /// Care messages shown at a scan.
@@ -134,6 +143,10 @@ pub const HISTORY_CATEGORIES_MAX: usize = 64;
 pub const HISTORY_KINDS_MAX: usize = 16;
 /// Segments told as entered with one decision, and as left.
 pub const HISTORY_MOVES_MAX: usize = 32;
+/// Campaigns with caps whose showing is remembered of one member: of more, the one shown longest ago leaves.
+pub const HISTORY_CAMPAIGNS_MAX: usize = 16;
+/// Times that one campaign was shown to one member whose days are kept: a cap per week may be as high.
+pub const HISTORY_SHOWN_MAX: usize = 16;
 /// Days a mark set by a device may hold: two years.
 pub const MARK_DAYS_MAX: u32 = 730;
 /// Milliseconds by which a device's clock may be ahead of the box's for what it saw to be believed.
@@ -429,7 +442,13 @@ pub const RESPONSE_DEPTHS: [u32; 2] = [2, 3];
 /// Trees at most: with steps of 0.03 the best number for thousands of rows is below half of it.
 pub const RESPONSE_TREES_MAX: usize = 400;
 /// Shares of the trees in the average, the preferred first: two different learners together are rarely worse than one.
-pub const RESPONSE_SHARES: [f64; 5] = [0.25, 0.5, 0.75, 0.0, 1.0];
+pub const RESPONSE_SHARES: [f64; 4] = [0.25, 0.5, 0.75, 0.0];
+/// Members that scales are worked out from: all of a very large shop.
+pub const SCALES_MEMBERS_MAX: usize = 200_000;
+/// Histories that a lifetime model is fitted on first where there are twice as many: some seconds of one core.
+pub const VALUE_FIRST_LOOK: usize = 5_000;
+/// Rows of each kind, responded or not, that must be named to choose by for folds not to be looked at as well.
+pub const RESPONSE_JUDGED_MIN: usize = 30;
 /// How firmly a calibration's slope is held at 1, in rows.
 pub const RESPONSE_CALIBRATION_HOLD: f64 = 10.0;
 /// Rows of either arm at least to learn a difference from: a leaf of the trees in every fold.
@@ -501,6 +520,111 @@ pub const RESULTS_SHOWN_MAX: usize = 10 * RESULTS_MEMBERS_MAX;
 pub const PEEKING_SPEND_MINOR: f64 = 3_000.0;
 /// Members of all simulated campaigns together: some seconds.
 pub const PEEKING_MEMBERS_MAX: u64 = 10_000_000_000;
+
+// --- the console ---
+
+/// Devices whose last requests are kept: the largest shop has some 200; 1 KiB each, copied once a second.
+pub const LANES_MAX: usize = 200;
+/// Requests of one device that are kept: what fits its lane on a page with fifty of them.
+pub const LANE_LAST: usize = 3;
+/// Durations of one device that are kept: enough for a slowest of a hundred.
+pub const LANE_TIMES: usize = 128;
+/// Seconds of one device whose answers are counted each: a minute.
+pub const LANE_SECONDS: usize = 60;
+/// Microseconds that split the durations of answers: around the 5 ms a quote and the 25 ms a commit should take.
+pub const LATENCY_BOUNDS_US: [u32; 10] =
+    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000];
+/// Connections the console holds at once: a dozen people with a browser's six each.
+pub const CONSOLE_CONNECTIONS_MAX: usize = 96;
+/// Of them from one address, so that one machine cannot lock the others out.
+pub const CONSOLE_CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
+/// Milliseconds for a request's head, and between two requests of a connection: beyond it the connection ends.
+pub const CONSOLE_HEAD_MS_MAX: u64 = 5_000;
+/// Milliseconds for a request's body: forms of a few hundred bytes.
+pub const CONSOLE_BODY_MS_MAX: u64 = 5_000;
+/// Milliseconds a connection lasts at most, live pages included: their browsers come back by themselves.
+pub const CONSOLE_CONNECTION_MS_MAX: u64 = 600_000;
+/// Milliseconds a browser has to say who it is under TLS.
+pub const CONSOLE_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// Bytes of a request's body: a basket of a hundred lines typed into the simulator.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a request's head that are buffered; hyper's least is 8 KiB.
+pub const CONSOLE_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Requests of one address that are answered each second: a page and its assets are four.
+pub const CONSOLE_REQUESTS_PER_S: u32 = 20;
+/// Requests of one address that may come at once.
+pub const CONSOLE_BURST_MAX: u32 = 60;
+/// Milliseconds before a request beyond that is refused: with the connections of one address it bounds what refusing costs.
+pub const CONSOLE_REFUSAL_DELAY_MS: u64 = 250;
+/// Addresses and names whose pace or failures are remembered; the longest silent one leaves first.
+pub const CONSOLE_PACED_MAX: usize = 1_024;
+/// Pages that count or read the journal at once: one, so that a second core stays with the tills.
+pub const CONSOLE_HEAVY_MAX: usize = 1;
+/// Requests that wait for that place; more are told to come again.
+pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
+/// Threads beside the console's own: one counts, one looks up, one proves passwords.
+pub const CONSOLE_THREADS_MAX: usize = 3;
+/// Milliseconds for which what was counted over the whole journal is shown again.
+pub const CONSOLE_COUNTED_MS: i64 = 60_000;
+/// Milliseconds for which the probes of the check are shown again.
+pub const CONSOLE_CHECKED_MS: i64 = 10_000;
+/// Live pages open at once: each costs a page a second.
+pub const CONSOLE_STREAMS_MAX: usize = 24;
+/// People who may sign in.
+pub const CONSOLE_USERS_MAX: usize = 64;
+/// Bytes of the file of users.
+pub const CONSOLE_USERS_BYTES_MAX: usize = 64 * 1024;
+/// Sessions at once: everybody with four browsers; the oldest leaves first.
+pub const CONSOLE_SESSIONS_MAX: usize = 256;
+/// Milliseconds a session lasts: a long shift.
+pub const CONSOLE_SESSION_MS: i64 = 12 * 3_600_000;
+/// Milliseconds after which a session nobody uses ends.
+pub const CONSOLE_SESSION_IDLE_MS: i64 = 2 * 3_600_000;
+/// Milliseconds a one-time code for the first sign-in is good for: until tomorrow's shift.
+pub const CONSOLE_CODE_MS: i64 = 24 * 3_600_000;
+/// Shortest password in characters, as NIST SP 800-63B asks of one that is throttled and chosen by its user, and two more.
+pub const CONSOLE_PASSWORD_CHARS_MIN: usize = 10;
+/// Longest password in bytes: any sentence.
+pub const CONSOLE_PASSWORD_BYTES_MAX: usize = 256;
+/// KiB of memory that proving a password takes (argon2id, RFC 9106; OWASP's least for two passes).
+pub const CONSOLE_ARGON_KIB: u32 = 19_456;
+/// Passes over that memory.
+pub const CONSOLE_ARGON_PASSES: u32 = 2;
+/// Wrong passwords, of an address or for a name, that cost no wait.
+pub const CONSOLE_FAILURES_FREE: u32 = 5;
+/// Milliseconds to wait after the next one; doubled with each further.
+pub const CONSOLE_FAILURE_WAIT_MS: i64 = 2_000;
+/// Milliseconds to wait at most; after as long without a failure all are forgiven.
+pub const CONSOLE_FAILURE_WAIT_MS_MAX: i64 = 15 * 60_000;
+/// Names beside its own address under which the console may be reached.
+pub const CONSOLE_HOSTS_MAX: usize = 16;
+/// Rows of a table on one page.
+pub const CONSOLE_ROWS_MAX: usize = 50;
+/// Lines of a basket that the simulator takes.
+pub const CONSOLE_BASKET_LINES_MAX: usize = 100;
+/// Members of a segment that a page names.
+pub const CONSOLE_WHO_MAX: usize = 200;
+/// Days whose sales are shown by weekday and hour: five whole weeks, the journal's least.
+pub const CONSOLE_HOURS_DAYS: i64 = 35;
+/// Sales the console reads for campaigns' results, some 60 MiB; with more, the verb of the shell reads them.
+pub const CONSOLE_RESULTS_SALES_MAX: usize = 200_000;
+/// Decisions at the journal's end that the latest ones are looked for in: most are asked for by devices.
+pub const CONSOLE_RECENT_LOOK: u64 = 200;
+/// How much the console's threads give way to the tills on a busy processor, where the supervisor allows it: a sixth.
+pub const CONSOLE_NICE: i32 = 8;
+/// Milliseconds between two tries to listen on an address that is taken.
+pub const CONSOLE_LISTEN_AGAIN_MS: u64 = 10_000;
+/// Milliseconds that head office may be away before health says so: an hour without it is nothing unusual.
+pub const HEALTH_AWAY_MS: i64 = 3_600_000;
+/// Milliseconds between two pictures of `status --watch`.
+pub const WATCH_EVERY_MS: u64 = 1_000;
+/// Files of the data directory whose sizes go into a bug report.
+pub const BUGREPORT_FILES_MAX: usize = 2_000;
+/// Lines of the log that go into a bug report: the last start and what came of it.
+pub const BUGREPORT_LOG_LINES: usize = 2_000;
+/// Words of one of those lines.
+pub const BUGREPORT_LINE_WORDS: usize = 80;
+const _: () = assert!(CONSOLE_HEAD_BYTES_MAX >= 8 * 1024);
 
 // --- the broker and the link (devices) ---
 
@@ -788,6 +912,10 @@ pub const LEASE_ASK_MS_MIN: u64 = 5_000;
 pub const LEASE_ASK_EVERY_MS: u64 = 60_000;
 /// Of what is not lent, head office keeps this part back when it lends to one shop: those who ask later get some too.
 pub const LEASE_KEPT_BACK_PART: i64 = 2;
+/// A share of what is not lent that is at most this part of what the shop holds anyway is a trickle: it gets all of the rest.
+pub const LEASE_TRICKLE_PART: i64 = 32;
+/// Slices are called back for another shop only where this part of what is left is more than all that the other has.
+pub const LEASE_RECALL_PART: i64 = 4;
 /// Milliseconds between two recalls of one scope: the first has to come back before another helps.
 pub const LEASE_RECALL_MS: i64 = 60_000;
 /// Of the time a slice is good for, the part that may be left before it is made good for longer.
@@ -842,6 +970,14 @@ pub const ADVICE_BASKETS_OF_MEMBER_MAX: usize = 100;
 pub const ADVICE_LINES_MAX: usize = 6_000_000;
 /// Articles that may be proposed.
 pub const ADVICE_ITEMS_MAX: usize = 65_536;
+/// Members in a segment below which it says nothing of what such people buy.
+pub const ADVICE_SEGMENT_MEMBERS_MIN: usize = 10;
+/// Segments of one member that are looked at for that.
+pub const ADVICE_SEGMENTS_OF_MEMBER_MAX: usize = 32;
+/// Members whose sales since the last model are at hand: the busiest hour of a hypermarket.
+pub const LATELY_MEMBERS_MAX: usize = 4_096;
+/// Such sales of one member: more within an hour are a mistake.
+pub const LATELY_BASKETS_MAX: usize = 4;
 /// Articles suggested with a quote that asks for it: a till's screen shows few.
 pub const QUOTE_SUGGESTIONS_MAX: usize = 4;
 /// Ms between two models: what was bought this morning is known in the afternoon.
@@ -852,6 +988,12 @@ pub const ADVICE_READ_ENTRIES: usize = 512;
 pub const ADVICE_READ_BYTES: usize = 4 * 1024 * 1024;
 /// Scans whose offers and suggestions wait to be written down: a minute of them in a large shop.
 pub const SHOWN_WAITING_MAX: usize = 1_024;
+/// Times a campaign was shown that its models are made from, of all campaigns: a year of a large shop, some 10 MB.
+pub const ANSWERS_MAX: usize = 65_536;
+/// Of one campaign, with fewer there is no model: a rate serves.
+pub const ANSWER_ROWS_MIN: usize = 200;
+/// Campaigns whose money is followed.
+pub const ANSWER_CAMPAIGNS_MAX: usize = 1_024;
 /// Ms between two decisions that write them down; a power cut forgets at most these.
 pub const SHOWN_EVERY_MS: i64 = 60_000;
 

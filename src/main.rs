@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, audit, backup, bench, bundle, campaigns, check, completions, config, demo, devices, drive,
-    explain, hub, lab, outbox, replay, run, segments, simulate,
+    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, console, demo,
+    devices, drive, explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -48,6 +48,8 @@ enum Verb {
     Bundle(bundle::BundleArgs),
     /// What waits for head office, and what a human parked
     Outbox(outbox::OutboxArgs),
+    /// Forget a member, tell all that is known of one, and say what is kept for how long
+    Privacy(privacy::PrivacyArgs),
     /// Copy the shop's data into a folder, while the daemon sells, and read it back
     Backup(backup::BackupArgs),
     /// Put a backup into an empty data directory, as a new life of the box
@@ -72,8 +74,14 @@ enum Verb {
     Lab(lab::LabArgs),
     /// Show, document and check the configuration
     Config(config::ConfigArgs),
+    /// Write one file for whoever mends the program, with nothing of a shopper or a secret in it
+    Bugreport(bugreport::BugreportArgs),
+    /// Who may sign in to the web pages
+    Console(console::ConsoleArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -125,6 +133,7 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             None => Ok(explain::run(args, out)?),
         },
         Verb::Outbox(args) => outbox::run(args, &data_dir()?, out),
+        Verb::Privacy(args) => privacy::run(args, file, &environment, out),
         Verb::Backup(args) => backup::take(args, &data_dir()?, out),
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
         Verb::Devices(args) => devices::run(args, file, &environment, out),
@@ -137,10 +146,13 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         }
         Verb::Lab(args) => lab::run(args, out),
         Verb::Config(args) => Ok(config::run(args, file, &environment, out)?),
+        Verb::Bugreport(args) => bugreport::run(args, file, &environment, out),
+        Verb::Console(args) => console::run(args, &data_dir()?, out),
         Verb::Completions(args) => {
             completions::run(*args, Cli::command(), out)?;
             Ok(Exit::Ok)
         }
+        Verb::Man(args) => man::run(args, Cli::command(), out),
     }
 }
 
@@ -161,7 +173,7 @@ fn bundle_surroundings(
     let trusted = keys.collect();
     let data_dir = Some(loaded.config.store.data_dir);
     let store = loaded.file.is_some().then_some(loaded.config.store.id);
-    Ok(bundle::Surroundings { trusted, store, data_dir, lang })
+    Ok(bundle::Surroundings { trusted, store, config_file: loaded.file, data_dir, lang })
 }
 
 #[cfg(test)]

@@ -152,6 +152,65 @@ fn are_mistakes_between_files_named_at_the_entry_that_makes_them() {
 }
 
 #[test]
+fn where_does_a_folder_name_what_cannot_be_measured_or_shown() {
+    let scales = "[scales.lifetime]\nr = nan\nalpha = 1\na = 1\nb = 1\n";
+    assert_eq!(
+        places(authoring::read(folder(&[("shop.toml", &format!("{SHOP}{scales}"))]))),
+        ["shop.toml:5:5 AIS-3104"]
+    );
+    let groups = "[scales.groups]\nfeatures = [\"visits_13w\"]\ndeviations = [1]\ncentres = [[1], [1, 2]]\n";
+    assert_eq!(
+        places(authoring::read(folder(&[("shop.toml", &format!("{SHOP}{groups}"))])))[0][..10],
+        *"shop.toml:"
+    );
+    let article = "[[item]]\nsku = \"a\"\nprice = 100\ncategories = [\"food\", \"dairy\"]\n";
+    let with = |files: &[(&str, &str)]| {
+        let all = [("shop.toml", SHOP), ("catalogue.toml", article)];
+        places(authoring::read(folder(&[&all, files].concat())))
+    };
+    let segment = |when: &str| format!("[[segment]]\nid = \"s\"\nwhen = '{when}'\n");
+    for (when, column) in
+        [("visits > 1 && attr.size > 3", 27), ("share[\"dary\"] > 10", 15), ("rfm.segment == \"Best\"", 9)]
+    {
+        assert_eq!(
+            with(&[("segments.toml", &segment(when))]),
+            [format!("segments.toml:3:{column} AIS-3107")],
+            "{when}"
+        );
+    }
+    let campaign = |show: &str| format!("[[campaign]]\nid = \"c\"\nshow = {show}\n");
+    for show in [
+        "{ per_week = 17 }",
+        "{ weight = 10001 }",
+        "{ pace = 100 }",
+        "{ pick = { least = 2, most = 1 } }",
+        "{ response = { weights = { vists = 1 } } }",
+        "{ response = { weights = { tier = 1 } } }",
+    ] {
+        let found = with(&[("campaigns.toml", &campaign(show))]);
+        assert!(
+            found.len() == 1 && found[0].starts_with("campaigns.toml:3:") && found[0].ends_with("AIS-3109"),
+            "{show}: {found:?}"
+        );
+    }
+    let odd = with(&[("campaigns.toml", &campaign("{ response = { weights = { visits = inf } } }"))]);
+    assert!(odd.len() == 1 && odd[0].ends_with("AIS-3104"), "{odd:?}");
+    let care = "[[care]]\nkind = \"notice\"\ncampaign = \"nobody\"\ntexts = { en = \"hello\" }\n";
+    assert_eq!(with(&[("care.toml", care)]), ["care.toml:3:12 AIS-3106"]);
+    let factors = |numbers: &str| format!("{{ \"item\": [ {{ \"sku\": \"a\", \"numbers\": {numbers} }} ] }}");
+    assert!(with(&[("factors.json", &factors("[]"))])[0].ends_with("AIS-3109"));
+    assert!(with(&[("factors.json", &factors("[1, 1e9]"))])[0].ends_with("AIS-3104"));
+    let two =
+        "{ \"item\": [ { \"sku\": \"a\", \"numbers\": [1, 2] }, { \"sku\": \"b\", \"numbers\": [1] } ] }";
+    let found = with(&[("factors.json", two)]);
+    assert_eq!(
+        found.iter().map(|line| &line[line.len() - 8..]).collect::<Vec<_>>(),
+        ["AIS-3106", "AIS-3109"],
+        "{found:?}"
+    );
+}
+
+#[test]
 fn which_files_does_a_folder_hold() {
     let with = |path: &str, text: &str| authoring::read(folder(&[("shop.toml", SHOP), (path, text)]));
     assert!(with("README.md", "words").is_ok());

@@ -11,6 +11,8 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/console.rs"]
+mod console;
 #[path = "daemon/devices.rs"]
 mod devices;
 #[path = "daemon/disk.rs"]
@@ -19,6 +21,8 @@ mod disk;
 mod gifts;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/privacy.rs"]
+mod privacy;
 #[path = "broker/raw.rs"]
 mod raw;
 #[path = "daemon/referrals.rs"]
@@ -31,12 +35,16 @@ mod requests;
 mod rules;
 #[path = "daemon/scarce.rs"]
 mod scarce;
+#[path = "daemon/segments.rs"]
+mod segments;
 #[path = "support/shop.rs"]
 mod shop;
 #[path = "support/signed.rs"]
 mod signed;
 #[path = "support/till.rs"]
 mod till;
+#[path = "support/traces.rs"]
+mod traces;
 #[path = "daemon/trust.rs"]
 mod trust;
 #[path = "daemon/updates.rs"]

@@ -6,6 +6,8 @@ mod counter;
 mod learning;
 #[path = "support/rules.rs"]
 mod rules;
+#[path = "returns/showing.rs"]
+mod showing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -130,7 +130,8 @@ fn is_somebody_in_every_segment_that_needs_no_visit() {
     let Authored { rules, members, .. } = sample();
     let sources: Vec<_> =
         rules.segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
-    let segments = Segments::compile(&rules.shop.schema(), &sources).expect("checked by the folder's reader");
+    let segments = Segments::compile(&rules.shop.schema(&rules.catalogue), &sources)
+        .expect("checked by the folder's reader");
     let today: Day = "2026-06-15".parse().expect("valid");
     let mut counts = std::collections::BTreeMap::new();
     for record in members {

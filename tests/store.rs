@@ -10,10 +10,14 @@ mod counter;
 mod damage;
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/privacy.rs"]
+mod privacy;
 #[path = "store/repair.rs"]
 mod repair;
 #[path = "support/rules.rs"]
 mod rules;
+#[path = "support/traces.rs"]
+mod traces;
 #[path = "store/yesterday.rs"]
 mod yesterday;
 
@@ -318,7 +322,7 @@ fn does_a_crash_between_journal_and_tables_lose_anything() {
     let mut expected = shop.everything();
     let sent = shop.sent.clone();
     shop.store.close();
-    for name in ["identity.json", "journal"] {
+    for name in ["identity.json", "names", "journal"] {
         let done =
             std::process::Command::new("cp").arg("-r").arg(dir.path().join(name)).arg(copy.path()).status();
         assert!(done.expect("cp runs").success());

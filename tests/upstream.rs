@@ -92,6 +92,7 @@ fn sale(seq: u64) -> Entry {
         data_age: DataAge::default(),
     };
     let receipt = Receipt {
+        remarks: Vec::new(),
         decision: format!("s1/1/{seq}"),
         transaction: TransactionView { device: device.clone(), business_day, seq },
         member: Some(member(seq)),

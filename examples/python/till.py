@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A till in Python (paho-mqtt 2, MQTT 5): scan a member, quote a basket, commit the sale, with retry.
 
-usage: till.py HOST PORT STORE DEVICE PASSWORD
+usage: till.py HOST PORT STORE DEVICE PASSWORD [SKU]
 
 The one rule of retrying: ask again with the same id. The shop's box answers a request it has decided with the first
 answer, so a sale whose reply was lost is never sold twice. Keep id and body on disk until the reply is there.
@@ -17,6 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 HOST, PORT, STORE, DEVICE, PASSWORD = sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]
+SKU = sys.argv[6] if len(sys.argv) > 6 else "6901234000017"
 BASE = f"aisle/1/{STORE}/dev/{DEVICE}"
 REPLY_TO = f"{BASE}/rep/main"
 ANSWER_WITHIN_S, TRIES = 5, 6
@@ -63,7 +64,7 @@ till = Till()
 member = {"kind": "card", "value": "88001001"}
 scan = till.ask("scan", {"token": member})
 print("member:", scan["member"] and scan["member"]["id"], "- offers:", [offer["title"] for offer in scan["offers"]])
-basket = {"lines": [{"line": "1", "sku": "6901234000017", "qty": 2}]}
+basket = {"lines": [{"line": "1", "sku": SKU, "qty": 2}]}
 quote = till.ask("quote", {"basket": basket, "member": member})
 print("to pay:", quote["total"], "of", quote["subtotal"], "-", [applied["title"] for applied in quote["applied"]])
 receipt = till.ask("commit", {

@@ -10,16 +10,18 @@ use std::fmt;
 use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId, Sku};
+use crate::limits;
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::experiment;
-use crate::shopper::segment::Segments;
+use crate::shopper::segment::{Schema, Segments};
 
 use super::document::{
-    Campaign, CareMessage, Coupon, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
+    Campaign, CareMessage, Coupon, ItemFactors, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
 };
 use super::keys::KeyId;
+use super::showing::{self, Showing};
 use super::trials::{self, Sight};
 use super::voucher::{Gives, Signed};
 
@@ -58,12 +60,16 @@ pub struct Bundle {
     pub book: Book,
     /// Campaigns, in declared order.
     pub campaigns: Vec<Campaign>,
+    /// Head office's factors of articles: as many numbers for each.
+    pub factors: BTreeMap<Sku, Box<[f32]>>,
     /// Suggestions, in declared order.
     pub recommendations: Vec<RecommendationList>,
     /// Care messages, in declared order.
     pub care: Vec<CareMessage>,
     /// Who is not shown which campaign.
     trials: experiment::Plan,
+    /// How campaigns are shown that say so.
+    showing: BTreeMap<CampaignId, Showing>,
     coupons: BTreeMap<CouponId, Coupon>,
     generic: BTreeMap<CouponCode, CouponId>,
     partners: Vec<Partner>,
@@ -92,12 +98,28 @@ impl Bundle {
     /// # Errors
     /// Every segment and promotion that does not compile.
     pub fn compile(reference: BundleRef, rules: Rules) -> Result<Bundle, CompileError> {
-        let segments = compile_segments(&rules.shop, &rules.segments)?;
+        if let Some((field, fault)) = rules.shop.scales.check() {
+            return Err(CompileError { faults: vec![format!("scales.{field}: {fault}")] });
+        }
+        let schema = rules.shop.schema(&rules.catalogue);
+        let segments = compile_segments(&schema, &rules.segments)?;
+        let mut showing = BTreeMap::new();
+        for campaign in &rules.campaigns {
+            let wrong = |faults: Vec<_>| CompileError {
+                faults: faults
+                    .into_iter()
+                    .map(|(_, fault)| format!("campaign {}: {fault}", campaign.id))
+                    .collect(),
+            };
+            showing.extend(
+                showing::showing(campaign, &schema).map_err(wrong)?.map(|shown| (campaign.id.clone(), shown)),
+            );
+        }
         let book = book_rules(&rules.shop, &rules.coupons, rules.catalogue, rules.promotions, rules.points);
         let book = Book::compile(book)
             .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })?
             .resolving(&rules.shop.group_resolution);
-        let trials = trials::plan(&rules.shop.chain, &rules.campaigns);
+        let trials = trials::plan(&rules.shop.chain, rules.shop.holdout, &rules.campaigns);
         trials.check().map_err(|fault| CompileError { faults: vec![fault.to_string()] })?;
         let generic = rules.coupons.iter().filter_map(|coupon| {
             let code = CouponCode::normal(coupon.code.as_ref()?.as_str()).ok()?;
@@ -109,7 +131,9 @@ impl Bundle {
         Ok(Bundle {
             reference,
             segments,
+            factors: factors(rules.factors)?,
             trials,
+            showing,
             partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
             partners: rules.partners,
             generic: generic.collect(),
@@ -124,9 +148,29 @@ impl Bundle {
 
     /// What a member sees of a promotion's campaign; one of no campaign is shown to all.
     pub fn sight(&self, promotion: &PromotionId, member: &MemberId) -> (Sight, Option<&CampaignId>) {
-        let campaign = self.book.promotion(promotion).and_then(|promotion| promotion.campaign.as_ref());
-        let sight = campaign.map(|campaign| trials::sight(&self.trials, campaign.as_str(), member.as_str()));
+        let campaign = self.campaign_of(promotion);
+        let sight = campaign.map(|campaign| self.sight_of(campaign, member));
         (sight.unwrap_or(Sight::Shown), campaign)
+    }
+
+    /// What a member sees of a campaign.
+    pub fn sight_of(&self, campaign: &CampaignId, member: &MemberId) -> Sight {
+        trials::sight(&self.trials, campaign.as_str(), member.as_str())
+    }
+
+    /// The campaign a promotion belongs to.
+    pub fn campaign_of(&self, promotion: &PromotionId) -> Option<&CampaignId> {
+        self.book.promotion(promotion).and_then(|promotion| promotion.campaign.as_ref())
+    }
+
+    /// How a campaign is shown, where it says so.
+    pub fn showing(&self, campaign: &CampaignId) -> Option<&Showing> {
+        self.showing.get(campaign)
+    }
+
+    /// Does any campaign say how it is shown?
+    pub fn chooses(&self) -> bool {
+        !self.showing.is_empty()
     }
 
     /// A coupon definition.
@@ -199,10 +243,24 @@ pub(super) fn book_rules(
     }
 }
 
-fn compile_segments(shop: &Shop, segments: &[Segment]) -> Result<Segments, CompileError> {
+fn factors(shipped: Vec<ItemFactors>) -> Result<BTreeMap<Sku, Box<[f32]>>, CompileError> {
+    let rank = shipped.first().map_or(0, |item| item.numbers.len());
+    let is_odd =
+        |item: &&ItemFactors| item.numbers.len() != rank || !(1..=limits::RECOMMEND_RANK_MAX).contains(&rank);
+    if let Some(odd) = shipped.iter().find(is_odd) {
+        let fault =
+            format!("factors of {}: {} numbers, the first article has {rank}", odd.sku, odd.numbers.len());
+        return Err(CompileError { faults: vec![fault] });
+    }
+    let numbers =
+        |item: ItemFactors| (item.sku, item.numbers.iter().map(|number| number.get() as f32).collect());
+    Ok(shipped.into_iter().map(numbers).collect())
+}
+
+fn compile_segments(schema: &Schema, segments: &[Segment]) -> Result<Segments, CompileError> {
     let sources: Vec<_> =
         segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
-    Segments::compile(&shop.schema(), &sources)
+    Segments::compile(schema, &sources)
         .map_err(|faults| CompileError { faults: faults.iter().map(ToString::to_string).collect() })
 }
 

@@ -6,7 +6,7 @@
 //! members.json         [[member]]                       points.toml           the points programme
 //! segments.toml        [[segment]]                      recommendations.toml  [[recommendation]]
 //! campaigns.toml       [[campaign]]                     care.toml             [[care]]
-//! partners.toml        [[partner]]
+//! partners.toml        [[partner]]                      factors.json          [[item]]    a factorisation's articles
 //! promotions.toml and promotions/*.toml  [[promotion]], in the order of paths, then of the file
 //! ```
 //! Each may be `.json` instead; only the shop is required. `read` does no I/O and reports every fault of every file
@@ -26,8 +26,8 @@ use crate::pricing::model::{PointsProgramme, Promotion};
 
 use super::check;
 use super::document::{
-    Campaign, CareMessage, CodeRecord, Coupon, MemberRecord, Partner, RecommendationList, Rules, Segment,
-    Shop,
+    Campaign, CareMessage, CodeRecord, Coupon, ItemFactors, MemberRecord, Partner, RecommendationList, Rules,
+    Segment, Shop,
 };
 use super::located::{self, Fault, Node, Step};
 use super::warnings;
@@ -133,6 +133,8 @@ list_files! {
     CareFile, care, "care", CareMessage;
     /// `partners.toml`
     PartnersFile, partners, "partner", Partner;
+    /// `factors.json`
+    FactorsFile, factors, "item", ItemFactors;
 }
 
 /// What a file of the folder holds.
@@ -150,6 +152,7 @@ enum Holds {
     Recommendations,
     Care,
     Partners,
+    Factors,
 }
 
 const NAMES: &[(&str, Holds)] = &[
@@ -165,6 +168,7 @@ const NAMES: &[(&str, Holds)] = &[
     ("recommendations", Holds::Recommendations),
     ("care", Holds::Care),
     ("partners", Holds::Partners),
+    ("factors", Holds::Factors),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,6 +277,7 @@ pub(super) struct Folder {
     pub(super) recommendations: Entries<RecommendationList>,
     pub(super) care: Entries<CareMessage>,
     pub(super) partners: Entries<Partner>,
+    pub(super) factors: Entries<ItemFactors>,
 }
 
 impl Folder {
@@ -334,6 +339,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
     let recommendations = reading.list::<RecommendationsFile>(&holds, Holds::Recommendations);
     let care = reading.list::<CareFile>(&holds, Holds::Care);
     let partners = reading.list::<PartnersFile>(&holds, Holds::Partners);
+    let factors = reading.list::<FactorsFile>(&holds, Holds::Factors);
     let Some((shop, shop_file)) = shop else {
         return Err(reading.finish());
     };
@@ -353,6 +359,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         recommendations,
         care,
         partners,
+        factors,
     };
     // An entry that could not be read is missing for all that refer to it; saying so would hide the cause.
     let whole = reading.findings.is_empty();
@@ -373,6 +380,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         recommendations: folder.recommendations.values,
         care: folder.care.values,
         partners: folder.partners.values,
+        factors: folder.factors.values,
     };
     let authored = Authored { rules, members: folder.members.values, codes: folder.codes.values };
     Ok((authored, reading.finish()))
@@ -535,5 +543,6 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("recommendations", schemars::schema_for!(RecommendationsFile)),
         ("care", schemars::schema_for!(CareFile)),
         ("partners", schemars::schema_for!(PartnersFile)),
+        ("factors", schemars::schema_for!(FactorsFile)),
     ]
 }

@@ -23,7 +23,7 @@ use super::active::book_rules;
 use super::authoring::{Entries, Folder, Place, Remark};
 use super::document::Campaign;
 use super::located::Step;
-use super::{trials, voucher};
+use super::{showing, trials, voucher};
 
 type Path = Vec<Step>;
 
@@ -75,6 +75,7 @@ pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
     checker.partners();
     checker.points();
     checker.suggestions();
+    checker.factors();
     checker.rules();
     checker.codes();
     checker.members();
@@ -190,6 +191,15 @@ impl<'f> Checker<'f> {
                 || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
             );
         }
+        self.range(
+            shop.holdout <= BUCKETS,
+            || folder.shop_place(key("holdout")),
+            || format!("is not 0 to {BUCKETS}"),
+        );
+        if let Some((field, fault)) = shop.scales.check() {
+            let place = folder.shop_place(vec![Step::Key("scales"), Step::Key(field)]);
+            self.say(Code::AuthoringRange, place, fault);
+        }
         let groups: BTreeSet<_> = folder
             .promotions
             .values
@@ -221,7 +231,7 @@ impl<'f> Checker<'f> {
     fn segments(&mut self) {
         let segments = &self.folder.segments;
         self.unique(segments, &key("id"), |segment| segment.id.clone());
-        let schema = self.folder.shop.schema();
+        let schema = self.folder.shop.schema(&self.folder.items.values);
         for (index, segment) in segments.values.iter().enumerate().take(limits::BUNDLE_SEGMENTS_MAX) {
             let source = [(segment.id.clone(), segment.when.as_str())];
             for fault in Segments::compile(&schema, &source).err().unwrap_or_default() {
@@ -236,6 +246,27 @@ impl<'f> Checker<'f> {
         }
     }
 
+    fn factors(&mut self) {
+        let factors = &self.folder.factors;
+        self.unique(factors, &key("sku"), |item| item.sku.clone());
+        let rank = factors.values.first().map_or(0, |item| item.numbers.len());
+        for (index, item) in factors.values.iter().enumerate() {
+            let found = self.known.skus.contains(&item.sku);
+            self.reference(found, || factors.place(index, key("sku")), "article of the catalogue", &item.sku);
+            let has = item.numbers.len();
+            self.range(
+                has == rank && (1..=limits::RECOMMEND_RANK_MAX).contains(&has),
+                || factors.place(index, key("numbers")),
+                || {
+                    format!(
+                        "{has} numbers; the first article has {rank}, and 1 to {} are taken",
+                        limits::RECOMMEND_RANK_MAX
+                    )
+                },
+            );
+        }
+    }
+
     fn campaigns(&mut self) {
         let campaigns = &self.folder.campaigns;
         self.unique(campaigns, &key("id"), |campaign| campaign.id.clone());
@@ -247,7 +278,14 @@ impl<'f> Checker<'f> {
                 || "a budget is not negative".into(),
             );
         }
-        let plan = trials::plan(&self.folder.shop.chain, &campaigns.values);
+        let schema = self.folder.shop.schema(&self.folder.items.values);
+        for (index, campaign) in campaigns.values.iter().enumerate() {
+            for (path, fault) in showing::showing(campaign, &schema).err().unwrap_or_default() {
+                let place = campaigns.place(index, [key("show"), path].concat());
+                self.say(Code::AuthoringRange, place, fault);
+            }
+        }
+        let plan = trials::plan(&self.folder.shop.chain, self.folder.shop.holdout, &campaigns.values);
         // A name that is there twice was told above.
         let (wrong, field) = match plan.check() {
             Ok(()) | Err(PlanFault::Name(_)) => return,
@@ -607,6 +645,10 @@ impl<'f> Checker<'f> {
         let care = &folder.care;
         for (index, message) in care.values.iter().enumerate() {
             self.audience(&message.audience, &|path| care.place(index, path), &key("audience"));
+            if let Some(campaign) = &message.campaign {
+                let found = self.folder.campaigns.values.iter().any(|known| known.id == *campaign);
+                self.reference(found, || care.place(index, key("campaign")), "campaign", campaign);
+            }
             let blank = is_blank(&message.texts);
             self.range(!blank, || care.place(index, key("texts")), || "needs a text to show".into());
         }

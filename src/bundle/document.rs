@@ -21,7 +21,9 @@ use crate::limits;
 use crate::pricing::model::{
     Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
 };
-use crate::shopper::segment::{AttributeKind, Scales, Schema};
+use crate::shopper::scales::Millionths;
+use crate::shopper::segment::{AttributeKind, Scales, Schema, hierarchy};
+use crate::shopper::targeting::Caps;
 
 use super::keys::PublicKey;
 
@@ -49,6 +51,21 @@ pub struct Rules {
     /// Partners whose vouchers are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partners: Vec<Partner>,
+    /// Head office's factors of articles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub factors: Vec<ItemFactors>,
+}
+
+/// What a factorisation fitted by head office says of an article: numbers, as many for each article. A member is taken to be
+/// the mean of what they bought, so nothing of members is shipped and whoever is new is served as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemFactors {
+    /// The article.
+    pub sku: Sku,
+    /// Its numbers, 1 to 64.
+    #[schemars(length(min = 1, max = limits::RECOMMEND_RANK_MAX))]
+    pub numbers: Vec<Millionths>,
 }
 
 /// `shop.toml`
@@ -92,6 +109,10 @@ pub struct Shop {
     /// What members are measured by: `rfm` and `lifecycle` of segments.
     #[serde(default, skip_serializing_if = "Scales::is_empty")]
     pub scales: Scales,
+    /// Of 10,000 members who agreed to be known, how many are shown no campaign at all, in any shop of the chain.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(max = 10000))]
+    pub holdout: u16,
     /// What head office lends to shops, beside the chain-wide limits of promotions.
     #[serde(default, skip_serializing_if = "Leases::is_default")]
     pub leases: Leases,
@@ -132,10 +153,11 @@ impl Leases {
 }
 
 impl Shop {
-    /// What segments' predicates may speak of.
-    pub fn schema(&self) -> Schema {
+    /// What segments' predicates may speak of, with these articles.
+    pub fn schema<'a>(&self, catalogue: impl IntoIterator<Item = &'a Item>) -> Schema {
         let tiers = self.tiers.iter().map(|tier| tier.id.clone()).collect();
-        Schema { tiers, attributes: self.attributes.clone(), scales: self.scales }
+        let categories = hierarchy(catalogue.into_iter().map(|item| item.categories.as_slice()));
+        Schema { tiers, attributes: self.attributes.clone(), scales: self.scales.clone(), categories }
     }
 }
 
@@ -196,6 +218,62 @@ pub struct Campaign {
     /// Its part of a layer, whose campaigns are shown to different members; to all without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<LayerPart>,
+    /// How its offers and care messages are chosen for members who agreed to be known; as they are declared without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<Show>,
+}
+
+/// How often, to whom and in which order a campaign is shown at a scan. What a basket costs does not depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Show {
+    /// At most so often to one member, counted in this shop.
+    #[serde(flatten)]
+    pub caps: Caps,
+    /// What an answer is worth, its cost taken off, in minor units: offers are put in the order of this times the chance of an
+    /// answer.
+    pub worth: Money,
+    /// Weight of that in thousandths, 1 to 10,000; 1,000 where nothing is said.
+    #[schemars(range(max = 10000))]
+    pub weight: u16,
+    /// Money that discounts of its promotions may come to in each shop from its first day to its last, in minor units: as it runs
+    /// ahead of the days, fewer members are shown it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Money>,
+    /// Of its offers that are open to a member show one, the one answered most, inside these bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+    /// How likely an answer is; without it the shop fits a model on its own answers as soon as it has enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+}
+
+/// Bounds of a choice among a campaign's offers, which are the same for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// Of 10,000 choices at least so many, however badly it did.
+    #[schemars(range(max = 10000))]
+    pub least: u16,
+    /// Of 10,000 choices at most so many, however well it did.
+    #[schemars(range(min = 1, max = 10000))]
+    pub most: u16,
+}
+
+fn is_zero_weight(weight: &Millionths) -> bool {
+    weight.0 == 0
+}
+
+/// A logistic model that head office ships: the chance of an answer is 1 / (1 + e^-x), x the intercept and the sum of fields
+/// times weights. A flag counts 1; what nobody knows counts 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Response {
+    /// Where nothing is known.
+    #[serde(skip_serializing_if = "is_zero_weight")]
+    pub intercept: Millionths,
+    /// By field, as segments name them: numbers and flags.
+    pub weights: BTreeMap<String, Millionths>,
 }
 
 fn is_zero(share: &u16) -> bool {
@@ -354,6 +432,9 @@ pub struct Recommended {
 pub struct CareMessage {
     /// What kind, for the kiosk's picture.
     pub kind: CareKind,
+    /// Its campaign, whose results count it, whose caps bound it and whose held out members do not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
     /// For whom and when.
     #[serde(default)]
     pub audience: Audience,

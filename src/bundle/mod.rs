@@ -16,6 +16,7 @@ pub mod keys;
 pub mod located;
 pub mod mandate;
 pub mod packed;
+pub mod showing;
 pub mod terms;
 pub mod trials;
 pub mod voucher;

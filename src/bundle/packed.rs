@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, StoreId};
+use crate::domain::ids::{BundleRef, MemberId, StoreId};
 use crate::limits;
 
 use super::document::{CodeRecord, MemberRecord, Rules};
@@ -299,6 +299,28 @@ pub fn pack_under<'r>(
         return Err(BundleError::TooLarge { part: "file", size, limit: limits::BUNDLE_BYTES_MAX });
     }
     Ok(file)
+}
+
+/// A bundle as a box keeps it once members of it were forgotten: the same rules, the members and codes that `stays` lets
+/// stay, signed by the box itself. Its hash is not the bundle's any more; its version is.
+///
+/// # Errors
+/// What reading the members or packing them gives.
+pub fn without<R: Read + Seek>(
+    opened: &mut Opened<R>,
+    stays: &dyn Fn(&MemberId) -> bool,
+    key: &SecretKey,
+) -> Result<Vec<u8>, BundleError> {
+    let members: Vec<MemberRecord> = opened
+        .members()?
+        .filter(|it| it.as_ref().map_or(true, |it| stays(&it.id)))
+        .collect::<Result<_, _>>()?;
+    let is_kept = |code: &CodeRecord| code.member.as_ref().is_none_or(stays);
+    let codes: Vec<CodeRecord> =
+        opened.codes()?.filter(|it| it.as_ref().map_or(true, is_kept)).collect::<Result<_, _>>()?;
+    let terms = Terms { mandate: None, newer_by: opened.newer_by };
+    let parts = (&opened.rules, &members, &codes);
+    pack_under(terms, opened.reference.version, opened.signed_at, parts, key)
 }
 
 fn signed_message(format: u16, digest: [u8; 32]) -> Vec<u8> {

@@ -55,7 +55,7 @@ struct Adviser<'f> {
 
 /// Every warning about a folder that has no faults.
 pub(super) fn remarks(folder: &Folder) -> Vec<Remark> {
-    let schema = folder.shop.schema();
+    let schema = folder.shop.schema(&folder.items.values);
     let segments = &folder.segments.values;
     let sources: Vec<(SegmentId, &str)> = segments.iter().map(|s| (s.id.clone(), s.when.as_str())).collect();
     let compiled = Segments::compile(&schema, &sources);

@@ -19,8 +19,11 @@ use crate::domain::ids::Seq;
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     pub json: bool,
+    /// Show it again each second, until q; once where there is no terminal
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// Arguments of `scan`.
@@ -63,6 +66,11 @@ pub struct QuoteArgs {
 
 /// Answers `status`.
 pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
+    if args.watch
+        && let Some(exit) = super::status::watch(data_dir, out)?
+    {
+        return Ok(exit);
+    }
     let Some(status) = control::ask(data_dir, &Ask::Status)? else {
         return not_running(data_dir, args.json, out);
     };

@@ -35,6 +35,9 @@ pub struct RestoreArgs {
     /// The epoch of the new life; one more than the backup's where head office has not said otherwise
     #[arg(long, conflicts_with = "check")]
     pub epoch: Option<u64>,
+    /// Who was forgotten since it was taken: the former data directory, or its file `forgotten`
+    #[arg(long, value_name = "PATH", conflicts_with = "check")]
+    pub forgotten: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -59,7 +62,7 @@ pub fn take(args: &BackupArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
 pub fn restore(args: &RestoreArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
     let done = match args.check {
         true => backup::check(&args.from).map(|manifest| (manifest, None)),
-        false => backup::restore(&args.from, data_dir, args.epoch.map(Epoch))
+        false => backup::restore(&args.from, data_dir, args.epoch.map(Epoch), args.forgotten.as_deref())
             .map(|(manifest, epoch)| (manifest, Some(epoch))),
     };
     match done {

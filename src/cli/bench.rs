@@ -7,6 +7,7 @@
 //! memory   daemon process, 200k members, 1k promotions                 resident, ready
 //! best     `best` | `sequence` on the same baskets, in this process   p50, p99, proved, what greed costs
 //! shopper  a history updated, 1k..100k segments of one member        p50, p99, bytes
+//! console  first page with 50 devices and 1,000 campaigns; quotes while it is played with | while nobody looks
 //! recommend  proposals at a scan and a rebuild of the model, with more members, in this process
 //! ```
 //! Absolute figures are of this machine and this minute; the ratios are what is promised. Exit code 1: a goal is missed.
@@ -14,6 +15,7 @@
 mod best;
 mod child;
 mod commit;
+mod console;
 mod figures;
 mod growth;
 mod inside;
@@ -77,6 +79,8 @@ pub enum Part {
     Shopper,
     /// Proposals at a scan, and a rebuild of the model.
     Recommend,
+    /// The web pages.
+    Console,
 }
 
 /// How much is measured.
@@ -150,6 +154,8 @@ struct Report {
     shopper: Option<shopper::Shopper>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     recommend: Vec<recommend::Recommend>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    console: Option<console::Console>,
     goals: Vec<Goal>,
 }
 
@@ -185,6 +191,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
         best: Vec::new(),
         shopper: None,
         recommend: Vec::new(),
+        console: None,
         goals: Vec::new(),
     };
     if wanted(Part::Quote) {
@@ -208,12 +215,16 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<Exit> {
     if wanted(Part::Recommend) {
         report.recommend = recommend::measure(extent.recommend_members, extent.recommend_questions)?;
     }
+    if wanted(Part::Console) {
+        report.console = Some(console::measure(dir.path(), &shop, extent)?);
+    }
     report.goals.extend(report.quote.iter().flat_map(quote::Quotes::goals));
     report.goals.extend(report.commit.iter().flat_map(commit::Commits::goals));
     report.goals.extend(report.memory.iter().flat_map(memory::Memory::goals));
     report.goals.extend(report.best.iter().flat_map(best::Best::goals));
     report.goals.extend(report.shopper.iter().flat_map(shopper::Shopper::goals));
     report.goals.extend(report.recommend.iter().flat_map(recommend::Recommend::goals));
+    report.goals.extend(report.console.iter().flat_map(console::Console::goals));
     write(&report, args.json, out)?;
     Ok(if report.goals.iter().all(|goal| goal.met) { Exit::Ok } else { Exit::Finding })
 }
@@ -233,6 +244,7 @@ fn write(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
     lines.extend(report.best.iter().flat_map(best::Best::lines));
     lines.extend(report.shopper.iter().flat_map(shopper::Shopper::lines));
     lines.extend(report.recommend.iter().flat_map(recommend::Recommend::lines));
+    lines.extend(report.console.iter().flat_map(console::Console::lines));
     for line in lines {
         writeln!(out, "{line}")?;
     }

@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 pub mod mandate;
+mod sample;
 pub mod simulate;
 pub mod tables;
 mod trial;
@@ -75,6 +76,8 @@ pub enum BundleVerb {
         /// Where: a directory that is empty or not there yet
         dir: PathBuf,
     },
+    /// Put a sample shop on a box that has no rules yet, to try it
+    Sample,
     /// Check a folder or a signed file; every mistake at once, with file, line and column
     Check {
         /// A folder, or a signed file
@@ -177,6 +180,8 @@ pub struct Surroundings {
     pub trusted: Vec<PublicKey>,
     /// Which shop this is.
     pub store: Option<StoreId>,
+    /// The configuration that was read, if there is a file.
+    pub config_file: Option<PathBuf>,
     /// Where its daemon keeps its data.
     pub data_dir: Option<PathBuf>,
     /// The language of remedies.
@@ -191,6 +196,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
     let mut verb = Verb { surroundings, out };
     match &args.verb {
         BundleVerb::Init { dir } => verb.init(dir),
+        BundleVerb::Sample => sample::run(surroundings, verb.out),
         BundleVerb::Check { path, key, json } => verb.check(path, key, *json),
         BundleVerb::Keygen { file } => verb.keygen(file),
         BundleVerb::Sign { dir, key, version, output, terms } => {
@@ -449,7 +455,6 @@ impl Verb<'_> {
     }
 
     fn install(&mut self, file: &Path, data: &Path, keys: &[String]) -> Result<Exit> {
-        let inbox = data.join(INBOX);
         let current = newest(data)?;
         let floor = current.as_ref().map_or(0, |current| current.version);
         let store = self.surroundings.store.clone();
@@ -467,11 +472,8 @@ impl Verb<'_> {
             writeln!(self.out, "version {} (hash {}) is installed already", next.version, next.hash)?;
             return Ok(Exit::Ok);
         }
-        fs::create_dir_all(&inbox).with_context(|| format!("failed to make {}", inbox.display()))?;
-        let place = inbox.join(format!("{}.{EXTENSION}", next.version));
         super::audit::written(data, "bundle.install", serde_json::json!(next))?;
-        write_whole(&place, &bytes, 0o640)?;
-        give_to_owner_of(data, &[&data.join("bundles"), &inbox, &place])?;
+        let place = put_into_inbox(data, next.version, &bytes)?;
         writeln!(self.out, "version {} (hash {}) waits in {}", next.version, next.hash, place.display())?;
         Ok(Exit::Ok)
     }
@@ -708,6 +710,16 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Puts a verified bundle where the daemon looks for newer ones.
+fn put_into_inbox(data: &Path, version: u64, packed: &[u8]) -> Result<PathBuf> {
+    let inbox = data.join(INBOX);
+    fs::create_dir_all(&inbox).with_context(|| format!("failed to make {}", inbox.display()))?;
+    let place = inbox.join(format!("{version}.{EXTENSION}"));
+    write_whole(&place, packed, 0o640)?;
+    give_to_owner_of(data, &[&data.join("bundles"), &inbox, &place])?;
+    Ok(place)
 }
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.

@@ -1,4 +1,5 @@
-//! `aisled campaigns results`: what each campaign did in this shop, from its journal.
+//! `aisled campaigns results`: what each campaign did in this shop, from its journal. `quality` (a file of its own): whether
+//! what was proposed was bought.
 //!
 //! Reads the journal beside a running daemon, changing nothing. Sales count on the till's business day, however late they
 //! came; voids and returns take from the day of their sale; training counts for nothing. Which promotions belong to a
@@ -15,13 +16,18 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+mod quality;
+
 use super::Exit;
 use super::bundle::Surroundings;
+use super::explain::terminal_lang;
 use super::replay::{KeptRules, journal};
+use super::words::{padded, said, word};
 use crate::bundle::Bundle;
 use crate::domain::basket::TransactionKey;
 use crate::domain::calendar::Day;
 use crate::domain::ids::{CampaignId, MemberId};
+use crate::domain::text::Lang;
 use crate::engine::decision::{Entry, Quote};
 use crate::engine::input::{Body, Input, Shown};
 use crate::engine::reply::{Receipt, Refund, Reply};
@@ -42,6 +48,16 @@ pub struct CampaignsArgs {
 pub enum CampaignsVerb {
     /// What each did in this shop: participation, sales, cost, and what would not have been sold without it
     Results(ResultsArgs),
+    /// Whether articles proposed at scans were bought: hits, repeats and new ones apart
+    Quality(QualityArgs),
+}
+
+/// Arguments of `campaigns quality`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct QualityArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `campaigns results`.
@@ -103,14 +119,18 @@ pub fn run(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<Exit> {
-    let CampaignsVerb::Results(args) = &args.verb;
+    let args = match &args.verb {
+        CampaignsVerb::Results(args) => args,
+        CampaignsVerb::Quality(QualityArgs { json }) => return quality::run(data_dir, *json, out),
+    };
+    let lang = terminal_lang();
     let mut trusted = surroundings.trusted.clone();
     for key in &args.key {
         trusted.push(super::bundle::public_key(key)?);
     }
-    let read = read(data_dir, &mut KeptRules::new(data_dir, trusted))?;
+    let read = read(data_dir, &mut KeptRules::new(data_dir, trusted), limits::RESULTS_SALES_MAX)?;
     let Some(last) = args.as_of.or_else(|| read.sales.values().map(|sold| sold.day).max()) else {
-        writeln!(out, "no sale is in the journal of {}", data_dir.display())?;
+        writeln!(out, "{}", said(lang, "no sale is in the journal of {}", &[&data_dir.display()]))?;
         return Ok(Exit::Finding);
     };
     if let Some(campaign) = &args.campaign
@@ -132,25 +152,46 @@ pub fn run(
         write_csv(&told, out)?;
     } else {
         for (id, tally) in &told {
-            print(id, &tally.measures(last), out)?;
+            print(lang, id, &tally.measures(last), out)?;
         }
         let Read { unreadable, without_rules, .. } = read;
-        writeln!(
-            out,
-            "as of {last}: {} sales, {unreadable} decisions unreadable, {without_rules} without their rules",
-            read.sales.len()
-        )?;
+        let line = "as of {}: {} sales, {} decisions unreadable, {} without their rules";
+        writeln!(out, "{}", said(lang, line, &[&last, &read.sales.len(), &unreadable, &without_rules]))?;
     }
     Ok(if read.unreadable + read.without_rules == 0 { Exit::Ok } else { Exit::Finding })
 }
 
-fn read(data_dir: &Path, rules: &mut KeptRules) -> Result<Read> {
-    let view = journal(data_dir)?;
+/// What each campaign did, as of the last business day, for who shows it elsewhere; without the days.
+///
+/// # Errors
+/// A journal that cannot be read, or holds more than `sales_max` sales.
+pub(crate) fn results(data_dir: &Path, rules: &mut KeptRules, sales_max: usize) -> Result<Value> {
+    let read = read(data_dir, rules, sales_max)?;
+    let last = read.sales.values().map(|sold| sold.day).max();
+    let told = last.map(|last| {
+        let one = |id| {
+            let mut object = json!(tally(&read, id, last)?.measures(last));
+            object["campaign"] = json!(id);
+            Some(object)
+        };
+        read.campaigns.keys().filter_map(one).collect::<Vec<Value>>()
+    });
+    Ok(json!({
+        "as_of": last, "campaigns": told.unwrap_or_default(),
+        "sales": read.sales.len(), "unreadable": read.unreadable, "without_rules": read.without_rules,
+    }))
+}
+
+fn read(data_dir: &Path, rules: &mut KeptRules, sales_max: usize) -> Result<Read> {
+    let (view, vault) = journal(data_dir)?;
     let mut read = Read::default();
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
-            Ok(Some(raw)) => match Entry::decode(raw.payload) {
+            Ok(Some(_)) if read.sales.len() >= sales_max => {
+                bail!("failed to hold the journal: it has more than {sales_max} sales");
+            }
+            Ok(Some(raw)) => match vault.decode(raw.payload) {
                 Ok(entry) => read.take(&entry, rules)?,
                 Err(_) => read.unreadable += 1,
             },
@@ -174,7 +215,7 @@ impl Read {
                 let Some(quote) = entry.facts.quotes().next() else { return Ok(()) };
                 let bundle = rules.find(&quote.bundle).ok();
                 self.without_rules += u64::from(bundle.is_none());
-                self.sold(&commit.transaction, (receipt, quote), bundle)?;
+                self.sold(&commit.transaction, (receipt, quote), bundle);
             }
             (Body::Void(original), Reply::Refund(refund)) => self.back(original, refund, true),
             (Body::Return(back), Reply::Refund(refund)) => {
@@ -195,8 +236,8 @@ impl Read {
         self.know(bundle);
         for one in shown {
             let day = bundle.shop.time_zone.civil(one.at).day;
-            let campaigns =
-                one.offers.iter().filter_map(|offer| bundle.book.promotion(offer)?.campaign.clone());
+            let offered = one.offers.iter().filter_map(|offer| bundle.campaign_of(offer).cloned());
+            let campaigns = offered.chain(one.cared.iter().cloned());
             // A coupon that somebody held out holds already is shown: they stay held out.
             let mut seen: BTreeMap<CampaignId, bool> = one.held.iter().map(|id| (id.clone(), true)).collect();
             for campaign in campaigns {
@@ -229,10 +270,7 @@ impl Read {
         key: &TransactionKey,
         (receipt, quote): (&Receipt, &Quote),
         bundle: Option<Arc<Bundle>>,
-    ) -> Result<()> {
-        if self.sales.len() >= limits::RESULTS_SALES_MAX {
-            bail!("failed to hold the journal: it has more than {} sales", limits::RESULTS_SALES_MAX);
-        }
+    ) {
         let mut discounts = BTreeMap::new();
         if let Some(bundle) = &bundle {
             self.know(bundle);
@@ -253,7 +291,6 @@ impl Read {
         let (day, member) = (key.business_day, receipt.member.clone());
         let margin_minor = cost.map(|cost| net_minor - cost);
         self.sales.insert(key.clone(), Sold { day, member, net_minor, margin_minor, discounts });
-        Ok(())
     }
 }
 
@@ -354,18 +391,21 @@ fn write_csv(told: &[(&CampaignId, Tally)], out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn print(id: &CampaignId, of: &Measures, out: &mut dyn Write) -> Result<()> {
+fn print(lang: Lang, id: &CampaignId, of: &Measures, out: &mut dyn Write) -> Result<()> {
+    let unknown = || word(lang, "cannot be told");
+    let amount = |value: f64, unit: f64| format!("{:.2}", value / unit);
     let range = |range: Option<Range>, unit: f64| match range {
         Some(Range { value, low, high }) => {
-            format!("{:.2} ({:.2} to {:.2})", value / unit, low / unit, high / unit)
+            said(lang, "{} ({} to {})", &[&amount(value, unit), &amount(low, unit), &amount(high, unit)])
         }
-        None => "cannot be told".to_owned(),
+        None => unknown(),
     };
     let share = |share: Option<Share>| match share {
         Some(Share { value, low, high, of }) => {
-            format!("{:.1} % ({:.1} to {:.1}) of {of}", 100.0 * value, 100.0 * low, 100.0 * high)
+            let [value, low, high] = [value, low, high].map(|share| format!("{:.1}", 100.0 * share));
+            said(lang, "{} % ({} to {}) of {}", &[&value, &low, &high, &of])
         }
-        None => "cannot be told".to_owned(),
+        None => unknown(),
     };
     let money = |minor: Option<Range>| range(minor, 100.0);
     let basis = match of.basis {
@@ -376,9 +416,9 @@ fn print(id: &CampaignId, of: &Measures, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "{id}")?;
     let shown = of.reach + of.held_out > 0;
     let reach = if shown {
-        format!("{} members, {} held out", of.reach, of.held_out)
+        said(lang, "{} members, {} held out", &[&of.reach, &of.held_out])
     } else {
-        "not recorded".to_owned()
+        word(lang, "not recorded")
     };
     let lines = [
         ("reach", reach),
@@ -388,18 +428,18 @@ fn print(id: &CampaignId, of: &Measures, out: &mut dyn Write) -> Result<()> {
         ("average basket with it", money(of.average_basket)),
         ("average basket without", money(of.average_other_basket)),
         ("cost of its discounts", format!("{:.2}", of.cost_minor as f64 / 100.0)),
-        ("incremental sales", format!("{}, {basis}", money(of.incremental_sales))),
+        ("incremental sales", format!("{}, {}", money(of.incremental_sales), word(lang, basis))),
         ("incremental margin", money(of.incremental_margin)),
         ("return on its cost", range(of.roi, 1.0)),
         ("came again", share(of.repurchase)),
         ("stayed after it", share(of.retention)),
         ("satisfaction, 0 to 10", range(of.satisfaction, 1.0)),
     ];
-    for (what, said) in lines {
-        writeln!(out, "  {what:<24} {said}")?;
+    for (what, figure) in lines {
+        writeln!(out, "  {} {figure}", padded(&word(lang, what), 24))?;
     }
     if let Some(days) = of.days_more {
-        writeln!(out, "  not enough data yet: about {days} days more")?;
+        writeln!(out, "  {}", said(lang, "not enough data yet: about {} days more", &[&days]))?;
     }
     Ok(())
 }

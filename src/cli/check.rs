@@ -154,9 +154,15 @@ pub fn run(
 
 /// Every probe, in the order in which one rests on another.
 fn probes(loaded: &Loaded, holder: Option<Holder>, around: &Surroundings<'_>) -> Vec<Probe> {
-    let config = &loaded.config;
+    let mut probes = vec![probe_config(loaded)];
+    probes.extend(probes_of(&loaded.config, holder, around));
+    probes
+}
+
+/// Every probe of a configuration that was read.
+pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surroundings<'_>) -> Vec<Probe> {
     let data_dir = &config.store.data_dir;
-    let mut probes = vec![probe_config(loaded), probe_data_dir(data_dir)];
+    let mut probes = vec![probe_data_dir(data_dir)];
     probes.push(probe_free_space(data_dir, config.storage.free_space_min_mb));
     probes.push(match holder {
         Some(Holder { pid }) => Probe::ok("daemon", format!("running as process {pid}")),

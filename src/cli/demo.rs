@@ -70,6 +70,9 @@ pub struct DemoArgs {
     /// Run the daemon as a process of its own and kill it (SIGKILL) this often in the middle of its work
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub kill: u32,
+    /// Open the web pages meanwhile; where, and the one-time code of user demo, is told on standard error
+    #[arg(long)]
+    pub console: bool,
 }
 
 /// Version of the rules that head office publishes while the tills are open; they open with version 1.
@@ -146,6 +149,10 @@ async fn play(args: &DemoArgs, lang: Lang, out: &mut dyn Write) -> Result<Report
     let mut office = HeadOffice::prepare(dir.path(), office_addr);
     office.open(Arc::new(SystemClock)).await?;
     let mut shop = Shop::prepare(dir.path(), &key, &first.packed, Some(office_addr))?;
+    if args.console {
+        let (addr, code) = shop.open_console("demo")?;
+        writeln!(std::io::stderr(), "console http://{addr}/setup user demo code {code}")?;
+    }
     if args.kill > 0 {
         shop.start_child().await?
     } else {

@@ -19,6 +19,9 @@ pub struct ExplainArgs {
     /// zh-CN or en; by default the terminal's (LC_ALL, LC_MESSAGES, LANG)
     #[arg(long, value_name = "LANG", value_parser = parse_lang)]
     pub lang: Option<Lang>,
+    /// All codes as one page of Markdown, in both languages
+    #[arg(long, conflicts_with = "subject")]
+    pub markdown: bool,
 }
 
 fn parse_lang(text: &str) -> Result<Lang, String> {
@@ -43,6 +46,10 @@ fn lang_of(variable: impl Fn(&str) -> Option<String>) -> Lang {
 /// Prints a page, or the list. A text that is no code is a usage error.
 pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> std::io::Result<Exit> {
     let lang = args.lang.unwrap_or_else(terminal_lang);
+    if args.markdown {
+        out.write_all(index().as_bytes())?;
+        return Ok(Exit::Ok);
+    }
     let Some(subject) = &args.subject else {
         out.write_all(list_codes(lang).as_bytes())?;
         return Ok(Exit::Ok);
@@ -85,6 +92,21 @@ pub fn list_codes(lang: Lang) -> String {
     Code::ALL.iter().map(|code| format!("{code}  {}\n", code.title(lang))).collect()
 }
 
+/// Every code with cause and remedy, English above Chinese: `config/guides/errors.md`.
+pub fn index() -> String {
+    let mut page = "# Error codes · 错误代码\n\nMade by `aisled explain --markdown`.\n\n\
+                    | code | what · 说明 | cause · 原因 | remedy · 处理 |\n|---|---|---|---|\n"
+        .to_owned();
+    for code in Code::ALL {
+        let both = |of: fn(Code, Lang) -> &'static str| {
+            format!("{}<br>{}", of(*code, Lang::En), of(*code, Lang::ZhCn)).replace('|', "\\|")
+        };
+        let (what, cause, remedy) = (both(Code::title), both(Code::cause), both(Code::remedy));
+        writeln!(page, "| {code} | {what} | {cause} | {remedy} |").expect("memory takes it");
+    }
+    page
+}
+
 /// Codes about configuration, disk and head office are for operators; a device never sees their status.
 fn is_answered_to_devices(code: Code) -> bool {
     matches!(code.number() / 1000, 1 | 2 | 9)
@@ -96,9 +118,19 @@ mod tests {
 
     fn explained(subject: Option<&str>, lang: Lang) -> (Exit, String) {
         let mut out = Vec::new();
-        let args = ExplainArgs { subject: subject.map(str::to_owned), lang: Some(lang) };
+        let args = ExplainArgs { subject: subject.map(str::to_owned), lang: Some(lang), markdown: false };
         let exit = run(&args, &mut out).expect("memory takes it");
         (exit, String::from_utf8(out).expect("a page is text"))
+    }
+
+    #[test]
+    fn is_the_index_of_the_guides_what_the_codes_say() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/guides/errors.md");
+        if std::env::var_os("AISLED_WRITE").is_some() {
+            std::fs::write(&path, index()).expect("the checked-in file can be written");
+        }
+        let checked_in = std::fs::read_to_string(&path).expect("the index is checked in");
+        assert!(checked_in == index(), "AISLED_WRITE=1 cargo test --lib explain, and look at the diff");
     }
 
     #[test]

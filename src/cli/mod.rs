@@ -7,11 +7,13 @@ pub mod ask;
 pub mod audit;
 pub mod backup;
 pub mod bench;
+pub mod bugreport;
 pub mod bundle;
 pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod devices;
 pub mod drive;
@@ -19,12 +21,16 @@ pub mod explain;
 pub mod hub;
 pub mod journey;
 pub mod lab;
+pub mod man;
 pub mod outbox;
+pub mod privacy;
 pub mod replay;
 pub mod run;
 pub mod segments;
 pub mod simulate;
+mod status;
 pub mod tills;
+mod words;
 
 /// How a verb ended: the process's exit code, the same for every verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -21,6 +21,7 @@ use crate::limits;
 use crate::storage::disk::OsDisk;
 use crate::storage::error::StorageError;
 use crate::storage::journal::JournalView;
+use crate::storage::vault::Vault;
 use crate::upstream::files::{ParkFile, StateFile};
 
 /// Below the data directory: the sender's files.
@@ -86,6 +87,7 @@ pub fn run(args: &OutboxArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Ex
         bail!("failed to find a journal in {}: has the daemon ever run here?", data_dir.display());
     }
     let view = JournalView::look(Arc::new(OsDisk), &journal).context("failed to read the journal")?;
+    let vault = Vault::beside(data_dir).context("failed to read the names of the journal")?;
     let state = StateFile::read(&sender).context("failed to read the sender's state")?;
     let parked = ParkFile::read(&sender).context("failed to read outbox.json")?;
     let line = Line {
@@ -96,7 +98,7 @@ pub fn run(args: &OutboxArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Ex
     match args.verb {
         OutboxVerb::Status { json } => status(&view, state.as_ref(), &parked, json, out),
         OutboxVerb::List { max, json } => list(&view, &line, &parked, (max, json), out),
-        OutboxVerb::Show { seq } => show(&view, Seq(seq), out),
+        OutboxVerb::Show { seq } => show((&view, &vault), Seq(seq), out),
         OutboxVerb::Park { seq } => park(&view, &line, parked, (Seq(seq), &sender), out),
         OutboxVerb::Retry { seq } => retry(&line, parked, (Seq(seq), &sender), out),
     }
@@ -169,11 +171,12 @@ fn each(view: &JournalView, from: Seq, mut act: impl FnMut(Seq, &[u8]) -> Result
 }
 
 /// What an entry is, in a word.
-fn word(entry: &Entry) -> &'static str {
+pub(crate) fn word(entry: &Entry) -> &'static str {
     match &entry.input {
         Input::Members(_) => "members",
         Input::Lease(_) => "lease",
         Input::Shown(_) => "shown",
+        Input::Forget(_) => "forget",
         Input::Activate(_) => "activate",
         Input::Request(request) => match &request.body {
             Body::Scan(_) => "scan",
@@ -235,7 +238,7 @@ fn list(
     Ok(Exit::Ok)
 }
 
-fn show(view: &JournalView, seq: Seq, out: &mut dyn Write) -> Result<Exit> {
+fn show((view, vault): (&JournalView, &Vault), seq: Seq, out: &mut dyn Write) -> Result<Exit> {
     let mut found = None;
     each(view, seq, |at, bytes| {
         found = (at == seq).then(|| bytes.to_vec());
@@ -245,7 +248,7 @@ fn show(view: &JournalView, seq: Seq, out: &mut dyn Write) -> Result<Exit> {
         writeln!(out, "no entry {} is in the journal", seq.0)?;
         return Ok(Exit::Finding);
     };
-    match Entry::decode(&bytes) {
+    match vault.decode(&bytes) {
         Ok(entry) => {
             writeln!(out, "{}", serde_json::to_string_pretty(&entry)?)?;
             Ok(Exit::Ok)

@@ -24,7 +24,9 @@ use super::outbox::JOURNAL_DIR;
 use crate::bundle::Bundle;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::packed::{self, Admission};
+use crate::daemon::{is_kept, trusted_of_kept};
 use crate::domain::calendar::Day;
+use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Seq};
 use crate::domain::text::Lang;
 use crate::engine::decision::Entry;
@@ -33,6 +35,7 @@ use crate::limits;
 use crate::storage::disk::OsDisk;
 use crate::storage::error::StorageError;
 use crate::storage::journal::JournalView;
+use crate::storage::vault::Vault;
 
 /// Arguments of `replay`.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +75,9 @@ struct Report {
     refunds: u64,
     same: u64,
     different: u64,
+    /// Sales of members who were forgotten, and what came back of them, that come out otherwise without what was said of the
+    /// member, such as a birthday.
+    forgotten: u64,
     /// Decisions without figures: scans of members, feedback, bundles.
     without_figures: u64,
     /// Decisions whose rules the box does not keep any more, or whose sale is not in the journal.
@@ -84,47 +90,68 @@ struct Report {
 }
 
 /// The bundles a box keeps, each compiled once.
-pub(super) struct KeptRules {
+pub(crate) struct KeptRules {
     dir: PathBuf,
     trusted: Vec<PublicKey>,
+    /// With the box's own key.
+    of_kept: Vec<PublicKey>,
     read: BTreeMap<(u64, Arc<str>), Result<Arc<Bundle>, String>>,
 }
 
 impl KeptRules {
     /// Those of a data directory, signed by somebody trusted.
-    pub(super) fn new(data_dir: &Path, trusted: Vec<PublicKey>) -> KeptRules {
-        KeptRules { dir: data_dir.join("bundles"), trusted, read: BTreeMap::new() }
+    pub(crate) fn new(data_dir: &Path, trusted: Vec<PublicKey>) -> KeptRules {
+        let of_kept = trusted_of_kept(data_dir, &trusted);
+        KeptRules { dir: data_dir.join("bundles"), trusted, of_kept, read: BTreeMap::new() }
     }
 
     /// The rules a decision names.
-    pub(super) fn find(&mut self, reference: &BundleRef) -> Result<Arc<Bundle>, String> {
-        let (dir, trusted) = (&self.dir, &self.trusted);
+    pub(crate) fn find(&mut self, reference: &BundleRef) -> Result<Arc<Bundle>, String> {
+        let (dir, trusted) = (&self.dir, (&*self.trusted, &*self.of_kept));
         let name = (reference.version, reference.hash.clone());
         let read = || open_kept(dir, trusted, reference).map(Arc::new).map_err(|error| format!("{error:#}"));
         self.read.entry(name).or_insert_with(read).clone()
     }
 }
 
-fn open_kept(dir: &Path, trusted: &[PublicKey], reference: &BundleRef) -> Result<Bundle> {
+impl KeptRules {
+    /// These are read already.
+    pub(crate) fn know(&mut self, bundle: Arc<Bundle>) {
+        let name = (bundle.reference.version, bundle.reference.hash.clone());
+        self.read.insert(name, Ok(bundle));
+    }
+
+    /// Those that were looked for and found.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Arc<Bundle>> {
+        self.read.values().filter_map(|read| read.as_ref().ok())
+    }
+}
+
+fn open_kept(
+    dir: &Path,
+    (trusted, of_kept): (&[PublicKey], &[PublicKey]),
+    reference: &BundleRef,
+) -> Result<Bundle> {
     let path = dir.join(format!("{}-{}.aisb", reference.version, reference.hash));
     let file = File::open(&path).with_context(|| format!("failed to open {}", path.display()))?;
-    let admission = Admission { trusted, floor: 0, store: None };
+    let admission = Admission { trusted: of_kept, floor: 0, store: None };
     let opened = packed::open(BufReader::new(file), &admission)
         .map_err(|error| anyhow!("failed to open {}: {error} ({})", path.display(), error.code()))?;
-    if opened.reference != *reference {
+    if !is_kept(&opened, reference, trusted) {
         bail!("failed to load bundle {}: {} holds another one", reference.version, path.display());
     }
-    Bundle::compile(opened.reference, opened.rules)
+    Bundle::compile(reference.clone(), opened.rules)
         .map_err(|error| anyhow!("failed to load bundle {}: {error}", reference.version))
 }
 
-/// Reads the journal of a data directory, beside a running daemon.
-pub(super) fn journal(data_dir: &Path) -> Result<JournalView> {
+/// Reads the journal of a data directory, beside a running daemon, and who its numbers are.
+pub(super) fn journal(data_dir: &Path) -> Result<(JournalView, Vault)> {
     let journal = data_dir.join(JOURNAL_DIR);
     if !journal.is_dir() {
         bail!("failed to find a journal in {}: has the daemon ever run here?", data_dir.display());
     }
-    JournalView::look(Arc::new(OsDisk), &journal).context("failed to read the journal")
+    let view = JournalView::look(Arc::new(OsDisk), &journal).context("failed to read the journal")?;
+    Ok((view, Vault::beside(data_dir).context("failed to read the names of the journal")?))
 }
 
 /// Answers `replay`, on the daemon's data directory.
@@ -137,7 +164,7 @@ pub fn run(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<Exit> {
-    let view = journal(data_dir)?;
+    let (view, vault) = journal(data_dir)?;
     let under = match &args.under {
         None => None,
         Some(path) => {
@@ -155,6 +182,7 @@ pub fn run(
     }
     let mut again = Again {
         view: &view,
+        vault: &vault,
         rules: KeptRules::new(data_dir, trusted),
         under,
         report: Report::default(),
@@ -185,6 +213,7 @@ pub fn run(
 
 struct Again<'a> {
     view: &'a JournalView,
+    vault: &'a Vault,
     rules: KeptRules,
     under: Option<Arc<Bundle>>,
     report: Report,
@@ -199,7 +228,7 @@ impl Again<'_> {
         }
         match self.view.reader(seq).next() {
             Ok(Some(raw)) if raw.seq == seq => {
-                Ok(Some(Entry::decode(raw.payload).map_err(|fault| fault.to_string())))
+                Ok(Some(self.vault.decode(raw.payload).map_err(|fault| fault.to_string())))
             }
             Ok(_) | Err(StorageError::Gap { .. } | StorageError::Pruned { .. }) => Ok(None),
             Err(error) => Err(error).context("failed to read the journal"),
@@ -211,7 +240,7 @@ impl Again<'_> {
         let mut reader = view.reader(view.first());
         loop {
             let (seq, decoded) = match reader.next() {
-                Ok(Some(raw)) => (raw.seq, Entry::decode(raw.payload)),
+                Ok(Some(raw)) => (raw.seq, self.vault.decode(raw.payload)),
                 Ok(None) => return Ok(()),
                 Err(StorageError::Gap { from, to }) => {
                     let why = format!("decisions {} to {} are missing from the journal", from.0, to.0);
@@ -276,11 +305,11 @@ impl Again<'_> {
                 Some(Ok(replayed)) => {
                     self.figures = serde_json::to_value(&replayed.priced).ok();
                     let now = replayed.kept_form();
-                    self.judge(entry.seq, replayed.same, &json!(replayed.quote.priced), &json!(now));
+                    self.judge(entry, replayed.same, &json!(replayed.quote.priced), &json!(now));
                 }
                 Some(Err(fault)) => {
                     let is = json!(fault.to_string());
-                    self.judge(entry.seq, false, &json!(replay_total(entry)), &is);
+                    self.judge(entry, false, &json!(replay_total(entry)), &is);
                 }
                 None => self.report.without_figures += 1,
             }
@@ -308,6 +337,7 @@ impl Again<'_> {
             Ok(bundle) => bundle,
             Err(why) => return self.without_rules(entry.seq, why),
         };
+        let of_nobody = replay::is_of_nobody(&sale);
         let answer = replay::take_back_again(&bundle, past.as_ref(), entry, sale);
         let is = match answer {
             Some(Ok(crate::engine::reply::Reply::Refund(refund))) => json!(refund),
@@ -315,12 +345,20 @@ impl Again<'_> {
             _ => Value::Null,
         };
         self.figures = Some(is.clone());
-        self.judge(entry.seq, is == *kept, kept, &is);
+        match of_nobody && is != *kept {
+            true => self.report.forgotten += 1,
+            false => self.judge(entry, is == *kept, kept, &is),
+        }
     }
 
-    fn judge(&mut self, decision: Seq, same: bool, was: &Value, is: &Value) {
+    fn judge(&mut self, entry: &Entry, same: bool, was: &Value, is: &Value) {
+        let decision = entry.seq;
         if same {
             self.report.same += 1;
+            return;
+        }
+        if replay::is_of_nobody(entry) {
+            self.report.forgotten += 1;
             return;
         }
         self.report.different += 1;
@@ -393,6 +431,13 @@ fn tell(
     }
     for trouble in &report.troubles {
         writeln!(out, "{trouble}")?;
+    }
+    if report.forgotten > 0 {
+        let (count, code) = (report.forgotten, Code::MemberForgotten);
+        match lang {
+            Lang::En => writeln!(out, "{count} of members who were forgotten ({code})")?,
+            Lang::ZhCn => writeln!(out, "其中 {count} 个属于已被遗忘的会员（{code}）")?,
+        }
     }
     let Report { decisions, sales, refunds, same, different, without_rules, unreadable, .. } = report;
     match lang {

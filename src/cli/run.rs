@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Exit;
 use crate::audit;
@@ -92,15 +94,33 @@ fn audit_settings(data_dir: &Path, settings: &[Setting]) -> Result<()> {
     private::place(&file, &bytes).with_context(|| format!("failed to write {}", file.display()))
 }
 
-/// Starts the log on standard error. `AISLED_LOG` may name levels per module, for a support case.
+/// Is standard error systemd's journal? It says so by the device and number of the socket (systemd.exec(5)).
+fn is_journal() -> bool {
+    let told = std::env::var("JOURNAL_STREAM").ok();
+    let own =
+        rustix::fs::fstat(std::io::stderr()).ok().map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+    told.is_some() && told == own
+}
+
+/// Starts the log on standard error. `AISLED_LOG` may name levels per module, for a support case. Where standard error is
+/// systemd's journal, fields go there as fields (AISLED_CODE, AISLED_DEVICE, AISLED_SEQ), for `journalctl AISLED_CODE=...`.
 pub fn start_log(log: Log) {
     let level = log.level.as_str();
     let filter =
         std::env::var("AISLED_LOG").unwrap_or_else(|_| format!("{level},mqtt5=warn,rumqttc=warn,sled=warn"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    if is_journal()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        let journal =
+            journal.with_field_prefix(Some("AISLED".to_owned())).with_syslog_identifier("aisled".to_owned());
+        if let Err(error) = tracing_subscriber::registry().with(filter).with(journal).try_init() {
+            tracing::debug!(%error, "the log was started before");
+        }
+        return;
+    }
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = match log.format {
         LogFormat::Journald => builder.without_time().with_ansi(false).try_init(),
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

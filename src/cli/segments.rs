@@ -12,9 +12,11 @@ use serde_json::Value;
 
 use super::Exit;
 use super::ask::{list, not_running, plain};
+use super::words::said;
 use crate::daemon::census::Question;
 use crate::daemon::control::{self, Ask};
 use crate::domain::ids::{MemberId, SegmentId};
+use crate::limits;
 
 /// Arguments of `segments`.
 #[derive(Args, Clone, Debug)]
@@ -52,6 +54,12 @@ pub enum About {
         #[arg(value_parser = segment)]
         b: SegmentId,
     },
+    /// What the shop's own members say of the scales: cuts of RFM, lifetime, spending, due, groups; for shop.toml
+    Scales {
+        /// Groups of members that are alike; none for 0
+        #[arg(long, default_value_t = 5)]
+        groups: usize,
+    },
     /// Why a member is not in a segment: the part of its predicate that fails
     Why {
         /// Which
@@ -77,6 +85,7 @@ pub fn run(args: &SegmentsArgs, data_dir: &Path, out: &mut dyn Write) -> Result<
         About::Count | About::List => Question::Count,
         About::Who { segment, limit } => Question::Who { segment, most: limit },
         About::Overlap { a, b } => Question::Overlap { a, b },
+        About::Scales { groups } => Question::Scales { groups: groups.min(limits::GROUPS_MAX) },
         About::Why { segment, member } => Question::Why { segment, member },
     };
     let Some(answer) = control::ask(data_dir, &Ask::Segments { question })? else {
@@ -93,6 +102,13 @@ pub fn run(args: &SegmentsArgs, data_dir: &Path, out: &mut dyn Write) -> Result<
         return Ok(exit);
     }
     let text = |path: &str| plain(answer.pointer(path));
+    let lang = super::explain::terminal_lang();
+    let tell = |english: &str, paths: &[&str]| {
+        let figures: Vec<String> = paths.iter().map(|path| text(path)).collect();
+        let figures: Vec<&dyn std::fmt::Display> =
+            figures.iter().map(|figure| figure as &dyn std::fmt::Display).collect();
+        said(lang, english, &figures)
+    };
     match &args.about {
         About::Count | About::List => {
             let mut segments: Vec<&Value> = list(&answer, "/segments").collect();
@@ -102,43 +118,33 @@ pub fn run(args: &SegmentsArgs, data_dir: &Path, out: &mut dyn Write) -> Result<
             }
             writeln!(
                 out,
-                "{} members, {} of them learned of, on {}",
-                text("/members"),
-                text("/learned_of"),
-                text("/day")
+                "{}",
+                tell("{} members, {} of them learned of, on {}", &["/members", "/learned_of", "/day"])
             )?;
+            let dirty = "{} lines of unknown articles (AIS-2001), {} details dropped (AIS-2023)";
+            writeln!(out, "{}", tell(dirty, &["/dirty/unknown_lines", "/dirty/details_dropped"]))?;
             for segment in segments {
                 writeln!(out, "{:>9}  {}", plain(segment.get("members")), plain(segment.get("segment")))?;
             }
         }
         About::Who { .. } => {
-            writeln!(out, "{} members in {} on {}", text("/members"), text("/segment"), text("/day"))?;
+            writeln!(out, "{}", tell("{} members in {} on {}", &["/members", "/segment", "/day"]))?;
             for id in list(&answer, "/ids") {
                 writeln!(out, "  {}", plain(Some(id)))?;
             }
         }
-        About::Overlap { .. } => writeln!(
-            out,
-            "{} in {}, {} in {}, {} in both, on {}",
-            text("/in_a"),
-            text("/a"),
-            text("/in_b"),
-            text("/b"),
-            text("/in_both"),
-            text("/day")
-        )?,
+        About::Overlap { .. } => {
+            let paths = ["/in_a", "/a", "/in_b", "/b", "/in_both", "/day"];
+            writeln!(out, "{}", tell("{} in {}, {} in {}, {} in both, on {}", &paths))?;
+        }
+        About::Scales { .. } => writeln!(out, "# {}\n{}", text("/day"), text("/toml"))?,
         About::Why { .. } if answer["inside"] == true => {
-            writeln!(out, "{} is in {}", text("/member"), text("/segment"))?;
+            writeln!(out, "{}", tell("{} is in {}", &["/member", "/segment"]))?;
         }
         About::Why { .. } => {
-            writeln!(out, "{} is not in {}", text("/member"), text("/segment"))?;
-            let lang = if super::explain::terminal_lang() == crate::domain::text::Lang::ZhCn {
-                "zh-CN"
-            } else {
-                "en"
-            };
+            writeln!(out, "{}", tell("{} is not in {}", &["/member", "/segment"]))?;
             for leaf in list(&answer, "/failed") {
-                writeln!(out, "  {}", plain(leaf.get(lang)))?;
+                writeln!(out, "  {}", plain(leaf.get(lang.tag())))?;
             }
         }
     }

@@ -12,12 +12,14 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
 use crate::bundle::Bundle;
+use crate::clock::Clock;
 use crate::domain::ids::Seq;
 use crate::engine::advice::{self, Baskets};
-use crate::engine::decision::Entry;
+use crate::engine::input::Input;
 use crate::limits;
 use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
+use crate::storage::vault::Vault;
 
 use super::Command;
 
@@ -31,10 +33,14 @@ impl Advisor {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(super) fn start(view: &JournalView, commands: mpsc::Sender<Command>) -> Result<Advisor> {
+    pub(super) fn start(
+        (view, vault): (&JournalView, Vault),
+        clock: Arc<dyn Clock>,
+        commands: mpsc::Sender<Command>,
+    ) -> Result<Advisor> {
         let (bundles, heard) = sync_channel(1);
         let reader = view.reader(view.first());
-        let body = move || follow(reader, &heard, &commands);
+        let body = move || follow((reader, &vault), &heard, &*clock, &commands);
         std::thread::Builder::new()
             .name("advisor".to_owned())
             .spawn(body)
@@ -50,14 +56,26 @@ impl Advisor {
     }
 }
 
-fn follow(mut reader: Reader, bundles: &Receiver<Arc<Bundle>>, commands: &mpsc::Sender<Command>) {
-    let mut baskets = Baskets::default();
+fn follow(
+    (mut reader, vault): (Reader, &Vault),
+    bundles: &Receiver<Arc<Bundle>>,
+    clock: &dyn Clock,
+    commands: &mpsc::Sender<Command>,
+) {
+    let (mut baskets, mut anew) = (Baskets::default(), false);
     let Ok(mut bundle) = bundles.recv() else { return };
     loop {
-        read(&mut reader, &mut baskets, &bundle);
+        anew |= read((&mut reader, vault), &mut baskets, &bundle);
+        if anew && vault.is_erased() {
+            // Somebody was forgotten, and who it was is forgotten too.
+            (baskets, anew) = (Baskets::default(), false);
+            reader.seek(Seq(1));
+            read((&mut reader, vault), &mut baskets, &bundle);
+        }
         let advice::Counts { members, baskets: count, lines } = baskets.counts();
         if count > 0 {
-            let advice = Box::new(baskets.advice(&bundle));
+            let today = bundle.shop.time_zone.civil(clock.now()).day;
+            let advice = Box::new(baskets.advice(&bundle, today));
             tracing::info!(members, baskets = count, lines, "proposals are made from the shop's own sales");
             if commands.blocking_send(Command::Advice(advice)).is_err() {
                 return;
@@ -71,23 +89,25 @@ fn follow(mut reader: Reader, bundles: &Receiver<Arc<Bundle>>, commands: &mpsc::
     }
 }
 
-/// Reads to the durable end. What cannot be read is told by the sender and by `check`; the next model tries again.
-fn read(reader: &mut Reader, baskets: &mut Baskets, bundle: &Bundle) {
+/// Reads to the durable end; true if somebody was forgotten meanwhile. What cannot be read is told by the sender and by `check`; the next model tries again.
+fn read((reader, vault): (&mut Reader, &Vault), baskets: &mut Baskets, bundle: &Bundle) -> bool {
+    let mut forgot = false;
     loop {
         let bounds = (limits::ADVICE_READ_ENTRIES, limits::ADVICE_READ_BYTES);
         let from: Seq = reader.position();
         match reader.read_many(from, bounds, |_: &StorageError| {}) {
-            Ok(entries) if entries.is_empty() => return,
+            Ok(entries) if entries.is_empty() => return forgot,
             Ok(entries) => {
                 for (_, _, bytes) in entries {
-                    if let Ok(entry) = Entry::decode(&bytes) {
+                    if let Ok(entry) = vault.decode(&bytes) {
+                        forgot |= matches!(entry.input, Input::Forget(_));
                         baskets.fold(&entry, bundle);
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "proposals are made without what cannot be read");
-                return;
+                return forgot;
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::domain::member::Member;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::shopper::field::Sight;
+use crate::shopper::measured::Sampled;
 use crate::shopper::segment::Why;
 use crate::storage::tables::Tables;
 
@@ -40,6 +41,11 @@ pub enum Question {
         /// The other.
         b: SegmentId,
     },
+    /// By what the shop's own members could be measured.
+    Scales {
+        /// Groups of members that are alike; none for 0.
+        groups: usize,
+    },
     /// Why a member is not in a segment.
     Why {
         /// Which.
@@ -59,16 +65,22 @@ pub fn answer(tables: &Tables, bundle: &Arc<Bundle>, today: Day, question: &Ques
     match question {
         Question::Count => {
             let mut counts = vec![0_u64; segments.len()];
+            let (mut unknown, mut dropped) = (0_u64, 0_u64);
             let counted = each(tables, |member| {
+                if let Some(history) = &member.history {
+                    unknown += u64::from(history.unknown_lines);
+                    dropped += u64::from(history.dropped);
+                }
                 let traits = segments.traits(member, today);
                 segments.bits(&Sight::of(member, &traits, today)).ones().for_each(|nth| counts[nth] += 1);
             })?;
             let counts = segments.ids().zip(&counts);
             let counts: Vec<Value> =
                 counts.map(|(id, members)| json!({ "segment": id, "members": members })).collect();
-            Ok(
-                json!({ "day": today.to_string(), "members": counted.0, "learned_of": counted.1, "segments": counts }),
-            )
+            Ok(json!({
+                "day": today.to_string(), "members": counted.0, "learned_of": counted.1, "segments": counts,
+                "dirty": { "unknown_lines": unknown, "details_dropped": dropped },
+            }))
         }
         Question::Who { segment, most } => {
             let place = place(segment)?;
@@ -99,6 +111,18 @@ pub fn answer(tables: &Tables, bundle: &Arc<Bundle>, today: Day, question: &Ques
             Ok(
                 json!({ "day": today.to_string(), "a": a, "b": b, "in_a": in_a, "in_b": in_b, "in_both": in_both }),
             )
+        }
+        Question::Scales { groups } => {
+            let mut sample = Sampled::new(*groups);
+            let counted = each(tables, |member| {
+                if let Some(history) = &member.history {
+                    sample.take(&segments.traits(member, today), history);
+                }
+            })?;
+            let scales = sample.scales();
+            let text = toml::to_string(&json!({ "scales": scales }))
+                .map_err(|error| anyhow!("failed to write: {error}"))?;
+            Ok(json!({ "day": today.to_string(), "learned_of": counted.1, "scales": scales, "toml": text }))
         }
         Question::Why { segment, member } => {
             let member = tables.member(member).map_err(|fault| anyhow!("failed to {fault}"))?;

@@ -1,7 +1,8 @@
 //! The control socket: how the verbs of the shell reach a running daemon.
 //!
 //! `<data>/control.sock`, for the daemon's own user only. One JSON line in, one JSON line out, then the connection ends:
-//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"segments","question":{"of":"count"}}` · `{"ask":"enroll","device":"till-7"}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
+//! `{"ask":"status"}` · `{"ask":"decision","seq":N}` · `{"ask":"segments","question":{"of":"count"}}` · `{"ask":"enroll","device":"till-7"}` ·
+//! `{"ask":"forget","member":"m-1"}` · `{"ask":"request","op":"quote","payload":{...}}`. A request goes
 //! through the same door as a device's, as device `shell`.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::ids::{DeviceId, Seq};
+use crate::domain::ids::{DeviceId, MemberId, Seq};
 use crate::limits;
 
 use super::Command;
@@ -44,6 +45,16 @@ pub enum Ask {
         device: DeviceId,
         /// What it is for; as before if it is known, else a till.
         role: Option<String>,
+    },
+    /// What the tables hold of a member; looked for in all of them, which takes its time.
+    Member {
+        /// Who.
+        member: MemberId,
+    },
+    /// Forget a member. Answered once it is done, which takes its time.
+    Forget {
+        /// Who.
+        member: MemberId,
     },
     /// A device's request.
     Request {
@@ -100,7 +111,7 @@ pub fn ask(data_dir: &Path, ask: &Ask) -> Result<Option<serde_json::Value>> {
     let path = data_dir.join(SOCKET);
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&path) else { return Ok(None) };
     let patience = match ask {
-        Ask::Segments { .. } => limits::SEGMENTS_MS_MAX,
+        Ask::Segments { .. } | Ask::Member { .. } | Ask::Forget { .. } => limits::SEGMENTS_MS_MAX,
         Ask::Status | Ask::Decision { .. } | Ask::Enroll { .. } | Ask::Request { .. } => limits::STOP_MS_MAX,
     };
     let patience = Some(Duration::from_millis(patience));

@@ -6,7 +6,8 @@
 //! 4. what the disk allows: nothing scarce while it is low, no write while it takes nothing
 //! 5. room: a write is refused with 503 while the commit queue is full
 //! 6. facts: what `engine.needs` names is loaded, until nothing is missing
-//! 7. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable
+//! 7. `engine.handle`; a read is spoken at once, a write goes to the store and is spoken when it is durable; where it moves
+//!    a member into a segment or out of one, the device that asked is told that as well, on `evt/segments`
 //!
 //! A panic in 6 or 7 answers 503; the same bytes panicking twice are set aside by name (AIS-9001) and never tried again.
 
@@ -19,13 +20,15 @@ use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
 use crate::clock::{Clock, Ticks};
+use crate::console::{Lanes, Visit};
 use crate::devices::link::{Link, LinkError, Outgoing, Received};
-use crate::devices::topic::{INSTANCE_V3, Topic, Topics};
+use crate::devices::topic::{INSTANCE_V3, Op, Topic, Topics};
+use crate::devices::wire::status::{Push, SegmentMoves};
 use crate::devices::wire::{self, Addressed, Format};
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId, Instance, RequestId, Seq};
 use crate::domain::text::Lang;
-use crate::engine::decision::{Entry, Facts, Key};
+use crate::engine::decision::{Entry, Facts, Key, Record};
 use crate::engine::input::{Digest, Input, Request};
 use crate::engine::reply::{Answer, Refusal};
 use crate::engine::{Engine, Outcome};
@@ -34,6 +37,9 @@ use crate::storage::error::StorageError;
 use crate::storage::store::{Footing, Store};
 
 use super::scarce;
+
+/// The kind of push that tells moves between segments.
+const SEGMENTS: &str = "segments";
 
 /// What the desk has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -50,6 +56,8 @@ pub struct Counts {
     pub decisions: u64,
     /// Answers that could not be handed to the broker: the device asks again.
     pub unspoken: u64,
+    /// Moves between segments that were told.
+    pub pushes: u64,
 }
 
 /// Where an answer goes.
@@ -62,7 +70,11 @@ pub enum Route {
         correlation: Option<Vec<u8>>,
         /// MQTT 3.1.1 devices get no properties.
         properties: bool,
+        /// Who asked what, and when that was heard.
+        visit: (Visit, Ticks),
     },
+    /// To a device that did not ask, on this topic.
+    Push(String),
     /// To whoever asked through the control socket.
     Control(oneshot::Sender<Vec<u8>>),
 }
@@ -72,6 +84,7 @@ struct Waiting {
     route: Route,
     format: Format,
     payload: Vec<u8>,
+    refused: Option<Code>,
 }
 
 /// Finds the rules of an earlier sale by the reference it names.
@@ -85,6 +98,8 @@ pub struct Desk {
     pub store: Store,
     /// What has been done.
     pub counts: Counts,
+    /// For whom, and how fast.
+    pub lanes: Lanes,
     rules_of: RulesOf,
     topics: Topics,
     link: Link,
@@ -116,6 +131,7 @@ impl Desk {
             engine,
             store,
             counts: Counts::default(),
+            lanes: Lanes::default(),
             rules_of: Box::new(|_| {
                 Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
             }),
@@ -175,7 +191,10 @@ impl Desk {
         let Ok(device) = DeviceId::new(device) else { return Ok(()) };
         let op = op.to_owned();
         self.counts.requests += 1;
-        let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data);
+        let known = Op::ALL.into_iter().map(Op::as_str).find(|known| *known == op);
+        let visit = Visit { device: device.clone(), op: known.unwrap_or("other") };
+        let visit = (visit, self.clock.ticks());
+        let route = self.route(&device, received.response_topic.as_deref(), received.correlation_data, visit);
         let content_type = received.content_type.as_deref();
         match route {
             Ok(route) => self.request(&op, &device, &received.payload, content_type, route),
@@ -206,19 +225,20 @@ impl Desk {
         device: &DeviceId,
         response_topic: Option<&str>,
         correlation: Option<Vec<u8>>,
+        visit: (Visit, Ticks),
     ) -> Result<Route, (Route, Refusal)> {
         let v3 = Instance::new(INSTANCE_V3).expect("a constant instance is valid");
         match response_topic {
             None => {
                 let properties = correlation.is_some();
-                Ok(Route::Device { topic: self.topics.reply(device, &v3), correlation, properties })
+                Ok(Route::Device { topic: self.topics.reply(device, &v3), correlation, properties, visit })
             }
             Some(topic) if self.topics.response_is_own(device.as_str(), topic) => {
-                Ok(Route::Device { topic: topic.to_owned(), correlation, properties: true })
+                Ok(Route::Device { topic: topic.to_owned(), correlation, properties: true, visit })
             }
             Some(_) => {
-                let own =
-                    Route::Device { topic: self.topics.reply(device, &v3), correlation, properties: true };
+                let topic = self.topics.reply(device, &v3);
+                let own = Route::Device { topic, correlation, properties: true, visit };
                 let detail = format!("{device} may be answered only below its own rep/");
                 Err((own, Refusal::new(Code::ForeignResponseTopic, detail)))
             }
@@ -260,12 +280,12 @@ impl Desk {
         };
         match outcome {
             Outcome::Read(answer) => {
-                self.speak(route, format, self.encode(&answer, &re, format, false), answer.is_err())
+                self.speak(route, format, self.encode(&answer, &re, format, false), code_of(&answer))
             }
             Outcome::Again { answer, after } => {
                 self.counts.replayed += 1;
                 let payload = self.encode(&answer, &re, format, true);
-                self.speak_after(after.unwrap_or_default(), route, format, payload, answer.is_err());
+                self.speak_after(after.unwrap_or_default(), route, format, payload, code_of(&answer));
             }
             Outcome::Deferred(refusal) => self.refuse(route, (format, Some(re)), refusal),
             // Only words of head office are passed over, and nobody waits for their answer.
@@ -279,12 +299,40 @@ impl Desk {
                     Box::new(entry.refused(Refusal::new(Code::PayloadTooLarge, detail)))
                 };
                 let payload = self.encode(&entry.answer, &re, format, false);
-                let (after, refused) = (entry.seq, entry.answer.is_err());
+                let (after, refused) = (entry.seq, code_of(&entry.answer));
+                let moved = match route {
+                    Route::Device { .. } => self.moved(&entry),
+                    Route::Push(_) | Route::Control(_) => None,
+                };
                 self.commit(entry)?;
                 self.speak_after(after, route, format, payload, refused);
+                let topic = Topic::Event { device: device.as_str(), kind: SEGMENTS };
+                if let Some((moves, topic)) = moved.zip(self.topics.build(topic).ok()) {
+                    let payload = Push::encode(self.clock.now(), moves);
+                    self.speak_after(after, Route::Push(topic), Format::Json, payload, None);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The member's moves between segments, where this decision made any.
+    fn moved(&self, entry: &Entry) -> Option<SegmentMoves> {
+        entry.changes.iter().find_map(|change| {
+            let (Key::History(member), Some(Record::History(history))) = (&change.key, &change.record) else {
+                return None;
+            };
+            let moves = &history.moves;
+            (moves.decision == entry.seq && !(moves.entered.is_empty() && moves.left.is_empty())).then(|| {
+                let store = &self.store.identity().store;
+                SegmentMoves {
+                    member: member.clone(),
+                    decision: format!("{store}/{}/{}", entry.epoch.0, entry.seq.0),
+                    entered: moves.entered.clone(),
+                    left: moves.left.clone(),
+                }
+            })
+        })
     }
 
     fn not_now(
@@ -418,20 +466,27 @@ impl Desk {
     /// Everything through `durable` may be spoken.
     pub fn durable(&mut self, durable: Seq) {
         while self.waiting.front().is_some_and(|waiting| waiting.after <= durable) {
-            let Waiting { route, format, payload, .. } =
+            let Waiting { route, format, payload, refused, .. } =
                 self.waiting.pop_front().expect("there is a first one");
-            self.hand_over(route, format, payload);
+            self.hand_over(route, format, payload, refused);
         }
     }
 
-    fn speak_after(&mut self, after: Seq, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
-        self.counts.refusals += u64::from(refused);
+    fn speak_after(
+        &mut self,
+        after: Seq,
+        route: Route,
+        format: Format,
+        payload: Vec<u8>,
+        refused: Option<Code>,
+    ) {
+        self.counts.refusals += u64::from(refused.is_some());
         if after <= self.store.durable() {
-            self.hand_over(route, format, payload);
+            self.hand_over(route, format, payload, refused);
             return;
         }
         let place = self.waiting.partition_point(|waiting| waiting.after <= after);
-        self.waiting.insert(place, Waiting { after, route, format, payload });
+        self.waiting.insert(place, Waiting { after, route, format, payload, refused });
     }
 
     fn refuse(&mut self, route: Route, (format, re): (Format, Option<RequestId>), refusal: Refusal) {
@@ -442,8 +497,9 @@ impl Desk {
             degraded: self.withholding,
             lang: self.lang(),
         };
+        let code = refusal.code;
         let payload = wire::encode(&Err(refusal), &to);
-        self.speak(route, format, payload, true);
+        self.speak(route, format, payload, Some(code));
     }
 
     fn encode(&self, answer: &Answer, re: &RequestId, format: Format, replayed: bool) -> Vec<u8> {
@@ -455,15 +511,25 @@ impl Desk {
         self.engine.bundle().map(|bundle| bundle.shop.lang).unwrap_or_default()
     }
 
-    fn speak(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: bool) {
-        self.counts.refusals += u64::from(refused);
-        self.hand_over(route, format, payload);
+    fn speak(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
+        self.counts.refusals += u64::from(refused.is_some());
+        self.hand_over(route, format, payload, refused);
     }
 
-    fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>) {
-        self.counts.replies += 1;
+    fn hand_over(&mut self, route: Route, format: Format, payload: Vec<u8>, refused: Option<Code>) {
+        self.counts.replies += u64::from(!matches!(route, Route::Push(_)));
         match route {
-            Route::Device { topic, correlation, properties } => {
+            Route::Push(topic) => {
+                let message = Outgoing { topic, payload, ..Outgoing::default() };
+                match self.link.publish(message) {
+                    Ok(()) => self.counts.pushes += 1,
+                    Err(error) => tracing::debug!(%error, "a push is not handed over"),
+                }
+            }
+            Route::Device { topic, correlation, properties, visit: (visit, heard) } => {
+                let us = self.clock.ticks().since(heard).as_micros();
+                let us = u32::try_from(us).unwrap_or(u32::MAX);
+                self.lanes.answered(&visit, self.clock.now(), us, refused);
                 let content_type = properties.then(|| format.content_type().to_owned());
                 let message = Outgoing {
                     topic,
@@ -491,4 +557,8 @@ impl Desk {
             }
         }
     }
+}
+
+fn code_of(answer: &Answer) -> Option<Code> {
+    answer.as_ref().err().map(|refusal| refusal.code)
 }

@@ -36,6 +36,11 @@ impl DiskWatch {
         DiskWatch { space: store.space(), data_dir: data_dir.to_owned(), min_bytes, free_bytes: None }
     }
 
+    /// Wanted free at least.
+    pub(super) fn min_bytes(&self) -> u64 {
+        self.min_bytes
+    }
+
     /// Looks, and throws the ballast overboard where it must.
     pub(super) fn look(&mut self, store: &Store) -> Verdict {
         self.free_bytes = self.space.free_bytes().ok();

@@ -146,7 +146,7 @@ pub(super) async fn start_upstream(
         dir,
     };
     let seed = u64::from_be_bytes(identity.secret[8..16].try_into().context("failed to seed the back-off")?);
-    let outbox = Outbox::new(store.journal(), store.keeper(), identity.epoch);
+    let outbox = Outbox::new(store.journal(), store.vault(), store.keeper(), identity.epoch);
     let started = around.spawn(head_office::start(settings, outbox, clock.clone(), seed));
     let (upstream, mut inbox) =
         started.await.context("failed to start the sender")?.map_err(|error| anyhow!("failed to {error}"))?;

@@ -7,11 +7,14 @@ use crate::domain::ids::{Epoch, Seq};
 use crate::storage::error::StorageError;
 use crate::storage::journal::{JournalView, Reader};
 use crate::storage::keeper::Keeper;
+use crate::storage::vault::Vault;
 use crate::upstream::backlog::{Backlog, BacklogError, Extent};
 
-/// A reader of the journal for `upstream`.
+/// A reader of the journal for `upstream`. Head office knows the shop's members by their ids, not by the journal's numbers;
+/// whoever was forgotten before a decision of theirs went up is nobody there too.
 pub(super) struct Outbox {
     view: JournalView,
+    vault: Vault,
     reader: Reader,
     keeper: Keeper,
     epoch: Epoch,
@@ -19,9 +22,9 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Reads the journal of this life of the box.
-    pub(super) fn new(view: JournalView, keeper: Keeper, epoch: Epoch) -> Outbox {
+    pub(super) fn new(view: JournalView, vault: Vault, keeper: Keeper, epoch: Epoch) -> Outbox {
         let reader = view.reader(Seq(1));
-        Outbox { view, reader, keeper, epoch }
+        Outbox { view, vault, reader, keeper, epoch }
     }
 }
 
@@ -48,12 +51,15 @@ impl Backlog for Outbox {
         let read = self.reader.read_many(from, (entries_max, bytes_max), |error| {
             tracing::error!(%error, code = error.code(), "head office is told of a hole in the journal");
         });
-        read.map_err(|error| {
+        let read = read.map_err(|error| {
             if let StorageError::Damaged { seq, .. } = error {
                 self.keeper.damaged(seq);
             }
             failed(error)
-        })
+        })?;
+        // What cannot be read here goes up as it is, and head office says so.
+        let named = |bytes: Vec<u8>| self.vault.named(&bytes).unwrap_or(bytes);
+        Ok(read.into_iter().map(|(seq, epoch, bytes)| (seq, epoch, named(bytes))).collect())
     }
 
     fn prune(&mut self, through: Seq) -> Result<(), BacklogError> {

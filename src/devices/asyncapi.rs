@@ -23,7 +23,7 @@ use super::wire::request::{
     CommitData, EnrollData, Envelope, EventData, FeedbackData, QuoteData, ReturnData, ScanData, VoidData,
     WalletData,
 };
-use super::wire::status::{DeviceStatus, EngineStatus, Push};
+use super::wire::status::{DeviceStatus, EngineStatus, Push, SegmentMoves};
 use super::wire::{Format, VERSION};
 use examples::Example;
 
@@ -74,7 +74,18 @@ pub fn document() -> Value {
             "The engine is there, or is not, and what it takes",
             examples::engine_status(),
         ),
-        ("push", schemas.reply::<Push>(), "Something for a device that it did not ask for", examples::push()),
+        (
+            "push",
+            schemas.reply::<Push<Map<String, Value>>>(),
+            "Something for a device that it did not ask for",
+            examples::push(),
+        ),
+        (
+            "segmentMoves",
+            schemas.reply::<Push<SegmentMoves>>(),
+            "A member entered or left segments (kind `segments`)",
+            examples::segment_moves(),
+        ),
     ];
     for (name, schema, title, shown) in status_messages {
         messages.insert(
@@ -332,7 +343,7 @@ fn other_channels() -> Map<String, Value> {
                 "dev/{device}/evt/{kind}",
                 "Pushes to a device",
                 &["store", "device", "kind"],
-                &["push".to_owned()],
+                &["push".to_owned(), "segmentMoves".to_owned()],
             ),
         ),
         (

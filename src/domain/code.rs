@@ -2,7 +2,7 @@
 //!
 //! A code is never reused and never changes its meaning; a new refusal gets a new line. Ranges: 1xxx the request
 //! itself, 2xxx refused by a rule of the shop, 3xxx bundle, 4xxx configuration, 5xxx storage, 6xxx head office,
-//! 7xxx broker and devices, 8xxx files given to the lab, 9xxx ours. `aisled explain AIS-2104` prints the page; `status` is the contract's.
+//! 7xxx broker and devices, 75xx the console, 8xxx files given to the lab, 9xxx ours. `aisled explain AIS-2104` prints the page; `status` is the contract's.
 
 use std::fmt;
 
@@ -156,6 +156,10 @@ codes! {
     TokenUnknown = 2022, 404, "token of nobody", "凭证无人持有",
         cause: "an event names a member by a token that nobody known here holds", "事件所带凭证在本店没有对应会员",
         remedy: "nothing; enrol the shopper for such events to be counted", "无需处理；办理入会后此类事件才会计入";
+    DetailDropped = 2023, 422, "details dropped", "明细已舍弃",
+        cause: "a member's history holds no more categories, parts of a sale, kinds of events or marks than its bounds; the oldest left, or the cheapest of one sale", "会员历史的品类、单次销售的部分、事件种类或标记已达上限，最旧者（或同一销售中金额最小者）已舍弃",
+        remedy: "nothing: sums stay exact; `aisled segments count` says how many details are gone", "无需处理：合计仍然准确；`aisled segments count` 显示舍弃数量";
+
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",
         remedy: "check the spelling; a code issued elsewhere today is known here after head office's next update", "核对券码；他处当天发放的券在总部下次更新后可用";
@@ -192,6 +196,12 @@ codes! {
     VoucherNotAllowed = 2114, 422, "voucher not agreed on", "合作方券超出约定",
         cause: "the partner may not issue this promotion or so much money, or its key is not taken on this day", "合作方无权发放该促销或该金额，或其密钥当天不可用",
         remedy: "compare the partner's promotions, value_max and days in partners.toml with what was agreed", "核对 partners.toml 中的 promotions、value_max 与日期";
+    MemberUnknown = 2115, 404, "unknown member", "未知会员",
+        cause: "no member with this id is known on this box", "本机没有该会员编号的记录",
+        remedy: "look the id up with aisled scan KIND VALUE, or ask head office", "用 aisled scan 查询会员编号，或询问总部";
+    MemberForgotten = 2116, 410, "member was forgotten", "会员已被遗忘",
+        cause: "the member asked to be forgotten: what is left is what their baskets cost, in decisions that name nobody", "会员要求被遗忘：仅保留不指向任何人的购物篮金额",
+        remedy: "nothing; a decision of theirs may come out otherwise when it is replayed without their birthday or attributes", "无需处理；缺少生日或属性时，重放其决策的结果可能不同";
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";
@@ -432,11 +442,14 @@ codes! {
     DirectoryMoved = 5020, 503, "data from another machine", "数据来自其他机器",
         cause: "the data directory was last used on a machine with another /etc/machine-id: a disk that moved, or a copy of one", "数据目录上次在 machine-id 不同的机器上使用：磁盘被移动或复制",
         remedy: "nothing, if the disk moved; of two that run, stop the copy; where machine-id changes at each boot, set storage.bound_to_machine = false; head office writes the old life's slices off with aisled hub write-off", "若为移动磁盘则无需处理；若两台同时运行，请停用副本；若 machine-id 每次启动都变化，请设置 storage.bound_to_machine = false；旧生命周期的额度可在总部用 aisled hub write-off 核销";
+    NameDamaged = 5021, 503, "name does not check", "名称记录校验失败",
+        cause: "a line of the file `names` in the data directory changed on the disk: a personal value of older decisions reads as forgotten; tables and checkpoints still have it", "数据目录中 names 文件的一行在磁盘上损坏：较早决策中的该个人信息按已遗忘处理；数据表与检查点仍保留",
+        remedy: "put `names` back from a backup if the older decisions are to name the member again; check the disk", "如需较早决策重新显示该会员，请从备份恢复 names 文件；并检查磁盘";
 
-    AuditBroken = 5021, 422, "audit log does not check", "审计日志校验失败",
+    AuditBroken = 5022, 422, "audit log does not check", "审计日志校验失败",
         cause: "an act was changed, taken out or cut off after it was written", "审计记录在写入后被修改、删除或截断",
         remedy: "the message names the first place; keep the files, compare with a backup and with the system's journal, which holds each act's hash", "消息给出首个出错位置；请保留文件并与备份及系统日志（含每条记录的哈希）核对";
-    AuditUnwritable = 5022, 503, "audit log cannot be written", "无法写入审计日志",
+    AuditUnwritable = 5023, 503, "audit log cannot be written", "无法写入审计日志",
         cause: "audit.log in the data directory may not be written, or the disk is full", "数据目录中的 audit.log 无写权限，或磁盘已满",
         remedy: "free space or mend the permissions, then do it again; what must be audited is not done unaudited", "释放空间或修正权限后重试；须审计的操作不会在无审计时执行";
 
@@ -573,6 +586,66 @@ codes! {
     EnrolRequest = 7223, 400, "enrolment request malformed", "登记请求格式错误",
         cause: "what came to the encrypted port is no GET /ca.pem and no POST /enroll with device and code", "到达加密端口的请求不是 GET /ca.pem，也不是带 device 与 code 的 POST /enroll",
         remedy: "send POST /enroll with {\"device\":\"...\",\"code\":\"...\"}; see examples/python/enroll.py", "发送 POST /enroll，内容 {\"device\":\"...\",\"code\":\"...\"}；参见 examples/python/enroll.py";
+    ConsoleHostUnknown = 7501, 421, "another host's name", "主机名不符",
+        cause: "the console was asked under a name that is not its own: a wrong link, a proxy that passes another name, or a page elsewhere that points its name here", "访问管理页面所用的主机名不属于它：链接有误、代理改了主机名，或其他网页把域名指向了本机",
+        remedy: "open the address of console.listen, or add the name to console.hosts", "请用 console.listen 的地址访问，或将该主机名加入 console.hosts";
+    ConsoleForeignOrigin = 7502, 403, "sent from another site", "请求来自其他网站",
+        cause: "a form was sent to the console from a page that is not the console's", "提交表单的页面不是本管理页面",
+        remedy: "nothing was done; open the console itself and do it there", "未执行任何操作；请打开管理页面后再操作";
+    ConsoleFormStale = 7503, 403, "form too old", "表单已失效",
+        cause: "the form was opened before the last sign-in, or its secret is missing", "表单在重新登录之前打开，或缺少校验值",
+        remedy: "nothing was done; reload the page and send it again", "未执行任何操作；请刷新页面后重试";
+    ConsoleLoginNeeded = 7504, 401, "sign in first", "请先登录",
+        cause: "nobody is signed in, or the session has ended", "尚未登录，或会话已结束",
+        remedy: "sign in; without a name, ask whoever runs the box for `aisled console user add NAME`", "请登录；没有账号请联系管理员执行 `aisled console user add 名称`";
+    ConsoleLoginWrong = 7505, 401, "name or password wrong", "用户名或密码错误",
+        cause: "no such user, or another password", "用户不存在或密码不符",
+        remedy: "try again; a forgotten password is replaced with `aisled console user passwd NAME`", "请重试；忘记密码请联系管理员执行 `aisled console user passwd 名称`";
+    ConsoleLoginThrottled = 7506, 429, "too many wrong passwords", "密码错误次数过多",
+        cause: "this name, or this address, failed to sign in too often", "该用户或该地址登录失败次数过多",
+        remedy: "wait as long as the page says", "请按页面提示的时间等待";
+    ConsoleRoleMissing = 7507, 403, "not for this role", "权限不足",
+        cause: "the page needs a higher role than the one that is signed in", "当前角色无权查看该页面",
+        remedy: "ask whoever runs the box for the role: `aisled console user add NAME --role manager`", "请联系管理员授予角色：`aisled console user add 名称 --role manager`";
+    ConsoleTooFast = 7508, 429, "too many requests", "请求过于频繁",
+        cause: "this address asks for more pages than the console answers, so that selling is never slowed", "该地址请求页面过于频繁；为不影响销售，予以限制",
+        remedy: "wait a second; a script reads /metrics once in ten seconds at most", "请稍候再试；脚本读取 /metrics 的间隔不少于十秒";
+    ConsoleNoSuchPage = 7509, 404, "no such page", "页面不存在",
+        cause: "the console has no page of this name", "管理页面中没有该页",
+        remedy: "choose one from the menu", "请从菜单中选择";
+    ConsoleBusy = 7510, 503, "console busy", "管理页面繁忙",
+        cause: "others are counting already, and selling comes first", "已有其他统计正在进行，销售优先",
+        remedy: "try again in a few seconds", "请数秒后重试";
+    ConsoleCannotListen = 7511, 503, "console cannot listen", "管理页面无法监听",
+        cause: "the address of console.listen is taken, or is not this machine's; selling goes on without the console", "console.listen 的地址已被占用或不属于本机；销售照常，管理页面不可用",
+        remedy: "free the port or change console.listen; the daemon tries again every ten seconds", "释放端口或修改 console.listen；服务每十秒重试一次";
+    ConsoleBadForm = 7512, 400, "form not understood", "表单无法读取",
+        cause: "a field is missing, too long or not what it should be", "字段缺失、过长或格式错误",
+        remedy: "the detail names the field", "按提示修改该字段";
+    ConsoleUsersFile = 7513, 503, "users cannot be read", "无法读取用户文件",
+        cause: "the file of the console's users is damaged, or cannot be read or written", "管理页面的用户文件损坏或无法读写",
+        remedy: "check console-users.json in the data directory; removing it removes every user", "检查数据目录中的 console-users.json；删除该文件即删除所有用户";
+    ConsolePasswordWeak = 7514, 422, "password too short", "密码过短",
+        cause: "the new password is too short, too long, or twice not the same", "新密码过短、过长，或两次输入不一致",
+        remedy: "choose a sentence of ten characters or more, and type it twice", "请使用至少十个字符的密码，并输入两次";
+    ConsoleCodeWrong = 7515, 401, "one-time code wrong", "一次性代码无效",
+        cause: "the code is wrong, was used before, or is older than a day", "代码错误、已使用，或超过一天",
+        remedy: "ask for a new one: `aisled console user passwd NAME`", "请重新获取：`aisled console user passwd 名称`";
+    ConsoleUserExists = 7516, 409, "user exists", "用户已存在",
+        cause: "a user of this name is there already", "该用户名已存在",
+        remedy: "choose another name, or replace the password: `aisled console user passwd NAME`", "请换用其他名称，或重置密码：`aisled console user passwd 名称`";
+    ConsoleUserUnknown = 7517, 404, "no such user", "用户不存在",
+        cause: "no user of this name is there", "没有该用户",
+        remedy: "`aisled console user list` names them all", "执行 `aisled console user list` 查看全部用户";
+    ConsoleNoDecision = 7518, 404, "no such decision", "没有该决策",
+        cause: "no decision of this number is in the journal of this box: it is another shop's, or older than the journal is kept", "本机日志中没有该编号的决策：属于其他门店，或已超过保留期",
+        remedy: "check the reference on the receipt (STORE/EPOCH/NUMBER); head office keeps older ones", "核对小票上的编号（门店/周期/序号）；更早的决策由总部保存";
+    ConsoleCannotCount = 7519, 503, "cannot be counted now", "暂时无法统计",
+        cause: "the journal or the tables could not be read for this page, or hold more than the console counts", "无法读取该页所需的日志或数据表，或数据量超过管理页面的统计上限",
+        remedy: "read the detail; the verb of the same name in the shell counts without that bound", "查看详细信息；命令行中的同名命令不受该上限限制";
+    ConsoleCertificate = 7520, 503, "console's certificate cannot be read", "管理页面证书无法读取",
+        cause: "console.certificate_file or console.key_file is missing, is not PEM, or the two do not belong together; selling goes on without the console", "console.certificate_file 或 console.key_file 不存在、不是 PEM 格式，或两者不匹配；销售照常，管理页面不可用",
+        remedy: "mend the files the detail names and restart the daemon", "修正提示的文件后重启服务";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",

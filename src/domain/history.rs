@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::basket::Channel;
 use super::calendar::Day;
-use super::ids::{CategoryId, DeviceId, SegmentId, Seq, Tag};
+use super::ids::{CampaignId, CategoryId, DeviceId, SegmentId, Seq, Tag};
 use super::money::Money;
 use crate::limits;
 
@@ -51,6 +51,10 @@ pub struct History {
     pub marks: Vec<Mark>,
     /// Which segments the last decision moved them into and out of.
     pub moves: Moves,
+    /// How often campaigns that have caps were shown to them.
+    pub shown: Vec<Shown>,
+    /// Details that left for want of room (AIS-2023): categories, parts of a sale, kinds of events, marks. Sums lose nothing.
+    pub dropped: u32,
 }
 
 /// A sale.
@@ -132,6 +136,17 @@ pub struct Mark {
     pub until: Option<i32>,
 }
 
+/// How often a campaign was shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Which.
+    pub campaign: CampaignId,
+    /// Times ever.
+    pub ever: u32,
+    /// The days of the newest times, rising, a day as often as it was shown on it; at most `limits::HISTORY_SHOWN_MAX`.
+    pub days: Vec<i32>,
+}
+
 /// Segments entered and left with one decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Moves {
@@ -179,6 +194,12 @@ pub fn number_of(day: Day) -> i32 {
 }
 
 impl History {
+    /// The newest decision it knows of.
+    pub fn last_decision(&self) -> Seq {
+        let visits = self.visits.iter().map(|visit| visit.decision);
+        visits.chain([self.since, self.moves.decision]).max().unwrap_or_default()
+    }
+
     /// The history of a member who is known from decision `since` on.
     pub fn beginning(since: Seq) -> History {
         History { since, ..History::default() }
@@ -197,6 +218,7 @@ impl History {
         let unknown = sale.lines.iter().filter(|(category, _)| category.is_none()).count();
         self.unknown_lines = self.unknown_lines.saturating_add(u32::try_from(unknown).unwrap_or(u32::MAX));
         parts.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+        self.drop_many(parts.len().saturating_sub(limits::HISTORY_PARTS_MAX));
         parts.truncate(limits::HISTORY_PARTS_MAX);
         // Sorted, so that a category put in later does not move one already placed.
         parts.sort();
@@ -265,6 +287,7 @@ impl History {
         if self.seen.len() >= limits::HISTORY_KINDS_MAX {
             let oldest = self.seen.iter().enumerate().min_by_key(|(_, seen)| seen.last_day).map(|(at, _)| at);
             self.seen.remove(oldest.expect("as many as the bound"));
+            self.drop_many(1);
         }
         self.seen.push(Seen { kind: kind.clone(), count: 1, last_day: day });
     }
@@ -275,6 +298,7 @@ impl History {
         self.marks.retain(|known| known.tag != mark.tag && known.until.is_none_or(|until| until >= today));
         if self.marks.len() >= limits::MEMBER_TAGS_MAX {
             self.marks.remove(0);
+            self.drop_many(1);
         }
         self.marks.push(mark);
     }
@@ -284,6 +308,37 @@ impl History {
         let before = self.marks.len();
         self.marks.retain(|mark| mark.tag != *tag);
         self.marks.len() < before
+    }
+
+    fn drop_many(&mut self, details: usize) {
+        self.dropped = self.dropped.saturating_add(u32::try_from(details).unwrap_or(u32::MAX));
+    }
+
+    /// A campaign with caps was shown to them.
+    pub fn showed(&mut self, campaign: &CampaignId, day: Day) {
+        let day = number_of(day);
+        let known = self.shown.iter().position(|shown| shown.campaign == *campaign);
+        let at = known.unwrap_or_else(|| {
+            if self.shown.len() >= limits::HISTORY_CAMPAIGNS_MAX {
+                let last = |shown: &Shown| shown.days.last().copied();
+                let oldest = (0..self.shown.len()).min_by_key(|at| last(&self.shown[*at]));
+                self.shown.remove(oldest.expect("as many as the bound"));
+                self.drop_many(1);
+            }
+            self.shown.push(Shown { campaign: campaign.clone(), ever: 0, days: Vec::new() });
+            self.shown.len() - 1
+        });
+        let shown = &mut self.shown[at];
+        shown.ever = shown.ever.saturating_add(1);
+        let place = shown.days.partition_point(|known| *known <= day);
+        shown.days.insert(place, day);
+        let surplus = shown.days.len().saturating_sub(limits::HISTORY_SHOWN_MAX);
+        shown.days.drain(..surplus);
+    }
+
+    /// How often a campaign with caps was shown to them.
+    pub fn shown_of(&self, campaign: &CampaignId) -> Option<&Shown> {
+        self.shown.iter().find(|shown| shown.campaign == *campaign)
     }
 
     /// Does this shop's mark hold on a day?
@@ -349,6 +404,7 @@ impl History {
             let free = (0..self.categories.len())
                 .filter(|place| !kept.iter().any(|(of, _)| *of == self.categories[*place]))
                 .min_by_key(|place| last(*place));
+            self.drop_many(1);
             let Some(place) = free else { return };
             self.remove_category(place);
             at -= usize::from(place < at);
@@ -470,14 +526,16 @@ mod tests {
     }
 
     #[test]
-    fn how_large_can_it_become() {
+    fn how_large_does_a_member_with_a_hundred_thousand_lines_become() {
         let mut history = History::beginning(Seq(1));
-        for seq in 1..3_000_u64 {
+        for seq in 1..3_400_u64 {
             let place = u8::try_from(seq % 90).expect("small");
             let lines: Vec<(u8, i64)> = (0..30).map(|nth| ((place + nth) % 90, 1_000_000)).collect();
             sold(&mut history, seq, &(i64::try_from(seq).expect("small"), lines));
             let (tag, today) = (Tag::new(&format!("tag-{seq}")).expect("a tag"), day(0));
             history.saw(&tag, today);
+            let campaign = CampaignId::new(&format!("campaign-{}", seq % 40)).expect("an id");
+            history.showed(&campaign, day(i64::try_from(seq / 9).expect("small")));
             let source = DeviceId::new("kiosk-1").expect("an id");
             history.mark(Mark { tag, source, until: None }, today);
         }
@@ -488,7 +546,11 @@ mod tests {
             (history.seen.len(), history.marks.len()),
             (limits::HISTORY_KINDS_MAX, limits::MEMBER_TAGS_MAX)
         );
-        assert_eq!(history.total(), Sum { visits: 2_999, spend: Money(2_999 * 30_000_000) });
+        assert_eq!(history.shown.len(), limits::HISTORY_CAMPAIGNS_MAX);
+        assert!(history.shown.iter().all(|shown| shown.days.len() <= limits::HISTORY_SHOWN_MAX));
+        // 18 of 30 categories of each sale, kinds and marks beyond their bound: each said to be gone.
+        assert!(history.dropped > 3_399 * 18, "{}", history.dropped);
+        assert_eq!(history.total(), Sum { visits: 3_399, spend: Money(3_399 * 30_000_000) });
         assert!(packed::write(&history).len() < 16 * 1024, "{}", packed::write(&history).len());
     }
 
@@ -524,6 +586,7 @@ mod tests {
                 back(&mut with, seq, told, true);
             }
             with.unknown_lines = without.unknown_lines;
+            with.dropped = without.dropped;
             prop_assert_eq!(with, without);
         }
 
@@ -574,7 +637,12 @@ mod tests {
             let source = DeviceId::new("kiosk-1").expect("an id");
             history.mark(Mark { tag: Tag::new("organic").expect("a tag"), source, until: Some(-3) }, day(-9));
             history.moves = Moves { decision: Seq(9), entered: vec![SegmentId::new("loyal").expect("an id")], left: vec![] };
+            let plain = packed::write(&history);
+            prop_assert_eq!(packed::read(&plain), Ok(history.clone()));
+            let campaign = CampaignId::new("winter").expect("an id");
+            sales.iter().for_each(|(told, _)| history.showed(&campaign, day(told.0)));
             let bytes = packed::write(&history);
+            prop_assert_eq!((plain[0], bytes[0]), (1, if sales.is_empty() { 1 } else { 2 }), "the older form where it says all");
             prop_assert_eq!(packed::read(&bytes), Ok(history));
             if cut < bytes.len() {
                 prop_assert!(packed::read(&bytes[..cut]).is_err());

@@ -42,7 +42,6 @@ macro_rules! ids {
     ($($(#[$doc:meta])+ $name:ident, $kind:literal, $safe:ident, $min:expr, $max:expr, $pattern:literal;)+) => {$(
         $(#[$doc])+
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-        #[serde(transparent)]
         #[schemars(transparent)]
         pub struct $name(#[schemars(regex(pattern = $pattern))] Arc<str>);
 
@@ -136,6 +135,21 @@ ids! {
     RequestId, "request id", name_safe, limits::REQUEST_ID_BYTES_MIN, limits::REQUEST_ID_BYTES_MAX, r"^[A-Za-z0-9._:/-]{8,64}$";
     /// A priced basket with an expiry.
     QuoteId, "quote id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
+}
+
+impl MemberId {
+    /// What a decision says in the place of a forgotten member's id: nobody's id at any head office.
+    pub const NOBODY: &str = "forgotten";
+
+    /// Whoever was forgotten.
+    pub fn nobody() -> MemberId {
+        MemberId(Arc::from(MemberId::NOBODY))
+    }
+
+    /// Is this somebody who was forgotten?
+    pub fn is_nobody(&self) -> bool {
+        self.as_str() == MemberId::NOBODY
+    }
 }
 
 impl CouponCode {

@@ -37,6 +37,16 @@ pub enum Scope {
     Risk,
 }
 
+impl Scope {
+    /// Whose points these are.
+    pub fn pocket(&self) -> Option<&MemberId> {
+        match self {
+            Scope::Pocket(member) => Some(member),
+            _ => None,
+        }
+    }
+}
+
 /// Names a slice: the word that lent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeaseId {

@@ -35,6 +35,11 @@ pub enum TokenKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TokenHash(pub [u8; 32]);
 
+impl TokenHash {
+    /// What a decision says in the place of a forgotten member's token: no token has it.
+    pub const NOBODYS: TokenHash = TokenHash([0; 32]);
+}
+
 /// A token as shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,27 +5,30 @@
 //! ```
 //! Only members the shop may learn of (`consent.personal`) are collected: a sale teaches where it changed its member's
 //! history, and whoever is forgotten is gone with the same decision. A voided sale was never a basket. An `Advice`
-//! knows the sales up to the moment it was made; the basket in hand it is told. It is soft state: nothing that is decided
+//! knows the sales up to the moment it was made; those since then (`lately`), the member's segments and the basket in hand it
+//! is told. Of a member's segments the one with the fewest members counts, as it says the most. It is soft state: nothing that is decided
 //! depends on it, so a replay does not need it.
 //!
 //! Bounds: `ADVICE_BASKETS_OF_MEMBER_MAX` newest baskets of each member, `ADVICE_LINES_MAX` lines in all (the members whose last
 //! basket is the oldest go first), `ADVICE_ITEMS_MAX` articles (later ones are not proposed before the next start).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::history::number_of;
-use crate::domain::ids::{MemberId, Seq, Sku};
+use crate::domain::ids::{MemberId, SegmentId, Seq, Sku};
 use crate::domain::member::Member;
 use crate::domain::text::Lang;
 use crate::limits;
-use crate::shopper::recommend::{self, Content, Model, Moment, Params, Scratch, View};
+use crate::shopper::recommend::{self, Content, Factors, Model, Moment, Params, Scratch, View};
 
+use super::answers::{Answers, Learned};
 use super::decision::{Entry, Key, Record};
+use super::lately::Lately;
 use super::replay;
 use super::reply::{Reply, Suggestion};
 
@@ -48,19 +51,18 @@ pub struct Baskets {
     skus: Vec<Sku>,
     members: BTreeMap<MemberId, VecDeque<Basket>>,
     lines: usize,
+    answers: Answers,
+    /// Of each member, at their last sale.
+    segments: BTreeMap<MemberId, Box<[SegmentId]>>,
+    through: Seq,
 }
 
 impl Baskets {
     /// Takes what one decision teaches.
     pub fn fold(&mut self, entry: &Entry, bundle: &Bundle) {
-        let mut learned_of = None;
-        for change in entry.changes.iter() {
-            match (&change.key, &change.record) {
-                (Key::History(member), None) => self.forget(member),
-                (Key::History(member), Some(Record::History(_))) => learned_of = Some(member),
-                _ => {}
-            }
-        }
+        self.through = entry.seq;
+        self.answers.fold(entry, bundle);
+        let learned_of = learned_of(entry, |member| self.forget(member));
         if let (Some(sale), Some(member)) = (replay::voided(entry), learned_of) {
             self.take_back(member, sale);
         }
@@ -70,6 +72,11 @@ impl Baskets {
         let mut items: Vec<Number> = Vec::with_capacity(quote.asked.basket.lines.len());
         for line in &quote.asked.basket.lines {
             items.extend(self.number(&line.sku));
+        }
+        if let Some(buyer) = &quote.member {
+            let mut segments = bundle.segments.of(buyer, quote.day);
+            segments.truncate(limits::ADVICE_SEGMENTS_OF_MEMBER_MAX);
+            self.segments.insert(member.clone(), segments.into());
         }
         self.add(member.clone(), Basket { decision: entry.seq, time, items: items.into() });
     }
@@ -119,6 +126,8 @@ impl Baskets {
     }
 
     fn forget(&mut self, member: &MemberId) {
+        self.answers.forget(member);
+        self.segments.remove(member);
         for basket in self.members.remove(member).into_iter().flatten() {
             self.lines -= basket.items.len();
         }
@@ -131,14 +140,19 @@ impl Baskets {
         self.lines -= back.map_or(0, |basket| basket.items.len());
     }
 
+    /// What was learned of campaigns, as of a day.
+    pub fn learned(&mut self, today: Day) -> Learned {
+        self.answers.learned(today)
+    }
+
     /// How much is collected.
     pub fn counts(&self) -> Counts {
         let baskets = self.members.values().map(VecDeque::len).sum();
         Counts { members: self.members.len(), baskets, lines: self.lines }
     }
 
-    /// Makes the model: seconds of one core for a large shop, in proportion to `ADVICE_LINES_MAX` at most.
-    pub fn advice(&self, bundle: &Bundle) -> Advice {
+    /// Makes the model as of a day: seconds of one core for a large shop, in proportion to `ADVICE_LINES_MAX` at most.
+    pub fn advice(&mut self, bundle: &Bundle, today: Day) -> Advice {
         let mut history = recommend::History::default();
         let mut members = BTreeMap::new();
         for (member, baskets) in &self.members {
@@ -155,9 +169,56 @@ impl Baskets {
             recommend::Attributes { category, price_minor: item.map_or(0, |item| item.price.0) }
         });
         let content = Content::new(attributes.collect());
-        let model = Model::build(&history, &[], None, Params::shop());
+        let segments = self.segment_numbers();
+        let of_member = |member: &MemberId| {
+            let own = self.segments.get(member)?.iter().filter_map(|segment| segments.get(segment));
+            own.min().copied()
+        };
+        let by_member: Vec<Option<u16>> = self.members.keys().map(of_member).collect();
+        let factors = self.factors(bundle);
+        let model = Model::build(&history, &by_member, factors, Params::shop());
         let (numbers, skus) = (self.numbers.clone(), self.skus.clone());
-        Advice { counts: self.counts(), model, history, members, numbers, skus, content }
+        let learned = self.answers.learned(today);
+        let (counts, through) = (self.counts(), self.through);
+        Advice { counts, through, segments, model, history, members, numbers, skus, content, learned }
+    }
+
+    /// Segments with enough members, numbered from the one with the fewest.
+    fn segment_numbers(&self) -> BTreeMap<SegmentId, u16> {
+        let mut counts: BTreeMap<&SegmentId, usize> = BTreeMap::new();
+        for segment in self.segments.values().flatten() {
+            *counts.entry(segment).or_default() += 1;
+        }
+        let mut order: Vec<(usize, &SegmentId)> =
+            counts.into_iter().map(|(segment, count)| (count, segment)).collect();
+        order.retain(|(count, _)| *count >= limits::ADVICE_SEGMENT_MEMBERS_MIN);
+        order.sort();
+        (0..).zip(order).map(|(number, (_, segment))| (segment.clone(), number)).collect()
+    }
+
+    /// Head office's factors of what is sold here; each member is the mean of what they bought. Nothing without them.
+    fn factors(&self, bundle: &Bundle) -> Option<Factors> {
+        let rank = bundle.factors.values().next()?.len();
+        let mut items = vec![0.0_f32; rank * self.skus.len()];
+        for (row, sku) in items.chunks_exact_mut(rank).zip(&self.skus) {
+            if let Some(numbers) = bundle.factors.get(sku) {
+                row.copy_from_slice(numbers);
+            }
+        }
+        let mut members = vec![0.0_f32; rank * self.members.len()];
+        for (row, baskets) in members.chunks_exact_mut(rank).zip(self.members.values()) {
+            let bought: BTreeSet<Number> =
+                baskets.iter().flat_map(|basket| basket.items.iter().copied()).collect();
+            for item in &bought {
+                let at = *item as usize * rank;
+                row.iter_mut()
+                    .zip(&items[at..at + rank])
+                    .for_each(|(sum, number)| *sum += number / bought.len() as f32);
+            }
+        }
+        let (member_count, item_count) = (self.members.len(), self.skus.len());
+        let factors = Factors::new(rank, (members, member_count), (items, item_count));
+        Some(factors.expect("the bundle was checked, and means of numbers below a million are finite"))
     }
 }
 
@@ -175,17 +236,22 @@ pub struct Counts {
 /// The model with the names its numbers stand for, ready to be asked.
 pub struct Advice {
     counts: Counts,
+    /// The last decision it knows.
+    through: Seq,
+    segments: BTreeMap<SegmentId, u16>,
     model: Model,
     history: recommend::History,
     members: BTreeMap<MemberId, recommend::Member>,
     numbers: BTreeMap<Sku, Number>,
     skus: Vec<Sku>,
     content: Content,
+    learned: Learned,
 }
 
 /// The model at hand, with the memory that asking it takes.
 pub(crate) struct Adviser {
     advice: Box<Advice>,
+    lately: Lately,
     scratch: RefCell<Scratch>,
 }
 
@@ -193,6 +259,8 @@ pub(crate) struct Adviser {
 pub(super) struct Asked<'a> {
     /// Who; their past speaks only where they agreed to that.
     pub(super) member: Option<&'a Member>,
+    /// The segments they are in.
+    pub(super) segments: &'a [SegmentId],
     /// What is in the basket.
     pub(super) basket: &'a mut dyn Iterator<Item = &'a Sku>,
     /// Now.
@@ -202,25 +270,59 @@ pub(super) struct Asked<'a> {
 }
 
 impl Adviser {
-    pub(super) fn new(advice: Box<Advice>) -> Adviser {
-        Adviser { advice, scratch: RefCell::default() }
+    /// Takes over from the one before, with the sales that the new model does not know yet.
+    pub(super) fn new(advice: Box<Advice>, before: Option<Adviser>) -> Adviser {
+        let mut lately = before.map(|before| before.lately).unwrap_or_default();
+        lately.known_through(advice.through);
+        Adviser { advice, lately, scratch: RefCell::default() }
+    }
+
+    /// A decision was made: what it teaches until the next model.
+    pub(super) fn hear(&mut self, entry: &Entry, bundle: &Bundle) {
+        let learned_of = learned_of(entry, |member| self.lately.forget(member));
+        let Some(member) = learned_of else { return };
+        if let Some(sale) = replay::voided(entry) {
+            self.lately.voided(member, sale);
+        }
+        if let Ok(Reply::Commit(receipt)) = &entry.answer
+            && let Some(quote) = entry.facts.quotes().next().filter(|_| !receipt.training)
+        {
+            let lines = quote.asked.basket.lines.iter();
+            let items = lines.filter_map(|line| self.advice.numbers.get(&line.sku).copied()).collect();
+            self.lately.sold(member, entry.seq, (moment(bundle, quote.made_at), items));
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.advice.counts
     }
 
+    /// What was learned of campaigns.
+    pub(super) fn learned(&self) -> &Learned {
+        &self.advice.learned
+    }
+
     /// Articles of the bundle's assortment to propose, best first, at most `most`.
     pub(super) fn propose(&self, bundle: &Bundle, asked: Asked<'_>, most: usize) -> Vec<Suggestion> {
-        let Asked { member, basket, now, lang } = asked;
+        let Asked { member, segments, basket, now, lang } = asked;
         let Advice { model, history, members, numbers, .. } = &*self.advice;
         let basket: Vec<Number> = basket.filter_map(|sku| numbers.get(sku).copied()).collect();
         let now = moment(bundle, now);
-        let member = member
-            .filter(|member| member.profile.consent.personal)
-            .and_then(|member| members.get(&member.id).copied());
+        let agreed = member.filter(|member| member.profile.consent.personal);
+        let member = agreed.and_then(|member| members.get(&member.id).copied());
         let past = history.past(member.unwrap_or(recommend::Member::MAX), 0);
-        let view = View { member, past, basket: &basket, now, segment: None };
+        let mut since = agreed.into_iter().flat_map(|member| self.lately.of(&member.id)).peekable();
+        let live = since.peek().is_some().then(|| {
+            let mut live = recommend::History::default();
+            let known = (0..past.len()).map(|at| (past.moment(at), past.basket(at)));
+            live.push(known.chain(since));
+            live
+        });
+        let past = live.as_ref().map_or(past, |live| live.past(0, 0));
+        let known = segments.iter().filter_map(|segment| self.advice.segments.get(segment));
+        // What people of a segment buy is told to whoever is in it by what they agreed to.
+        let segment = known.min().copied().filter(|_| agreed.is_some());
+        let view = View { member, past, basket: &basket, now, segment };
         // What left the assortment is passed over below.
         let wanted = most.saturating_mul(2);
         let proposals = model.recommend(&view, wanted, &mut self.scratch.borrow_mut());
@@ -261,6 +363,21 @@ impl Advice {
             })
             .collect()
     }
+}
+
+/// Whose history a decision changed; `forget` is told whose it took away.
+fn learned_of(entry: &Entry, mut forget: impl FnMut(&MemberId)) -> Option<&MemberId> {
+    let mut learned_of = None;
+    for change in entry.changes.iter() {
+        match (&change.key, &change.record) {
+            (Key::History(member), None) => forget(member),
+            (Key::History(member), Some(Record::History(_))) if !member.is_nobody() => {
+                learned_of = Some(member);
+            }
+            _ => {}
+        }
+    }
+    learned_of
 }
 
 /// The shop's civil day and hour.

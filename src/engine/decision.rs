@@ -26,6 +26,7 @@ use crate::pricing::{Lent, PresentedCode};
 use super::input::{Digest, Input, QuoteBody};
 use super::kept;
 pub use super::kept::Encoder;
+pub use super::marks::{Instead, Kind, Nobody, Numbers, Values};
 use super::reply::{Answer, Refusal};
 
 /// One decision, as written to the journal.
@@ -97,10 +98,28 @@ impl Entry {
         self
     }
 
-    /// Reads what `encode` wrote.
+    /// Reads what `encode` wrote. Of what `Encoder::seal` wrote everything personal reads as forgotten.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryFault> {
-        kept::decode(bytes)
+        kept::decode(bytes, &Nobody)
     }
+
+    /// Reads what `encode` or `Encoder::seal` wrote, with the personal values that `values` knows.
+    pub fn decode_with(bytes: &[u8], values: &dyn Values) -> Result<Entry, EntryFault> {
+        kept::decode(bytes, values)
+    }
+}
+
+/// Does a decision, as `Encoder::seal` wrote it, name the member of this number? Nothing where it was written as it is.
+///
+/// # Errors
+/// See [`Entry::decode`].
+pub fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryFault> {
+    kept::mentions(bytes, number)
+}
+
+/// Do a decision's bytes hold numbers in the place of everything personal?
+pub fn is_numbered(bytes: &[u8]) -> bool {
+    kept::is_numbered(bytes)
 }
 
 /// Names one record of the tables.
@@ -139,6 +158,17 @@ impl Key {
     /// Everything that is known of a member.
     pub fn of_member(id: &MemberId) -> [Key; 3] {
         [Key::Member(id.clone()), Key::Ledger(id.clone()), Key::History(id.clone())]
+    }
+
+    /// Does it name a record of one of those that `gone` says?
+    pub fn is_of(&self, gone: &dyn Fn(&MemberId) -> bool) -> bool {
+        match self {
+            Key::Member(id) | Key::Ledger(id) | Key::History(id) | Key::Lease(_, Scope::Pocket(id)) => {
+                gone(id)
+            }
+            Key::Token(token) => *token == TokenHash::NOBODYS,
+            _ => false,
+        }
     }
 
     /// May what stands under it name further records that a decision reads?
@@ -262,6 +292,36 @@ impl IssuedCode {
 }
 
 impl Record {
+    /// Does it name one of those that `gone` says?
+    pub fn names(&self, gone: &dyn Fn(&MemberId) -> bool) -> bool {
+        match self {
+            Record::Token(id) => gone(id),
+            Record::Code(code) => code.member.as_ref().is_some_and(gone),
+            Record::Sale(sale) => {
+                let owner = sale.referred.as_ref().map(|referred| &referred.owner);
+                let pockets = sale.drawn.iter().filter_map(|(scope, _)| scope.pocket());
+                sale.member.iter().chain(owner).chain(pockets).any(gone)
+            }
+            _ => false,
+        }
+    }
+
+    /// The record without those that `gone` says: nothing where it is theirs, a sale that nobody made where they made it.
+    pub fn without(self, gone: &dyn Fn(&MemberId) -> bool) -> Option<Record> {
+        match self {
+            Record::Sale(sale) if sale.member.as_ref().is_some_and(gone) => {
+                let sale = SaleRecord { member: None, held: Vec::new(), ..sale };
+                Record::Sale(sale).without(gone)
+            }
+            Record::Sale(mut sale) => {
+                sale.referred.take_if(|referred| gone(&referred.owner));
+                sale.drawn.retain(|(scope, _)| !scope.pocket().is_some_and(gone));
+                Some(Record::Sale(sale))
+            }
+            record => (!record.names(gone)).then_some(record),
+        }
+    }
+
     /// What becomes of this record when a bundle lists it anew: the fresher half of a member stays, and a code's home that
     /// was moved.
     pub fn listed_again(self, new: Record) -> Record {

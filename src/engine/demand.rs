@@ -99,8 +99,14 @@ impl Pace {
         let watched = now.ms_since(self.since).max(limits::LEASE_PACE_MS / 24);
         let outage = i128::from(outage_hours) * 3_600_000;
         let expected = i128::from(self.spent) * outage / i128::from(watched);
-        i64::try_from(expected).unwrap_or(i64::MAX).max(self.least)
+        rounded(i64::try_from(expected).unwrap_or(i64::MAX)).max(self.least)
     }
+}
+
+/// Up to the next eighth of a power of two: what is needed drifts with every second, and is asked for anew when it changes.
+fn rounded(need: i64) -> i64 {
+    let step = 1 << (need.max(1).ilog2().saturating_sub(3));
+    need.saturating_add(step - 1) / step * step
 }
 
 /// A part of the whole limit, so that a first use fits.
@@ -141,7 +147,7 @@ mod tests {
         let slow = demand.wants(72, UnixMs(10 * hour))[0].need;
         spend(&mut demand, 100, 2 * hour);
         let fast = demand.wants(72, UnixMs(10 * hour))[0].need;
-        assert_eq!((slow, fast), (700 * 72 / 10, 900 * 72 / 10));
+        assert_eq!((slow, fast), (5_120, 6_656), "700 and 900 in ten hours, for 72, rounded up");
         assert!(demand.wants(72, UnixMs(limits::LEASE_WANT_MS)).is_empty(), "nobody asked for it any more");
     }
 }

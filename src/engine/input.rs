@@ -30,6 +30,16 @@ pub enum Input {
     Lease(Word),
     /// What members were shown since the last such decision.
     Shown(Vec<Shown>),
+    /// Somebody is forgotten.
+    Forget(Forgotten),
+}
+
+/// Who is forgotten, as far as the journal may still say it: so that one can see that it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The number under which decisions named the member; none where no decision did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
 }
 
 /// What a member was shown at a scan.
@@ -48,6 +58,9 @@ pub struct Shown {
     /// Campaigns whose offers were kept from them, to be compared with.
     #[serde(default)]
     pub held: Vec<CampaignId>,
+    /// Campaigns whose care messages they saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cared: Vec<CampaignId>,
 }
 
 /// A device's request, checked at the door.

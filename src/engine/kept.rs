@@ -6,6 +6,7 @@
 //! 2 packed   plain, compressed
 //! 3 sale     head · input (named) · facts · changes · quote · receipt (lists in a fixed order)
 //! 4 packed   sale, compressed
+//! 5-8        1-4, with numbers in the place of everything personal (`marks`): what the journal holds
 //! ```
 //! A sale says the same thing up to five times: what was asked, what was priced, the receipt's lines, the units' shares, and
 //! the member read both for the quote and for the sale. In form 3 the lines stand once, promotions are named once, and what
@@ -18,6 +19,7 @@
 //!
 //! An open quote is kept in memory by the same means (`keep`, `Kept`): a fifth of its size as a value.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -42,17 +44,27 @@ use crate::pricing::outcome::{
 
 use super::decision::{Change, Entry, EntryFault, Facts, Key, Quote, Record, UsageOf};
 use super::input::{Input, QuoteBody};
+use super::marks::{self, Numbers, Values};
 use super::reply::{ChargedView, DataAge, Figures, IssuedCoupon, LineUnits, Receipt, Reply, TransactionView};
 
 const FORM_PLAIN: u8 = 1;
 const FORM_PLAIN_PACKED: u8 = 2;
 const FORM_SALE: u8 = 3;
 const FORM_SALE_PACKED: u8 = 4;
+/// So much more is the form whose personal values are numbers.
+const NUMBERED: u8 = 4;
+
+/// Where values are written, and whether what is personal in them is marked.
+struct Out<'a> {
+    bytes: &'a mut Vec<u8>,
+    marked: bool,
+}
 
 /// Writes entries one after the other, with buffers and tables that it keeps between them.
 #[derive(Default)]
 pub struct Encoder {
     plain: Vec<u8>,
+    marked: Vec<u8>,
     packed: Vec<u8>,
     packer: Option<zstd::bulk::Compressor<'static>>,
 }
@@ -60,7 +72,36 @@ pub struct Encoder {
 impl Encoder {
     /// See [`Entry::encode`]. The bytes stay until the next entry is written.
     pub fn encode(&mut self, entry: &Entry) -> &[u8] {
-        self.write(entry);
+        write(&mut self.plain, entry, false);
+        self.packed_if_large()
+    }
+
+    /// The entry as the journal holds it, with numbers in the place of everything personal.
+    pub fn seal(&mut self, entry: &Entry, numbers: &mut dyn Numbers) -> &[u8] {
+        write(&mut self.marked, entry, true);
+        self.plain.clear();
+        self.plain.push(self.marked[0] + NUMBERED);
+        marks::number(&self.marked[1..], numbers, &mut self.plain).expect("what was just written is whole");
+        self.packed_if_large()
+    }
+
+    /// Sealed bytes with the values put back: what `encode` gives of the same entry. Other forms stay as they are.
+    pub fn name(&mut self, sealed: &[u8], values: &dyn Values) -> Result<&[u8], EntryFault> {
+        self.plain.clear();
+        match unpacked(sealed)? {
+            (form @ (FORM_PLAIN | FORM_SALE), true, body) => {
+                self.plain.push(form);
+                marks::name(&body, values, &mut self.plain).map_err(EntryFault::Malformed)?;
+                Ok(self.packed_if_large())
+            }
+            _ => {
+                self.plain.extend(sealed);
+                Ok(&self.plain)
+            }
+        }
+    }
+
+    fn packed_if_large(&mut self) -> &[u8] {
         if self.plain.len() > limits::ENTRY_PLAIN_BYTES_MAX {
             self.pack();
             &self.packed
@@ -71,23 +112,10 @@ impl Encoder {
 
     /// See [`Entry::fits`]: tried, however few lines it has.
     pub(super) fn fits(&mut self, entry: &Entry) -> bool {
-        self.write(entry);
+        write(&mut self.plain, entry, false);
         self.plain.len() <= limits::ENTRY_BYTES_MAX && {
             self.pack();
             self.packed.len() <= limits::FRAME_PAYLOAD_BYTES_MAX / 2
-        }
-    }
-
-    fn write(&mut self, entry: &Entry) {
-        let out = &mut self.plain;
-        out.clear();
-        // One large decision does not keep its room for ever.
-        out.shrink_to(limits::ENTRY_PLAIN_BYTES_MAX);
-        out.push(FORM_SALE);
-        if write_sale(out, entry).is_none() {
-            out.clear();
-            out.push(FORM_PLAIN);
-            named(out, entry);
         }
     }
 
@@ -96,43 +124,78 @@ impl Encoder {
             .packer
             .get_or_insert_with(|| zstd::bulk::Compressor::new(1).expect("level 1 is one of zstd's"));
         let packed = packer.compress(&self.plain[1..]).expect("memory can always be compressed");
-        let form = if self.plain[0] == FORM_SALE { FORM_SALE_PACKED } else { FORM_PLAIN_PACKED };
-        self.packed = [&[form], packed.as_slice()].concat();
+        // Each packed form is the number behind its plain one.
+        self.packed = [&[self.plain[0] + 1], packed.as_slice()].concat();
     }
 }
 
-/// Reads what `Encoder::encode` wrote.
-pub(super) fn decode(bytes: &[u8]) -> Result<Entry, EntryFault> {
+fn write(bytes: &mut Vec<u8>, entry: &Entry, marked: bool) {
+    bytes.clear();
+    // One large decision does not keep its room for ever.
+    bytes.shrink_to(limits::ENTRY_PLAIN_BYTES_MAX);
+    bytes.push(FORM_SALE);
+    if write_sale(&mut Out { bytes, marked }, entry).is_none() {
+        bytes.clear();
+        bytes.push(FORM_PLAIN);
+        named(&mut Out { bytes, marked }, entry);
+    }
+}
+
+/// The form unpacked and without numbers, whether it has numbers, and the body.
+fn unpacked(bytes: &[u8]) -> Result<(u8, bool, Cow<'_, [u8]>), EntryFault> {
     let malformed = |why: String| EntryFault::Malformed(why);
     let (form, body) = bytes.split_first().ok_or_else(|| malformed("it is empty".to_owned()))?;
-    let unpacked;
-    let body = match *form {
-        FORM_PLAIN | FORM_SALE => body,
+    let numbered = *form > NUMBERED;
+    let plain = if numbered { form - NUMBERED } else { *form };
+    match plain {
+        FORM_PLAIN | FORM_SALE => Ok((plain, numbered, Cow::Borrowed(body))),
         FORM_PLAIN_PACKED | FORM_SALE_PACKED => {
-            unpacked = zstd::bulk::decompress(body, limits::ENTRY_BYTES_MAX)
-                .map_err(|e| malformed(e.to_string()))?;
-            &unpacked
+            let body = zstd::bulk::decompress(body, limits::ENTRY_BYTES_MAX)
+                .map_err(|error| malformed(error.to_string()))?;
+            Ok((plain - 1, numbered, Cow::Owned(body)))
         }
-        other => return Err(EntryFault::FormUnknown(other)),
-    };
-    match *form {
-        FORM_PLAIN | FORM_PLAIN_PACKED => rmp_serde::from_slice(body).map_err(|e| malformed(e.to_string())),
-        _ => read_sale(&mut Values(body)).map_err(malformed),
+        _ => Err(EntryFault::FormUnknown(*form)),
     }
 }
 
-fn named<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    rmp_serde::encode::write_named(out, value).expect("plain data can always be written");
+/// Reads what `Encoder::encode` wrote, or `Encoder::seal`: then with the values that `values` knows.
+pub(super) fn decode(bytes: &[u8], values: &dyn Values) -> Result<Entry, EntryFault> {
+    let malformed = |why: String| EntryFault::Malformed(why);
+    let (form, numbered, mut body) = unpacked(bytes)?;
+    if numbered {
+        let mut named = Vec::with_capacity(body.len() + limits::RECORD_BYTES_USUAL);
+        marks::name(&body, values, &mut named).map_err(malformed)?;
+        body = Cow::Owned(named);
+    }
+    match form {
+        FORM_PLAIN => rmp_serde::from_slice(&body).map_err(|e| malformed(e.to_string())),
+        _ => read_sale(&mut Row(&body)).map_err(malformed),
+    }
 }
 
-fn list<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    rmp_serde::encode::write(out, value).expect("plain data can always be written");
+pub(super) fn is_numbered(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|form| *form > NUMBERED)
+}
+
+/// Does a decision name the member of this number? Nothing if it was written before there were numbers.
+pub(super) fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryFault> {
+    let (_, numbered, body) = unpacked(bytes)?;
+    let found = || marks::mentions(&body, number).map_err(EntryFault::Malformed);
+    if numbered { found().map(Some) } else { Ok(None) }
+}
+
+fn named<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
+    marks::write(out.bytes, value, (true, out.marked));
+}
+
+fn list<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
+    marks::write(out.bytes, value, (false, out.marked));
 }
 
 /// Values that stand one behind the other.
-struct Values<'a>(&'a [u8]);
+struct Row<'a>(&'a [u8]);
 
-impl Values<'_> {
+impl Row<'_> {
     fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
         let mut reader = rmp_serde::Deserializer::new(&mut self.0);
         T::deserialize(&mut reader).map_err(|e| e.to_string())
@@ -159,6 +222,10 @@ impl Record {
     /// Writes the record as MessagePack: as lists where every field is always there, by name where one may be left out: a list
     /// would not say which. `Record` reads both.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_to(&mut Out { bytes: out, marked: false });
+    }
+
+    fn write_to(&self, out: &mut Out<'_>) {
         match self {
             Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
             Record::Member(_) | Record::Ledger(_) | Record::Code(_) => named(out, self),
@@ -169,7 +236,7 @@ impl Record {
 }
 
 fn records<'a>(
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
     count: usize,
     records: impl Iterator<Item = (&'a Key, Option<&'a Record>)>,
 ) {
@@ -177,7 +244,7 @@ fn records<'a>(
     for (key, record) in records {
         list(out, key);
         match record {
-            Some(record) => record.write(out),
+            Some(record) => record.write_to(out),
             None => list(out, &()),
         }
     }
@@ -188,7 +255,7 @@ fn records<'a>(
 type Head = (Seq, Epoch, UnixMs, Option<BundleRef>);
 
 /// Nothing if the entry is not a sale whose receipt its quote tells.
-fn write_sale(out: &mut Vec<u8>, entry: &Entry) -> Option<()> {
+fn write_sale(out: &mut Out<'_>, entry: &Entry) -> Option<()> {
     let Ok(Reply::Commit(receipt)) = &entry.answer else { return None };
     let quote = entry.facts.settled()?;
     if !is_derived(receipt, quote) {
@@ -220,7 +287,7 @@ fn write_sale(out: &mut Vec<u8>, entry: &Entry) -> Option<()> {
     Some(())
 }
 
-fn read_sale(values: &mut Values<'_>) -> Result<Entry, String> {
+fn read_sale(values: &mut Row<'_>) -> Result<Entry, String> {
     let (seq, epoch, at, bundle): Head = values.next()?;
     let input: Input = values.next()?;
     let mut facts = Facts::default();
@@ -250,7 +317,7 @@ type ReceiptRest = (
     Option<ChargedView>,
 );
 
-fn read_receipt(values: &mut Values<'_>, quote: &Quote) -> Result<Receipt, String> {
+fn read_receipt(values: &mut Row<'_>, quote: &Quote) -> Result<Receipt, String> {
     let rest: ReceiptRest = values.next()?;
     let (decision, transaction, member, titles, balance_after, age, burned, issued, texts, training, charged) =
         rest;
@@ -278,6 +345,7 @@ fn read_receipt(values: &mut Values<'_>, quote: &Quote) -> Result<Receipt, Strin
         texts,
         training,
         charged,
+        remarks: Vec::new(),
     })
 }
 
@@ -320,6 +388,7 @@ fn is_derived(receipt: &Receipt, quote: &Quote) -> bool {
         && receipt.points_ledger == priced.points.lines
         && figures.not_applied.is_empty()
         && figures.near.is_empty()
+        && receipt.remarks.is_empty()
 }
 
 // --- a quote ---
@@ -404,7 +473,7 @@ impl Serialize for Rows<'_> {
 }
 
 /// Writes a quote; what the facts say already is left out. Nothing if its lines are not those asked for.
-fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Option<()> {
+fn write_quote(out: &mut Out<'_>, quote: &Quote, facts: Option<&Facts>) -> Option<()> {
     let Quote { asked, priced, .. } = quote;
     if asked.basket.lines.len() != priced.lines.len()
         || !priced.not_applied.is_empty()
@@ -469,7 +538,7 @@ fn write_quote(out: &mut Vec<u8>, quote: &Quote, facts: Option<&Facts>) -> Optio
     Some(())
 }
 
-fn read_quote(values: &mut Values<'_>, facts: Option<&Facts>) -> Result<Quote, String> {
+fn read_quote(values: &mut Row<'_>, facts: Option<&Facts>) -> Result<Quote, String> {
     let (id, device, made_at, day, expires, bundle, offline_hours): QuoteHead = values.next()?;
     let (token, channel, at, lang, coupons, points, claims, gift_cards, zone): Asked = values.next()?;
     let applied: Applications = values.next()?;
@@ -576,21 +645,21 @@ pub(super) struct Kept(Box<[u8]>);
 impl Kept {
     /// Nothing is lost: a quote that cannot be told by rows is written with named fields.
     pub(super) fn keep(quote: &Quote) -> Kept {
-        let mut out = Vec::with_capacity(limits::OPEN_QUOTE_BYTES_USUAL);
-        out.push(FORM_SALE);
-        if write_quote(&mut out, quote, None).is_none() {
-            out.clear();
-            out.push(FORM_PLAIN);
-            named(&mut out, quote);
+        let mut bytes = Vec::with_capacity(limits::OPEN_QUOTE_BYTES_USUAL);
+        bytes.push(FORM_SALE);
+        if write_quote(&mut Out { bytes: &mut bytes, marked: false }, quote, None).is_none() {
+            bytes.clear();
+            bytes.push(FORM_PLAIN);
+            named(&mut Out { bytes: &mut bytes, marked: false }, quote);
         }
-        Kept(out.into_boxed_slice())
+        Kept(bytes.into_boxed_slice())
     }
 
     /// The quote again.
     pub(super) fn quote(&self) -> Quote {
         let body = &self.0[1..];
         let quote = match self.0[0] {
-            FORM_SALE => read_quote(&mut Values(body), None),
+            FORM_SALE => read_quote(&mut Row(body), None),
             _ => rmp_serde::from_slice(body).map_err(|e| e.to_string()),
         };
         quote.expect("it was written by this process")

@@ -5,7 +5,7 @@
 //! durable before the answer is spoken. The engine keeps only soft state: open quotes with their holds, and the last
 //! answers to reads. Losing it loses no decision: an open quote is asked for again.
 //!
-//! Operations, a file each: `scan` (scan, wallet) · `sale` (quote, commit; `codes` what is presented, `referral` what the
+//! Operations, a file each: `scan` (scan, wallet; `showing` chooses what a member is shown, `answers` what came of it) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
 //! office's members) · `learning` (event, feedback, and what sales teach of members) · `leases` (slices of limited things; `demand` how much is
 //! wanted). `quotes` holds what open quotes hold; `kept` writes
@@ -15,6 +15,7 @@
 //! the same sale under another id (first answer again) · no bundle (503) · the operation's own, in its file's header.
 
 pub mod advice;
+pub mod answers;
 mod charged;
 mod codes;
 pub mod decision;
@@ -22,8 +23,10 @@ mod demand;
 mod homes;
 pub mod input;
 mod kept;
+mod lately;
 mod learning;
 mod leases;
+mod marks;
 mod membership;
 pub mod quotes;
 mod referral;
@@ -32,6 +35,7 @@ pub mod replay;
 pub mod reply;
 mod sale;
 mod scan;
+mod showing;
 mod tally;
 
 use std::sync::Arc;
@@ -41,7 +45,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, Seq, StoreId};
+use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, MemberId, Seq, StoreId};
 use crate::domain::lease::Want;
 use crate::domain::text::Lang;
 use crate::limits;
@@ -49,7 +53,7 @@ use crate::limits;
 use advice::{Advice, Adviser};
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
-use input::{Body, Input, QuoteBody, Request, Shown, Sold};
+use input::{Body, Forgotten, Input, QuoteBody, Request, Shown, Sold};
 use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply, ScanReply};
 
@@ -213,7 +217,8 @@ impl Engine {
 
     /// From now on this is proposed.
     pub fn advise(&mut self, advice: Box<Advice>) {
-        self.adviser = Some(Adviser::new(advice));
+        let before = self.adviser.take();
+        self.adviser = Some(Adviser::new(advice, before));
     }
 
     /// What the proposals are made from; nothing if there are none yet.
@@ -254,6 +259,17 @@ impl Engine {
         entry
     }
 
+    /// Decides that a member is forgotten: their records are gone, and so is what is open of them here. `number` is what
+    /// decisions called them; the vault takes care of what decisions said.
+    pub fn forget(&mut self, member: &MemberId, number: Option<u32>, now: UnixMs) -> Box<Entry> {
+        self.quotes.forget(member);
+        self.reads = ReadReplays::default();
+        self.shown.retain(|shown| shown.member != *member);
+        let changes = Key::of_member(member).map(|key| Change { key, record: None }).to_vec();
+        let noted = Reply::Noted(Noted::of(self.turn_reference()));
+        self.entry(Input::Forget(Forgotten { number }), Facts::default(), Ok(noted), changes, now)
+    }
+
     /// The records that must be loaded before `handle`, as far as `facts` lets us know; empty when nothing is missing.
     pub fn needs(&self, input: &Input, facts: &Facts) -> Vec<Key> {
         let mut keys = match input {
@@ -261,7 +277,10 @@ impl Engine {
             Input::Members(update) => membership::needs(update),
             Input::Activate(_) => Vec::new(),
             Input::Lease(word) => leases::needs(word),
-            Input::Shown(_) => Vec::new(),
+            Input::Shown(shown) => {
+                self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown))
+            }
+            Input::Forget(_) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -373,7 +392,14 @@ impl Engine {
             },
             Input::Shown(shown) => {
                 let noted = Reply::Noted(Noted::of(self.turn_reference()));
-                Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), Vec::new(), now))
+                let bundle = self.bundle();
+                let changes = bundle.map(|bundle| showing::written(bundle, &shown, &facts, self.next));
+                let changes = changes.unwrap_or_default();
+                Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), changes, now))
+            }
+            Input::Forget(_) => {
+                let detail = "a forgetting comes with the member it is of, not as a request";
+                Outcome::Deferred(Refusal::new(Code::UnknownOperation, detail))
             }
             Input::Activate(reference) => {
                 let detail = format!("bundle {} comes with its file, not as a request", reference.version);
@@ -406,7 +432,7 @@ impl Engine {
         let mut held = Vec::new();
         let answer = match &request.body {
             Body::Scan(scan) => {
-                let (reply, kept_back) = scan::scan(&turn, scan);
+                let (reply, kept_back) = scan::scan(&turn, scan, &self.shown);
                 held = kept_back;
                 Ok(reply)
             }
@@ -454,6 +480,13 @@ impl Engine {
             offers: reply.offers.iter().map(|offer| offer.promotion.clone()).collect(),
             suggested: reply.recommendations.iter().map(|suggestion| suggestion.sku.clone()).collect(),
             held,
+            cared: {
+                let mut cared: Vec<CampaignId> =
+                    reply.care.iter().filter_map(|care| care.campaign.clone()).collect();
+                cared.sort();
+                cared.dedup();
+                cared
+            },
         });
     }
 
@@ -552,7 +585,11 @@ impl Engine {
         self.demand.changed(&changes, now);
         let bundle = self.bundle.as_ref().map(|active| active.bundle.reference.clone());
         let (epoch, facts, changes) = (self.identity.epoch, facts.only_kept(), changes.into());
-        Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes })
+        let entry = Box::new(Entry { seq, epoch, at: now, bundle, input, facts, answer, changes });
+        if let (Some(adviser), Some(active)) = (&mut self.adviser, &self.bundle) {
+            adviser.hear(&entry, &active.bundle);
+        }
+        entry
     }
 }
 

@@ -263,6 +263,14 @@ impl OpenQuotes {
         self.close(id);
     }
 
+    /// Closes what is open of a member who is forgotten: their till asks anew.
+    pub fn forget(&mut self, member: &MemberId) {
+        let key = Key::Member(member.clone());
+        let theirs = self.by_id.iter().filter(|(_, open)| open.reads.contains(&key));
+        let theirs: Vec<QuoteId> = theirs.map(|(id, _)| id.clone()).collect();
+        theirs.iter().for_each(|id| self.close(id));
+    }
+
     /// Closes what has expired. Quotes expire in the order they were made, but for a changed `quote_seconds`.
     pub fn expire(&mut self, now: UnixMs) {
         while self.by_age.front().is_some_and(|(expires, _)| *expires < now) {

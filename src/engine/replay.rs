@@ -63,6 +63,11 @@ pub fn voided(entry: &Entry) -> Option<Seq> {
     taken_back(entry).filter(|_| is_void).map(|(_, sale)| sale)
 }
 
+/// Is it a sale of somebody who was forgotten?
+pub fn is_of_nobody(entry: &Entry) -> bool {
+    entry.facts.quotes().filter_map(|quote| quote.member.as_ref()).any(|member| member.id.is_nobody())
+}
+
 fn original(entry: &Entry) -> Option<&TransactionKey> {
     let Input::Request(request) = &entry.input else { return None };
     match &request.body {

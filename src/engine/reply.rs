@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::document::CareKind;
 use crate::domain::calendar::Day;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId};
+use crate::domain::ids::{
+    BundleRef, CampaignId, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId,
+};
 use crate::domain::money::Money;
 use crate::domain::points::PointsLine;
 use crate::pricing::outcome::{
@@ -149,6 +151,9 @@ pub struct Care {
     pub kind: CareKind,
     /// What to show.
     pub text: String,
+    /// The campaign it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
 }
 
 /// A line as the contract shows it.
@@ -337,6 +342,9 @@ pub struct Receipt {
     /// Where what the till charged differs from what the rules say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charged: Option<ChargedView>,
+    /// What was odd about the sale and is kept all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// A sale's key on the wire.

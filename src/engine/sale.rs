@@ -21,7 +21,7 @@ use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq};
+use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq, Sku};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::domain::receipt::{SaleRecord, Took};
@@ -41,8 +41,8 @@ use super::quotes::{OpenQuotes, uses};
 use super::referral;
 use super::reply::{
     Answer, AppliedView, ChargedView, CouponView, DataAge, Figures, GiftChoice, IssuedCoupon, LineUnits,
-    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Reply, Suggestion,
-    TransactionView,
+    LineView, NearView, NotAppliedView, PointsFigures, QuoteReply, Receipt, Refusal, Remark, Reply,
+    Suggestion, TransactionView,
 };
 use super::{Turn, leases};
 
@@ -105,9 +105,11 @@ pub(super) fn quote(
 fn goes_with(turn: &Turn<'_>, quote: &Quote) -> Vec<Suggestion> {
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
     let mut skus = quote.asked.basket.lines.iter().map(|line| &line.sku);
-    let asked = Asked { member: quote.member.as_ref(), basket: &mut skus, now: turn.now, lang };
-    turn.advice
-        .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::QUOTE_SUGGESTIONS_MAX))
+    let Some(advice) = turn.advice else { return Vec::new() };
+    let member = quote.member.as_ref();
+    let segments = member.map(|member| turn.bundle.segments.of(member, quote.day)).unwrap_or_default();
+    let asked = Asked { member, segments: &segments, basket: &mut skus, now: turn.now, lang };
+    advice.propose(turn.bundle, asked, limits::QUOTE_SUGGESTIONS_MAX)
 }
 
 /// The answer to `quote` that made this quote, found again by pricing again. `turn` is of then, with the quote's rules.
@@ -396,9 +398,21 @@ fn settle(
         training: commit.training,
         charged,
         figures,
+        remarks: unknown_articles(&bundle, &quote).into_iter().collect(),
     };
     drop(settled);
     Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
+}
+
+/// Says which articles of a sale nobody knows: they were sold at the till's price, and count for no category.
+fn unknown_articles(bundle: &Bundle, quote: &Quote) -> Option<Remark> {
+    let lines = quote.asked.basket.lines.iter();
+    let unknown: Vec<&Sku> =
+        lines.map(|line| &line.sku).filter(|sku| bundle.book.item(sku).is_none()).collect();
+    let first = unknown.first()?;
+    let detail =
+        format!("{} lines of articles that are not in the catalogue, {first} the first", unknown.len());
+    Some(Remark::new(Code::UnknownSku, detail))
 }
 
 /// The decision that committed the very same sale before, under another request id.

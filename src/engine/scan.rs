@@ -2,9 +2,6 @@
 //!
 //! An unknown token is not an error: the shopper sees what everybody may see.
 
-use std::collections::BTreeSet;
-
-use crate::bundle::trials::Sight;
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{CampaignId, SegmentId, Sku};
 use crate::domain::member::{Member, TokenHash};
@@ -13,17 +10,18 @@ use crate::limits;
 use crate::pricing::{OpenOffer, Shopper};
 
 use super::advice::Asked;
-use super::input::Scan;
+use super::input::{Scan, Shown};
 use super::reply::{
     Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
 };
+use super::showing::Chooser;
 use super::{Turn, leases};
 
 /// Days before its end within which a coupon is said to run out soon.
 const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
 
-/// Answers `scan`, with the campaigns whose offers are kept from the member.
-pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> (Reply, Vec<CampaignId>) {
+/// Answers `scan`, with the campaigns whose offers are kept from the member. `waiting` was shown and is not written down yet.
+pub(super) fn scan(turn: &Turn<'_>, scan: &Scan, waiting: &[Shown]) -> (Reply, Vec<CampaignId>) {
     let member = turn.facts.shopper(scan.token);
     let lang = turn.lang(scan.lang, member.as_ref().and_then(|member| member.profile.lang));
     let day = turn.bundle.shop.time_zone.civil(turn.now).day;
@@ -34,17 +32,15 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> (Reply, Vec<CampaignId>) {
     let book = &turn.bundle.book;
     // A referral code is held to be handed on.
     let for_others = |open: &OpenOffer| open.coupon.is_some() && turn.bundle.refers(&open.promotion);
-    let open = book.offers(&shopper, limits::SCAN_OFFERS_MAX).into_iter().filter(|open| !for_others(open));
-    // Held back are only members whose scans are written down; what somebody holds already is shown in any case.
+    let open = book.offers(&shopper, limits::SCAN_OFFERS_LOOKED_AT_MAX).into_iter();
+    let mut open: Vec<OpenOffer> = open.filter(|open| !for_others(open)).collect();
     let agreed = member.as_ref().filter(|member| member.profile.consent.personal);
-    let mut held = BTreeSet::new();
-    let open = open.filter(|open| {
-        let Some(member) = agreed else { return true };
-        let (sight, campaign) = turn.bundle.sight(&open.promotion, &member.id);
-        held.extend(campaign.filter(|_| sight == Sight::Held).cloned());
-        sight == Sight::Shown || open.coupon.is_some()
-    });
-    let open: Vec<OpenOffer> = open.collect();
+    let mut chooser = agreed.map(|member| Chooser::new(turn, member, day, waiting));
+    match &mut chooser {
+        Some(chooser) => open = chooser.offers(open),
+        None => open.truncate(limits::SCAN_OFFERS_MAX),
+    }
+    let care = care(turn, &shopper, lang, chooser.as_mut());
     let offers = open.into_iter().map(|open| {
         let promotion = book.promotion(&open.promotion);
         let words = |texts: Option<&crate::domain::text::Texts>| {
@@ -65,11 +61,11 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan) -> (Reply, Vec<CampaignId>) {
             Some(sku) => alternatives(turn, sku, lang),
             None => suggestions(turn, &shopper, lang),
         },
-        care: care(turn, &shopper, lang),
+        care,
         data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
         member: member.as_ref().map(|member| view(turn, member)),
     }));
-    (reply, held.into_iter().collect())
+    (reply, chooser.map(Chooser::held).unwrap_or_default())
 }
 
 /// Answers `wallet`.
@@ -120,7 +116,8 @@ fn alternatives(turn: &Turn<'_>, sku: &Sku, lang: Lang) -> Vec<Suggestion> {
 
 /// Head office's lists and the shop's own model take turns; what one leaves is the other's.
 fn suggestions(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion> {
-    let asked = Asked { member: shopper.member, basket: &mut std::iter::empty(), now: turn.now, lang };
+    let (member, segments) = (shopper.member, shopper.segments);
+    let asked = Asked { member, segments, basket: &mut std::iter::empty(), now: turn.now, lang };
     let own = turn
         .advice
         .map_or_else(Vec::new, |advice| advice.propose(turn.bundle, asked, limits::SCAN_SUGGESTIONS_MAX));
@@ -157,12 +154,25 @@ fn listed(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Suggestion>
     suggestions
 }
 
-fn care(turn: &Turn<'_>, shopper: &Shopper<'_>, lang: Lang) -> Vec<Care> {
+fn care(
+    turn: &Turn<'_>,
+    shopper: &Shopper<'_>,
+    lang: Lang,
+    mut chooser: Option<&mut Chooser<'_>>,
+) -> Vec<Care> {
     let name = shopper.member.map_or("", |member| member.profile.name.as_str());
     let messages = turn.bundle.care.iter();
     messages
         .filter(|message| turn.bundle.book.audience_matches(&message.audience, shopper))
-        .map(|message| Care { kind: message.kind, text: message.texts.get(lang).replace("{name}", name) })
+        .filter(|message| match (&message.campaign, &mut chooser) {
+            (Some(campaign), Some(chooser)) => chooser.shows(campaign),
+            _ => true,
+        })
+        .map(|message| Care {
+            kind: message.kind,
+            text: message.texts.get(lang).replace("{name}", name),
+            campaign: message.campaign.clone(),
+        })
         .take(limits::SCAN_CARE_MAX)
         .collect()
 }

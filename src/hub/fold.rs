@@ -83,7 +83,7 @@ impl Fold {
                     }
                 }
             }
-            (Input::Activate(_) | Input::Lease(_) | Input::Shown(_), _) => {}
+            (Input::Activate(_) | Input::Lease(_) | Input::Shown(_) | Input::Forget(_), _) => {}
         }
         Some(entry)
     }

@@ -551,7 +551,9 @@ impl Lender {
             let free = self.free(scope, now, balance);
             let asking = self.wanting.get(scope).map_or(1, |wanting| wanting.len().max(1));
             let share = free / limits::LEASE_KEPT_BACK_PART / i64::try_from(asking).unwrap_or(i64::MAX);
-            let amount = short.min(share.max(1)).min(free);
+            // A half of a half of it would go on for ever, each a decision in the shop's journal: the last goes whole.
+            let is_trickle = share <= left / limits::LEASE_TRICKLE_PART;
+            let amount = short.min(if is_trickle { free } else { share.max(1) }).min(free);
             if amount > 0 {
                 let scope = scope.clone();
                 let say = match latest {
@@ -561,7 +563,7 @@ impl Lender {
                 self.say(store, epoch, say);
                 self.look_at(store, epoch, &want.scope, now, balance);
             } else {
-                self.recall(store, scope, short, now);
+                self.recall((store, left), scope, short, now);
             }
         }
     }
@@ -584,9 +586,10 @@ impl Lender {
         }
     }
 
-    /// Nothing is left for `store`: the store that holds most beyond what it needs gives its slices back and asks anew. One
-    /// that asks for nothing is taken to need half of what it holds.
-    fn recall(&mut self, store: &StoreId, scope: &Scope, short: i64, now: UnixMs) {
+    /// Nothing is left for `store`, which holds `has`: the store that holds most beyond what it needs gives its slices back and
+    /// asks anew. One that asks for nothing is taken to need half of what it holds. Between stores that hold about the same
+    /// nothing moves: it would go to and fro for ever.
+    fn recall(&mut self, (store, has): (&StoreId, i64), scope: &Scope, short: i64, now: UnixMs) {
         let waited = |at: &UnixMs| now.ms_since(*at).abs() >= limits::LEASE_RECALL_MS;
         if !self.unknown.is_empty() || !self.recalled.get(scope).is_none_or(waited) {
             return;
@@ -596,7 +599,8 @@ impl Lender {
             let left = lane.open(scope).map(|slice| slice.amount - slice.used).sum::<i64>();
             let need = self.wanting.get(scope).and_then(|wanting| wanting.get(other)).copied();
             let beyond = left - need.map_or(left / 2, |need| need.saturating_mul(2));
-            (other != store && beyond > 0).then(|| (beyond, other.clone(), *epoch))
+            let is_rich = left / limits::LEASE_RECALL_PART > has;
+            (other != store && beyond > 0 && is_rich).then(|| (beyond, other.clone(), *epoch))
         };
         let most = self.lanes.iter().filter_map(surplus).max();
         if let Some((_, other, epoch)) = most.filter(|(beyond, ..)| *beyond >= short.min(2)) {

@@ -180,10 +180,15 @@ impl Plan {
             .flat_map(|layer| layer.experiments.iter().map(move |experiment| (layer, experiment)))
     }
 
+    /// Is the member kept back from everything?
+    pub fn keeps_back(&self, member: &str) -> bool {
+        self.holdout > 0 && bucket(&self.salt, "holdout", member) < self.holdout
+    }
+
     /// Where a member is in an experiment; `None` where there is no such experiment.
     pub fn assign(&self, experiment: &str, member: &str) -> Option<Assigned<'_>> {
         let (layer, experiment) = self.experiments().find(|(_, found)| found.id == experiment)?;
-        if bucket(&self.salt, "holdout", member) < self.holdout {
+        if self.keeps_back(member) {
             return Some(Assigned::KeptBack);
         }
         let place = bucket(&self.salt, &format!("layer:{}", layer.id), member);

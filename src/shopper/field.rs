@@ -2,12 +2,13 @@
 //!
 //! Values are read off a `Sight`, never computed twice. A value nobody knows is `Unknown`: of a member who did not agree to
 //! be learned of, everything that is learned; of a member of whom something never happened, when it last did.
-//! A field with a key (`share["dairy"]`) is one of a family: it has a value for every key.
+//! A field with a key (`share["dairy"]`) is one of a family: it has a value for every key. Where the key is a category that
+//! others belong to, they are counted as one.
 
 use std::fmt;
 
 use crate::domain::calendar::Day;
-use crate::domain::history::Mark;
+use crate::domain::history::{History, Mark};
 use crate::domain::ids::{CategoryId, Tag};
 use crate::domain::member::{Attribute, Member};
 
@@ -78,7 +79,12 @@ pub(super) enum Field {
     Recency,
     Frequency,
     Monetary,
+    RfmSegment,
     Lifecycle,
+    Churn,
+    ValueVisits,
+    ValueSpend,
+    Group,
     Channel,
     CouponsIssued,
     CouponsUsed,
@@ -86,10 +92,27 @@ pub(super) enum Field {
     FeedbackLast,
     FeedbackAverage,
     Attribute(Tag, AttributeKind),
-    Share(CategoryId),
-    Interval(CategoryId),
-    DaysSince(CategoryId),
+    Share(Categories),
+    Interval(Categories),
+    DaysSince(Categories),
+    Due(Categories),
     Events(Tag),
+}
+
+/// A category as a predicate names it, with those that members' histories may hold of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Categories {
+    pub(super) name: CategoryId,
+    /// Sorted; the name itself where articles stand in it last, or where nobody says.
+    pub(super) leaves: Box<[CategoryId]>,
+}
+
+impl Categories {
+    /// Their places among the categories of a history.
+    fn places(&self, history: &History) -> Vec<u8> {
+        let place = |leaf| u8::try_from(history.categories.binary_search(leaf).ok()?).ok();
+        self.leaves.iter().filter_map(place).collect()
+    }
 }
 
 /// Fields without a key.
@@ -116,7 +139,12 @@ pub(super) const FIELDS: &[(&str, Field)] = &[
     ("rfm.r", Field::Recency),
     ("rfm.f", Field::Frequency),
     ("rfm.m", Field::Monetary),
+    ("rfm.segment", Field::RfmSegment),
     ("lifecycle", Field::Lifecycle),
+    ("churn", Field::Churn),
+    ("value.visits_13w", Field::ValueVisits),
+    ("value.spend_13w", Field::ValueSpend),
+    ("group", Field::Group),
     ("channel", Field::Channel),
     ("coupons.issued", Field::CouponsIssued),
     ("coupons.used", Field::CouponsUsed),
@@ -126,7 +154,7 @@ pub(super) const FIELDS: &[(&str, Field)] = &[
 ];
 
 /// Families of fields, by what stands before the key.
-pub(super) const FAMILIES: &[&str] = &["attr", "share", "interval", "days_since", "events"];
+pub(super) const FAMILIES: &[&str] = &["attr", "share", "interval", "days_since", "due", "events"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -155,21 +183,31 @@ impl Kind {
 impl Field {
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Field::Tier | Field::Lifecycle | Field::Channel => Kind::Word,
+            Field::Tier | Field::RfmSegment | Field::Lifecycle | Field::Channel => Kind::Word,
             Field::Attribute(_, AttributeKind::Word) => Kind::Word,
             Field::Tags | Field::Groups => Kind::Words,
-            Field::ConsentPersonal | Field::ConsentProgramme => Kind::Flag,
+            Field::ConsentPersonal | Field::ConsentProgramme | Field::Due(_) => Kind::Flag,
             Field::Attribute(_, AttributeKind::Flag) => Kind::Flag,
             _ => Kind::Number,
         }
     }
 
-    /// Its family and category, where it has one.
+    /// Its family and category, where it has one and histories hold it by itself.
     pub(super) fn habit(&self) -> Option<(HabitField, &CategoryId)> {
         match self {
-            Field::Share(category) => Some((HabitField::Share, category)),
-            Field::Interval(category) => Some((HabitField::Interval, category)),
-            Field::DaysSince(category) => Some((HabitField::DaysSince, category)),
+            Field::Share(of) | Field::Interval(of) | Field::DaysSince(of) => match &*of.leaves {
+                [one] => Some((self.habit_field()?, one)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn habit_field(&self) -> Option<HabitField> {
+        match self {
+            Field::Share(_) => Some(HabitField::Share),
+            Field::Interval(_) => Some(HabitField::Interval),
+            Field::DaysSince(_) => Some(HabitField::DaysSince),
             _ => None,
         }
     }
@@ -177,9 +215,10 @@ impl Field {
     pub(super) fn name(&self) -> String {
         match self {
             Field::Attribute(name, _) => format!("attr.{name}"),
-            Field::Share(key) => format!("share[\"{key}\"]"),
-            Field::Interval(key) => format!("interval[\"{key}\"]"),
-            Field::DaysSince(key) => format!("days_since[\"{key}\"]"),
+            Field::Share(of) => format!("share[\"{}\"]", of.name),
+            Field::Interval(of) => format!("interval[\"{}\"]", of.name),
+            Field::DaysSince(of) => format!("days_since[\"{}\"]", of.name),
+            Field::Due(of) => format!("due[\"{}\"]", of.name),
             Field::Events(key) => format!("events[\"{key}\"]"),
             field => FIELDS
                 .iter()
@@ -216,6 +255,11 @@ impl Field {
             Field::Recency => known(traits.rfm.map(|scores| scores[0])),
             Field::Frequency => known(traits.rfm.map(|scores| scores[1])),
             Field::Monetary => known(traits.rfm.map(|scores| scores[2])),
+            Field::RfmSegment => traits.rfm_segment().map_or(Value::Unknown, Value::Word),
+            Field::Churn => known(history.and_then(|history| traits.churn_percent(history))),
+            Field::ValueVisits => known(history.and_then(|history| traits.visits_to_come(history))),
+            Field::ValueSpend => known(history.and_then(|history| traits.spend_to_come(history))),
+            Field::Group => known(traits.group()),
             Field::Lifecycle => traits.lifecycle.map_or(Value::Unknown, Value::Word),
             Field::Channel => traits.channel.map_or(Value::Unknown, Value::Word),
             Field::CouponsIssued => counted(history.map(|history| history.coupons.issued)),
@@ -235,12 +279,22 @@ impl Field {
                 (Some(Attribute::Word(word)), AttributeKind::Word) => Value::Word(word),
                 _ => Value::Unknown,
             },
-            Field::Share(_) | Field::Interval(_) | Field::DaysSince(_) => {
-                let read = |(habit, category): (_, &CategoryId)| {
-                    let place = history.and_then(|history| history.categories.binary_search(category).ok());
-                    sight.habit(habit, place.and_then(|place| u8::try_from(place).ok()))
+            Field::Share(of) | Field::Interval(of) | Field::DaysSince(of) => {
+                let (Some(history), Some(habit)) = (history, self.habit_field()) else {
+                    return Value::Unknown;
                 };
-                known(self.habit().and_then(read))
+                match *of.places(history) {
+                    [] => known(sight.habit(habit, None)),
+                    [one] => known(sight.habit(habit, Some(one))),
+                    ref several => {
+                        let traits = traits.together(history, several);
+                        known(Sight { traits: &traits, ..*sight }.habit(habit, Some(0)))
+                    }
+                }
+            }
+            Field::Due(of) => {
+                let due = history.and_then(|history| traits.is_due(history, &of.name, &of.places(history)));
+                due.map_or(Value::Unknown, Value::Flag)
             }
             Field::Events(key) => known(history.map(|history| {
                 history.seen.iter().find(|seen| seen.kind == *key).map_or(0, |seen| i64::from(seen.count))

@@ -375,11 +375,7 @@ fn clauses(node: &Node, wanted: bool) -> Option<Vec<Vec<Literal<'_>>>> {
 }
 
 fn words_of(leaf: &Leaf) -> impl Iterator<Item = &Box<str>> {
-    [&leaf.left, &leaf.right].into_iter().flat_map(|operand| match operand {
-        Operand::Word(word) => std::slice::from_ref(word),
-        Operand::Words(words) => words,
-        _ => &[],
-    })
+    [&leaf.left, &leaf.right].into_iter().flat_map(|operand| operand.words())
 }
 
 /// The words that predicates name of each field, sorted.
@@ -620,4 +616,4 @@ impl Tags {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,8 +7,9 @@
 use crate::domain::ids::{CategoryId, InvalidId, Tag, TierId};
 use crate::limits;
 
-use super::field::{FAMILIES, FIELDS, Field, Kind};
+use super::field::{Categories, FAMILIES, FIELDS, Field, Kind};
 use super::predicate::{Leaf, Node, Operand, PredicateFault, Relation, column_of};
+use super::rfm;
 use super::segment::Schema;
 
 /// The tree of a predicate that is not longer than `limits::PREDICATE_BYTES_MAX`.
@@ -19,6 +20,17 @@ pub(super) fn parse(source: &str, schema: &Schema) -> Result<Node, PredicateFaul
     match parser.peek() {
         Some(_) => Err(parser.fault_here("expected &&, || or the end")),
         None => Ok(root),
+    }
+}
+
+/// The field that this names.
+pub(super) fn field(source: &str, schema: &Schema) -> Result<Field, PredicateFault> {
+    let tokens = tokens(source)?;
+    let mut parser = Parser { source, tokens: &tokens, next: 0, depth: 0, schema };
+    match parser.operand()? {
+        Operand::Field(field) if parser.peek().is_none() => Ok(field),
+        Operand::Field(_) => Err(parser.fault_here("expected the end behind the field")),
+        _ => Err(parser.fault(0, "expected a field")),
     }
 }
 
@@ -190,6 +202,9 @@ impl Parser<'_> {
             if *side == Operand::Field(Field::Tier) {
                 self.check_tiers(other, start)?;
             }
+            if *side == Operand::Field(Field::RfmSegment) {
+                self.check_boxes(other, start)?;
+            }
         }
         let end = self.tokens[self.next - 1].end;
         let place = |byte| u16::try_from(byte).expect("a predicate is bounded by PREDICATE_BYTES_MAX");
@@ -236,15 +251,25 @@ impl Parser<'_> {
         Err(self.fault(at, format!("{} {words} {}", left.name(), right.name())))
     }
 
+    /// Words compared with `rfm.segment` must be names of its boxes.
+    fn check_boxes(&self, words: &Operand, at: usize) -> Parsed<()> {
+        let known = || rfm::SEGMENTS.iter().map(|named| named.name).chain([rfm::OTHERS]);
+        match words.words().iter().find(|word| known().all(|name| name != &***word)) {
+            Some(word) => {
+                let known: Vec<&str> = known().collect();
+                Err(self.fault(
+                    at,
+                    format!("no segment of rfm is called {word:?}; there are {}", known.join(", ")),
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Words compared with a tier must be tiers of the programme, where the shop declares any.
     fn check_tiers(&self, words: &Operand, at: usize) -> Parsed<()> {
-        let words: &[Box<str>] = match words {
-            Operand::Word(word) => std::slice::from_ref(word),
-            Operand::Words(words) => words,
-            _ => &[],
-        };
         let declared = &self.schema.tiers;
-        match words.iter().find(|word| !declared.iter().any(|tier| tier.as_str() == &***word)) {
+        match words.words().iter().find(|word| !declared.iter().any(|tier| tier.as_str() == &***word)) {
             Some(word) if !declared.is_empty() => {
                 let known: Vec<&str> = declared.iter().map(TierId::as_str).collect();
                 let message = format!("no tier is called {word:?}; the shop has {}", known.join(", "));
@@ -314,11 +339,26 @@ impl Parser<'_> {
                 start,
                 format!(
                     "no field is called {name}; there are {}, attr.<name>, share[\"category\"], interval[..], \
-                     days_since[..] and events[\"kind\"]",
+                     days_since[..], due[..] and events[\"kind\"]",
                     known.join(", ")
                 ),
             )
         })
+    }
+
+    /// A category of the assortment, where one is known, with those below it.
+    fn categories(&self, key: &str, start: usize) -> Parsed<Categories> {
+        let name = CategoryId::new(key).map_err(|error| self.fault(start, error.to_string()))?;
+        let known = &self.schema.categories;
+        match known.get(&name) {
+            Some(leaves) => Ok(Categories { leaves: leaves.iter().cloned().collect(), name }),
+            None if known.is_empty() => Ok(Categories { leaves: [name.clone()].into(), name }),
+            None => {
+                let near = known.keys().min_by_key(|other| distance(key, other.as_str()));
+                let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                Err(self.fault(start, format!("no article is of category {key}{hint}")))
+            }
+        }
     }
 
     /// `attr.name`, or `attr["name"]` for a name that is no identifier; the other families take a text only.
@@ -339,9 +379,10 @@ impl Parser<'_> {
         }
         let wrong = |error: InvalidId| self.fault(start, error.to_string());
         match family {
-            "share" => CategoryId::new(&key).map(Field::Share).map_err(wrong),
-            "interval" => CategoryId::new(&key).map(Field::Interval).map_err(wrong),
-            "days_since" => CategoryId::new(&key).map(Field::DaysSince).map_err(wrong),
+            "share" => self.categories(&key, start).map(Field::Share),
+            "interval" => self.categories(&key, start).map(Field::Interval),
+            "days_since" => self.categories(&key, start).map(Field::DaysSince),
+            "due" => self.categories(&key, start).map(Field::Due),
             "events" => Tag::new(&key).map(Field::Events).map_err(wrong),
             _ => {
                 let name = Tag::new(&key).map_err(wrong)?;
@@ -352,4 +393,19 @@ impl Parser<'_> {
             }
         }
     }
+}
+
+/// Letters to put in, take out or change (Levenshtein 1966).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (nth, letter) in a.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], nth + 1);
+        for (at, other) in b.iter().enumerate() {
+            let change = before + usize::from(letter != *other);
+            before = row[at + 1];
+            row[at + 1] = change.min(before + 1).min(row[at] + 1);
+        }
+    }
+    row[b.len()]
 }

@@ -12,12 +12,18 @@
 //!   tags  groups             texts         spend_4w  spend_13w  spend_52w         minor units
 //!   points  visits  spend    numbers       basket_average                         of 52 weeks, minor units
 //!   orders                   number        rfm.r  rfm.f  rfm.m                    1 to 5; needs shop.scales.rfm
-//!   days_since_last          number        lifecycle    new active cooling lapsed; needs shop.scales.stages
-//!   days_since_joined        number        channel                                till kiosk online: the usual one
-//!   birthday_in_days         number        share["category"]                      percent of the spend of their visits
-//!   consent.personal         flag          interval["category"]                   mean days between purchases
-//!   consent.programme        flag          days_since["category"]                 since the last purchase
-//!   attr.name, attr["name"]  as declared   coupons.issued  .used  .expired        numbers
+//!   days_since_last          number        rfm.segment  text: R's names           needs shop.scales.rfm
+//!   days_since_joined        number        lifecycle    text                      needs scales.stages or .rhythm
+//!   birthday_in_days         number        churn        per cent                  needs scales.lifetime
+//!   consent.personal         flag          value.visits_13w  hundredths           needs scales.lifetime
+//!   consent.programme        flag          value.spend_13w   minor units          needs scales.lifetime
+//!   attr.name, attr["name"]  as declared   group        number, from 0            needs scales.groups
+//!                                          channel                                till kiosk online: the usual one
+//!                                          share["category"]                      percent of the spend of their visits
+//!                                          interval["category"]                   mean days between purchases
+//!                                          days_since["category"]                 since the last purchase
+//!                                          due["category"]   flag                 needs scales.due
+//!                                          coupons.issued  .used  .expired        numbers
 //!                                          feedback.last  feedback.average        0 to 10; tenths, 0 to 100
 //!                                          events["kind"]                         number
 //! ```
@@ -100,6 +106,15 @@ pub(super) enum Operand {
 }
 
 impl Operand {
+    /// The words it holds, if it is no field.
+    pub(super) fn words(&self) -> &[Box<str>] {
+        match self {
+            Operand::Word(word) => std::slice::from_ref(word),
+            Operand::Words(words) => words,
+            _ => &[],
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self {
             Operand::Field(field) => field.kind(),

@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Day;
-use crate::domain::ids::{SegmentId, Tag, TierId};
+use crate::domain::ids::{CategoryId, SegmentId, Tag, TierId};
 use crate::domain::member::Member;
 use crate::domain::text::Texts;
 use crate::limits;
@@ -18,7 +19,7 @@ use crate::limits;
 use super::field::Sight;
 use super::index::{Bits, Index};
 use super::predicate::{FailedLeaf, Predicate, PredicateFault};
-pub use super::traits::Scales;
+pub use super::scales::Scales;
 use super::traits::Traits;
 
 /// What a member's attribute holds.
@@ -42,6 +43,26 @@ pub struct Schema {
     pub attributes: BTreeMap<Tag, AttributeKind>,
     /// What members are measured by.
     pub scales: Scales,
+    /// By category, those of it that histories hold; without any no category is looked up.
+    pub categories: Hierarchy,
+}
+
+/// Categories with those below them that articles stand in last, themselves included where some do.
+pub type Hierarchy = BTreeMap<CategoryId, BTreeSet<CategoryId>>;
+
+/// What these articles say of their categories: each list goes from the widest to the narrowest.
+pub fn hierarchy<'a>(articles: impl Iterator<Item = &'a [CategoryId]>) -> Hierarchy {
+    let mut known = Hierarchy::new();
+    for categories in articles {
+        let Some(leaf) = categories.last() else { continue };
+        for category in categories {
+            let leaves = known.entry(category.clone()).or_default();
+            if !leaves.contains(leaf) {
+                leaves.insert(leaf.clone());
+            }
+        }
+    }
+    known
 }
 
 /// A segment does not compile.
@@ -78,7 +99,7 @@ pub struct Segments {
     /// By id.
     compiled: Box<[(SegmentId, Predicate)]>,
     index: Index,
-    scales: Scales,
+    scales: Arc<Scales>,
 }
 
 impl Segments {
@@ -112,7 +133,7 @@ impl Segments {
             return Err(faults);
         }
         let index = Index::of(compiled.iter().map(|(_, predicate)| predicate));
-        Ok(Segments { compiled: compiled.into(), index, scales: schema.scales })
+        Ok(Segments { compiled: compiled.into(), index, scales: Arc::new(schema.scales.clone()) })
     }
 
     /// The segments a member is in on a day, sorted.
@@ -220,7 +241,9 @@ mod tests {
         let tiers = ["silver", "gold"].map(|tier| TierId::new(tier).expect("an id")).into();
         let kinds = [AttributeKind::Flag, AttributeKind::Number, AttributeKind::Word];
         let attributes = ["baby", "rfm.m", "city"].map(tag).into_iter().zip(kinds).collect();
-        Schema { tiers, attributes, ..Schema::default() }
+        let food = ["food", "dairy"].map(|name| CategoryId::new(name).expect("an id"));
+        let categories = hierarchy([food.as_slice()].into_iter());
+        Schema { tiers, attributes, categories, ..Schema::default() }
     }
 
     fn member() -> Member {
@@ -303,6 +326,13 @@ mod tests {
             ("points > 3 && tier == \"gold", 23, "no closing quote"),
             ("orders in [1, \"a\"]", 15, "only"),
             ("\"日本\" in tags && ü", 17, "has no meaning here"),
+            ("rfm.segment == \"Champion\"", 1, "no segment of rfm is called \"Champion\""),
+            (
+                "visits > 3 && share[\"dairi\"] > 3",
+                21,
+                "no article is of category dairi; did you mean dairy?",
+            ),
+            ("due[3]", 5, "expected the name in quotes"),
         ] {
             let (at, message) = segments(when).expect_err(when);
             assert!(at == column && message.contains(words), "{when}: {at} {message}");
@@ -313,7 +343,15 @@ mod tests {
     fn is_a_predicate_bounded() {
         let deep = |levels: usize| "(".repeat(levels) + "true" + &")".repeat(levels);
         assert!(segments(&deep(limits::PREDICATE_DEPTH_MAX - 1)).is_ok());
-        assert!(segments(&deep(100_000)).is_err());
+        assert!(segments(&deep(100_000)).expect_err("too long").1.contains("bytes long"));
+        for levels in ["(", "!", "!("].map(|one| one.repeat(1_000)) {
+            let (column, message) = segments(&levels).expect_err("a thousand levels");
+            let deepest = u32::try_from(limits::PREDICATE_DEPTH_MAX + 1).expect("small");
+            assert!(
+                column == deepest && message.contains("nested deeper than 32 levels"),
+                "{column}: {message}"
+            );
+        }
         assert!(segments(&deep(limits::PREDICATE_DEPTH_MAX)).expect_err("too deep").1.contains("deeper"));
         assert!(segments(&"!".repeat(2_000)).expect_err("too deep").1.contains("deeper"));
         assert!(segments(&"true||".repeat(1_000)).expect_err("too long").1.contains("bytes long"));

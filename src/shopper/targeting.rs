@@ -3,6 +3,7 @@
 //! Everything here chooses and orders; nothing makes an offer, a price or a right. Time is a civil day and chance a seed (of
 //! the decision's reference, by `seed_of`), so that a decision evaluated again chooses the same.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::experiment::{self, BUCKETS};
@@ -12,9 +13,9 @@ use crate::limits;
 
 /// An offer that may be shown.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidate<'a> {
-    /// Which; of two equally good ones the first by id.
-    pub id: &'a str,
+pub struct Candidate<T> {
+    /// Which; of equally good ones the first.
+    pub what: T,
     /// The chance that it is answered, 0 to 1.
     pub probability: f64,
     /// What an answer brings, its cost taken off, in minor units.
@@ -23,7 +24,7 @@ pub struct Candidate<'a> {
     pub weight_per_mille: u32,
 }
 
-impl Candidate<'_> {
+impl<T> Candidate<T> {
     /// Expected margin in minor units, weighted; no chance where it is no number.
     pub fn worth(&self) -> f64 {
         let probability = if self.probability.is_nan() { 0.0 } else { self.probability.clamp(0.0, 1.0) };
@@ -31,34 +32,56 @@ impl Candidate<'_> {
     }
 }
 
-/// Puts the most worthwhile first.
-pub fn rank(candidates: &mut [Candidate<'_>]) {
-    candidates.sort_by(|a, b| b.worth().total_cmp(&a.worth()).then_with(|| a.id.cmp(b.id)));
+/// Puts the most worthwhile first; equally good ones stay in their order.
+pub fn rank<T>(candidates: &mut [Candidate<T>]) {
+    candidates.sort_by(|a, b| b.worth().total_cmp(&a.worth()));
 }
 
 /// How often one shopper is shown something, at most; nothing said is no bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Caps {
-    /// Times a day.
+    /// Times a day, at most 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = limits::HISTORY_SHOWN_MAX))]
     pub per_day: Option<u32>,
-    /// Times in seven days, today included.
+    /// Times in seven days, today included, at most 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = limits::HISTORY_SHOWN_MAX))]
     pub per_week: Option<u32>,
     /// Times ever, as far as is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ever: Option<u32>,
     /// Days that must lie between two times.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub days_apart: Option<u32>,
 }
 
 impl Caps {
-    /// May it be shown today, after these days on which it was?
-    pub fn allow(&self, shown: &[Day], today: Day) -> bool {
-        let within =
-            |days: i64| shown.iter().filter(|day| (0..days).contains(&today.days_since(**day))).count();
+    /// Is there no bound?
+    pub fn is_none(&self) -> bool {
+        *self == Caps::default()
+    }
+
+    /// Is each bound one that can be kept with the times remembered?
+    pub fn can_be_kept(&self) -> bool {
+        [self.per_day, self.per_week]
+            .into_iter()
+            .flatten()
+            .all(|times| times as usize <= limits::HISTORY_SHOWN_MAX)
+    }
+
+    /// May it be shown today, after `ever` times of which these were the newest days? Days are numbers since 1970-01-01.
+    pub fn allow(&self, ever: usize, shown: &[i32], today: i32) -> bool {
+        let within = |days: i64| {
+            let ago = |day: &i32| i64::from(today) - i64::from(*day);
+            shown.iter().filter(|day| (0..days).contains(&ago(day))).count()
+        };
         let below = |count: usize, cap: Option<u32>| cap.is_none_or(|cap| count < cap as usize);
         let apart = self.days_apart.map_or(0, i64::from);
         below(within(1), self.per_day)
             && below(within(7), self.per_week)
-            && below(shown.len(), self.ever)
+            && below(ever, self.ever)
             && (apart == 0 || within(apart) == 0)
     }
 }
@@ -157,8 +180,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_first() {
-        let candidate = |id, probability, margin_minor| Candidate {
-            id,
+        let candidate = |what, probability, margin_minor| Candidate {
+            what,
             probability,
             margin_minor,
             weight_per_mille: 1_000,
@@ -166,12 +189,12 @@ mod tests {
         let mut all = [
             candidate("often", 0.5, 100),
             candidate("nan", f64::NAN, 9_000),
-            candidate("b", 0.1, 1_000),
             candidate("a", 0.1, 1_000),
+            candidate("b", 0.1, 1_000),
             candidate("loss", 0.9, -50),
         ];
         rank(&mut all);
-        assert_eq!(all.map(|candidate| candidate.id), ["a", "b", "often", "nan", "loss"]);
+        assert_eq!(all.map(|candidate| candidate.what), ["a", "b", "often", "nan", "loss"]);
     }
 
     #[test]
@@ -189,10 +212,9 @@ mod tests {
             (vec![50], 0, true),
         ];
         for (shown, today, allowed) in table {
-            let shown: Vec<Day> = shown.into_iter().map(day).collect();
-            assert_eq!(caps.allow(&shown, day(today)), allowed, "{shown:?} on {today}");
+            assert_eq!(caps.allow(shown.len(), &shown, today), allowed, "{shown:?} on {today}");
         }
-        assert!(Caps::default().allow(&[day(0); 100], day(0)));
+        assert!(Caps::default().allow(100, &[0; 16], 0));
     }
 
     #[test]

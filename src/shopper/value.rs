@@ -11,7 +11,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use self::optimum::Outcome;
+use self::optimum::{Optimum, Outcome};
+use crate::limits;
 
 pub mod bgnbd;
 pub mod optimum;
@@ -136,6 +137,25 @@ impl Sample {
             }
         }
         Some(Sample { groups, mean_age_weeks })
+    }
+
+    /// Every so manieth history, where there are very many: a first look that costs little.
+    fn thinned(&self) -> Option<Sample> {
+        let step = self.groups.len() / limits::VALUE_FIRST_LOOK;
+        let groups = || self.groups.iter().step_by(step).copied().collect();
+        (step > 1).then(|| Sample { groups: groups(), mean_age_weeks: self.mean_age_weeks })
+    }
+
+    /// Climbs the likelihood of the sample: by way of a part of it where it is large.
+    fn maximise<const N: usize>(
+        &self,
+        likelihood: impl Fn(&[f64; N], &Sample) -> f64,
+        starts: &[[f64; N]],
+    ) -> Optimum<N> {
+        match self.thinned() {
+            Some(thin) => optimum::maximise_by(|at| likelihood(at, self), |at| likelihood(at, &thin), starts),
+            None => optimum::maximise(|at| likelihood(at, self), starts),
+        }
     }
 
     /// The sum of `each` over all customers; `per_repeats` is asked once for each number of repeats.

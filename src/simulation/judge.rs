@@ -65,6 +65,8 @@ struct Line {
     epoch: Epoch,
     /// By place; the first is decision 1.
     facts: Vec<Fact>,
+    /// How many of them head office must have at the end.
+    due: usize,
     /// What was spoken to a till, by decision, with the sum of its bytes.
     spoken: BTreeMap<Seq, u32>,
     /// Which decision answered a request.
@@ -82,6 +84,17 @@ struct Booked {
     backed: u64,
 }
 
+/// What head office has booked of one member's points.
+#[derive(Debug, Default)]
+struct Moves {
+    /// How many movements.
+    booked: u64,
+    /// What they come to.
+    points: i64,
+    /// Of them, what the member may not have had.
+    owed: i64,
+}
+
 /// The model.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
@@ -95,8 +108,8 @@ pub(super) struct Judge {
     /// What head office last said of a line, and as which incarnation.
     said: BTreeMap<(StoreId, Epoch), (u64, Seq)>,
     redeemed: BTreeMap<CouponCode, (usize, Seq)>,
-    /// By member, over all that head office has booked: points moved, and those of them they may not have had.
-    moved: BTreeMap<MemberId, (i64, i64)>,
+    /// By member, over all that head office has booked.
+    moved: BTreeMap<MemberId, Moves>,
     escrow: Escrow,
     terms: Terms,
     /// Codes redeemed twice: away from home, or by a spare box that knows nothing of its forerunner.
@@ -136,6 +149,7 @@ impl Judge {
             store: store.clone(),
             epoch,
             facts: Vec::new(),
+            due: 0,
             spoken: BTreeMap::new(),
             requests: BTreeMap::new(),
             first: Seq(1),
@@ -152,6 +166,7 @@ impl Judge {
             store: line.store.clone(),
             epoch: line.epoch,
             facts: line.facts.clone(),
+            due: 0,
             spoken: BTreeMap::new(),
             requests: line.requests.clone(),
             first: line.first,
@@ -370,9 +385,10 @@ impl Judge {
 
     fn move_points(&mut self, member: MemberId, points: i64, beyond: i64) {
         let began = rules::points_at_first(&member);
-        let (moved, owed) = self.moved.entry(member.clone()).or_default();
-        (*moved, *owed) = (*moved + points, *owed + beyond);
-        let (balance, owed) = (began + *moved, *owed);
+        let moves = self.moved.entry(member.clone()).or_default();
+        moves.booked += 1;
+        (moves.points, moves.owed) = (moves.points + points, moves.owed + beyond);
+        let (balance, owed) = (began + moves.points, moves.owed);
         if balance < -owed.max(0) && points < 0 && self.cloned.is_empty() {
             let text =
                 format!("{member} has {balance} points with this, {owed} were drawn beyond or taken back");
@@ -393,9 +409,11 @@ impl Judge {
         for (place, sum) in (entries..).zip(lost) {
             let fact = self.facts_at(store, epoch, place).find(|fact| fact.sum == sum);
             let points = fact.and_then(|fact| Some((fact.points.clone()?, fact.beyond)));
-            if let Some(((member, points), beyond)) = points {
-                let (moved, owed) = self.moved.entry(member).or_default();
-                (*moved, *owed) = (*moved - points, *owed - beyond);
+            if let Some(((member, points), beyond)) = points
+                && let Some(moves) = self.moved.get_mut(&member)
+            {
+                moves.booked -= 1;
+                (moves.points, moves.owed) = (moves.points - points, moves.owed - beyond);
             }
         }
     }
@@ -516,8 +534,9 @@ impl Judge {
 
     /// What a member's points must be at head office: what they began with and every movement booked.
     pub(super) fn points_due(&self) -> Vec<(MemberId, i64)> {
-        let moved = self.moved.iter();
-        moved.map(|(member, (moved, _))| (member.clone(), rules::points_at_first(member) + moved)).collect()
+        // Of whom nothing is booked head office need not know: what was told of them was lost with it, and its shop's box too.
+        let moved = self.moved.iter().filter(|(_, moves)| moves.booked > 0);
+        moved.map(|(member, moves)| (member.clone(), rules::points_at_first(member) + moves.points)).collect()
     }
 
     /// A shop and head office found that they count otherwise; of a copied disk both are right.
@@ -527,13 +546,20 @@ impl Judge {
         }
     }
 
-    /// A box that runs and reaches head office has nothing left to tell.
+    /// All that boxes have decided by now must be at head office when everything stands still.
+    pub(super) fn due_at_head_office(&mut self) {
+        for line in &mut self.lines {
+            line.due = line.facts.len();
+        }
+    }
+
+    /// A box that runs and reaches head office has told what was due.
     pub(super) fn drained(&mut self, of: usize) {
-        let Line { store, epoch, facts, .. } = &self.lines[of];
+        let Line { store, epoch, facts, due, .. } = &self.lines[of];
         let has = self.booked.get(&(store.clone(), *epoch)).map_or(0, |booked| booked.sums.len());
         let text =
             format!("{store} epoch {}: faults stopped, head office has {has} of {}", epoch.0, facts.len());
-        let (lacks, exceeds) = (has < facts.len(), has > facts.len() && !self.cloned.contains(store));
+        let (lacks, exceeds) = (has < *due, has > facts.len() && !self.cloned.contains(store));
         if lacks || exceeds {
             self.accuse(if lacks { "I15" } else { "I6" }, text);
         }

@@ -30,6 +30,8 @@ const BURST: u64 = 12;
 /// Within this time after the faults stopped everything has come together: the longest wait of a sender is 5 minutes, and
 /// it may have to wait several times.
 const CALM_MS: u64 = 3 * HOUR_MS;
+/// What a box decides in this last part of the calm may still be on its way: slices are made good for longer for ever.
+const ON_ITS_WAY_MS: u64 = HOUR_MS / 2;
 /// When worlds begin, noon in the shop's zone: three days before the clocks go back, three days before they go forward, or
 /// in between. 2026-10-22, 2027-03-25, 2026-12-01.
 const BEGINNINGS: [i64; 3] = [1_792_663_200_000, 1_805_968_800_000, 1_796_122_800_000];
@@ -76,6 +78,8 @@ pub fn run(seed: u64, plan: Plan, rules: &ChainRules) -> Ended {
     world.begin(plan.days);
     world.run_until(until);
     world.calm_down();
+    world.run_until(until + CALM_MS - ON_ITS_WAY_MS);
+    world.stage.judge.due_at_head_office();
     world.run_until(until + CALM_MS);
     world.audit();
     let trace = world.stage.traced();

@@ -24,6 +24,12 @@ pub struct Lived {
     rest_ms: i64,
     /// The first decision after each full day, oldest first; one more than the days that matter.
     marks: VecDeque<Seq>,
+    /// The first decision of each seventh of the days before those, oldest first: for what is kept for years.
+    #[serde(default)]
+    weeks: VecDeque<Seq>,
+    /// Days since the last of those.
+    #[serde(default)]
+    days_since_week: u8,
 }
 
 impl Lived {
@@ -40,8 +46,24 @@ impl Lived {
             self.marks.push_back(seq);
         }
         while self.marks.len() > days + 1 {
-            self.marks.pop_front();
+            let Some(mark) = self.marks.pop_front() else { return };
+            self.days_since_week += 1;
+            if self.days_since_week == 7 {
+                self.days_since_week = 0;
+                self.weeks.push_back(mark);
+            }
+            while self.weeks.len() > limits::LIVED_WEEKS_MAX {
+                self.weeks.pop_front();
+            }
         }
+    }
+
+    /// Decisions before this one were made more than `days` days ago, or up to a week more; none where they are not more than
+    /// requests are remembered for.
+    pub fn made_before(&self, days: usize) -> Seq {
+        let weeks = days.saturating_sub(self.marks.len()).div_ceil(7);
+        let place = self.weeks.len().checked_sub(weeks + 1);
+        place.and_then(|place| self.weeks.get(place)).copied().unwrap_or_default()
     }
 
     /// Requests of decisions before this one may be forgotten; `last` is the newest decision, of which the newest `kept`
@@ -84,6 +106,19 @@ mod tests {
         for days in [36, 40, 100] {
             let forgotten = forgotten(days * 24 + 1, 35, right) / EACH_HOUR / 24;
             assert!((days - 36..=days - 35).contains(&forgotten), "after {days} days: {forgotten}");
+        }
+    }
+
+    #[test]
+    fn is_what_is_kept_for_years_kept_so_long_and_a_week_more_at_most() {
+        let mut lived = Lived::default();
+        for day in 0..1_000_u64 {
+            lived.pass(Seq(day), UnixMs(right(day * 24)), 35);
+            for years in [100, 400, 900] {
+                let kept = day - lived.made_before(years as usize).0;
+                let most = (years + 8).max(if day < years + 8 { day } else { 0 });
+                assert!(kept >= years.min(day) && kept <= most, "day {day}, {years} days: {kept} are kept");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A shop's data in one folder: taken while the daemon sells, checked as a whole, put back as a new life of the box.
 //!
-//! Layout of a backup: `identity.json`, `format`, `journal/`, the newest good `checkpoints/` file, `bundles/*.aisb`, and
+//! Layout of a backup: `identity.json`, `format`, `names` and `forgotten` (vault.rs), `journal/`, the newest good `checkpoints/` file, `bundles/*.aisb`, and
 //! `MANIFEST.json`, written last, which lists every other file with its length and SHA-256. Nothing of the tables: they are
 //! built from checkpoint and journal.
 //!
@@ -25,9 +25,10 @@ use super::checkpoint::{self, CHECKPOINT_DIR};
 use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
 use super::format::{self, FORMAT_FILE};
-use super::identity::{BoxIdentity, IDENTITY_FILE};
+use super::identity::{self, BoxIdentity, IDENTITY_FILE};
 use super::journal::{FormatVersion, JournalView};
 use super::lock::DirLock;
+use super::vault::{self, FORGOTTEN_FILE, NAMES};
 
 const MANIFEST: &str = "MANIFEST.json";
 const JOURNAL: &str = "journal";
@@ -63,7 +64,7 @@ pub struct Manifest {
 pub fn take(data_dir: &Path, to: &Path) -> Result<Manifest> {
     is_empty(to)?;
     format::of(data_dir)?;
-    let identity = identity_in(data_dir)?;
+    let identity = identity::read(data_dir)?;
     let mut files = BTreeMap::new();
     for dir in [to.to_owned(), to.join(JOURNAL), to.join(CHECKPOINT_DIR), to.join(BUNDLES)] {
         OsDisk.create_dir_all(&dir)?;
@@ -87,8 +88,12 @@ pub fn take(data_dir: &Path, to: &Path) -> Result<Manifest> {
         }
     }
     copy(data_dir, to, IDENTITY_FILE, &mut files)?;
-    if OsDisk.list(data_dir)?.iter().any(|name| name == FORMAT_FILE) {
-        copy(data_dir, to, FORMAT_FILE, &mut files)?;
+    let there = OsDisk.list(data_dir)?;
+    // The names after the journal: then it holds no number without a name, but of those who were forgotten.
+    for name in [FORMAT_FILE, NAMES[0], NAMES[1], FORGOTTEN_FILE] {
+        if there.iter().any(|file| file == name) {
+            copy(data_dir, to, name, &mut files)?;
+        }
     }
     let (first, through, missing) = journal_in(to)?;
     let manifest = Manifest {
@@ -128,7 +133,7 @@ pub fn check(from: &Path) -> Result<Manifest> {
             return Err(bad(&file, "it is not the file that was written"));
         }
     }
-    let identity = identity_in(from)?;
+    let identity = identity::read(from)?;
     if (&identity.store, identity.epoch) != (&manifest.store, manifest.epoch) {
         return Err(bad(&path, "its identity is another"));
     }
@@ -147,8 +152,15 @@ pub fn check(from: &Path) -> Result<Manifest> {
 }
 
 /// Puts a backup into `data_dir`, which must be empty or not there, as a new life of the box: epoch `epoch`, or one more than
-/// the backup's. Errors: `Backup` if it does not check; `RestoreOver` and `Locked` if there is data or a daemon already.
-pub fn restore(from: &Path, data_dir: &Path, epoch: Option<Epoch>) -> Result<(Manifest, Epoch)> {
+/// the backup's. Whoever was forgotten since it was taken is forgotten again at the first start, as far as the backup, the
+/// copy beside `data_dir` or `forgotten` (the former data directory, or its file) tell. Errors: `Backup` if it does not check;
+/// `RestoreOver` and `Locked` if there is data or a daemon already.
+pub fn restore(
+    from: &Path,
+    data_dir: &Path,
+    epoch: Option<Epoch>,
+    forgotten: Option<&Path>,
+) -> Result<(Manifest, Epoch)> {
     if data_dir.is_dir() {
         // Told apart from mere data: somebody is at work there.
         drop(DirLock::take_existing(data_dir)?);
@@ -172,8 +184,9 @@ pub fn restore(from: &Path, data_dir: &Path, epoch: Option<Epoch>) -> Result<(Ma
             return Err(bad(&from.join(name), "it changed while it was read"));
         }
     }
+    vault::remember_forgotten(data_dir, forgotten)?;
     sync_dirs(data_dir)?;
-    let identity = BoxIdentity { epoch, ..identity_in(from)? };
+    let identity = BoxIdentity { epoch, ..identity::read(from)? };
     identity.write(data_dir)?;
     Ok((manifest, epoch))
 }
@@ -190,13 +203,6 @@ fn is_empty(dir: &Path) -> Result<()> {
         true => Err(StorageError::RestoreOver { dir: dir.to_owned() }),
         false => Ok(()),
     }
-}
-
-fn identity_in(dir: &Path) -> Result<BoxIdentity> {
-    let path = dir.join(IDENTITY_FILE);
-    let wrong = |why: String| StorageError::Identity { path: path.clone(), why };
-    let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))
 }
 
 /// The first and the last decision of a copied journal, each frame between them read, and the holes it names.

@@ -316,6 +316,17 @@ fn block_sum(raw_bytes: u32, packed: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&raw_bytes.to_be_bytes()), packed)
 }
 
+/// Lets go of all checkpoints but this one.
+pub fn keep_only(disk: &dyn Disk, kept: &Checkpoint) -> Result<()> {
+    let dir = kept.path.parent().unwrap_or(Path::new(""));
+    for name in disk.list(dir)? {
+        if name.ends_with(SUFFIX) && dir.join(&name) != kept.path {
+            disk.remove(&dir.join(name))?;
+        }
+    }
+    disk.sync_dir(dir)
+}
+
 fn forget_old(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let mut named: Vec<Seq> = disk.list(dir)?.iter().filter_map(|name| through_of(name)).collect();
     named.sort();

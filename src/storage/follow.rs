@@ -3,7 +3,7 @@
 //! Invariants: decisions are applied in order, in transactions that carry their last number; a bundle's members and codes
 //! come in at the place where it became active. This thread alone writes the tables, so what it reads between two batches
 //! is one moment: after `CHECKPOINT_EVERY_DECISIONS` it writes a checkpoint of it, copies the tables if they have grown
-//! beyond reason, and tells the commit thread how far the journal may go: what is durable at head office, and covered by the
+//! beyond reason (before it what has been kept long enough goes: `let_go`), and tells the commit thread how far the journal may go: what is durable at head office, and covered by the
 //! oldest checkpoint, and past its days. A checkpoint that fails costs nothing but the room it would have given back.
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, Epoch, Seq};
-use crate::engine::decision::{Entry, Record};
+use crate::engine::decision::Record;
 use crate::limits;
 
 use super::checkpoint;
@@ -25,6 +25,7 @@ use super::keeper::Keeper;
 use super::place::{Place, suspect};
 use super::store::{Applying, Progress, Roll, Sizes};
 use super::tables::{ActiveBundle, Batch, Tables, TablesFault};
+use super::vault::Vault;
 
 /// The thread that writes the tables.
 pub(super) struct Follower {
@@ -42,6 +43,7 @@ pub(super) struct Follower {
     /// The newest checkpoint, and the oldest that is kept.
     pub(super) covered: Covered,
     pub(super) sizes: Sizes,
+    pub(super) vault: Vault,
 }
 
 impl Follower {
@@ -66,7 +68,10 @@ impl Follower {
         if self.keeper.leaves_disk() && !self.tables.is_memory() {
             self.leave_disk()?;
         }
-        apply(&self.tables, pending, &*self.roll, self.request_days)?;
+        apply(&self.tables, pending, (&*self.roll, &self.vault), self.request_days)?;
+        if pending.iter().any(|decision| decision.forgets) {
+            self.forget()?;
+        }
         self.followed.store(last.seq.0, Ordering::Release);
         (self.tell)(Progress::Followed(last.seq));
         let since = last.seq.0.saturating_sub(self.covered.newest.0);
@@ -84,6 +89,22 @@ impl Follower {
         self.cursor = self.tables.sweep_requests(&self.cursor, before)?;
         self.keeper.may_go(Seq(before.0.saturating_sub(1)).min(self.covered.oldest));
         Ok(())
+    }
+
+    /// Writes the tables anew without those who were forgotten, and takes their names out of the vault. What keeps it from
+    /// being done is told and tried again at the next start.
+    fn forget(&mut self) -> std::result::Result<(), TablesFault> {
+        match forget(&self.place, &self.tables, self.epoch, &self.vault) {
+            Ok(covered) => {
+                self.covered = covered;
+                Ok(())
+            }
+            Err(StorageError::Tables { why }) => Err(TablesFault::Record(why)),
+            Err(error) => {
+                tracing::error!(%error, code = error.code(), "somebody is not forgotten yet; the next start tries again");
+                Ok(())
+            }
+        }
     }
 
     /// Goes on with a copy in memory; those on the disk stay as they are and catch up when there is room again.
@@ -109,6 +130,12 @@ impl Follower {
     /// An error is the tables' own: they are not to be used any more. What only kept the checkpoint from being written is
     /// told and tried again with the next.
     fn checkpoint(&mut self) -> std::result::Result<(), TablesFault> {
+        let lived = self.tables.lived()?;
+        let before = |days: u32| lived.made_before(usize::try_from(days).unwrap_or(usize::MAX));
+        let gone = self.tables.let_go(before(self.sizes.sale_days), before(self.sizes.profile_idle_days))?;
+        if gone > 0 {
+            tracing::info!(gone, "what has been kept long enough is let go of");
+        }
         let made = self.place.checkpoint(&self.tables, self.epoch).and_then(|(made, content)| {
             self.covered = Covered::of(&self.place)?;
             if self.place.is_bloated(&self.tables, &content)? {
@@ -150,22 +177,29 @@ impl Covered {
     }
 }
 
+/// See [`Follower::forget`]. Returns how far checkpoints reach then.
+pub(super) fn forget(place: &Place, tables: &Tables, epoch: Epoch, vault: &Vault) -> Result<Covered> {
+    let made = place.forget(tables, epoch, vault)?;
+    vault.erase()?;
+    Ok(Covered { newest: made.through, oldest: made.through })
+}
+
 /// Applies decisions in order. Members and codes of a bundle come in at the place where it became active.
 fn apply(
     tables: &Tables,
     decisions: &[Applying],
-    roll: &dyn Roll,
+    (roll, vault): (&dyn Roll, &Vault),
     request_days: usize,
 ) -> std::result::Result<(), TablesFault> {
     let mut batch = Batch::default();
     let (mut lived, mut tally) = (tables.lived()?, tables.tally()?);
-    for Applying { seq, at, activation, changes, epoch, totals } in decisions {
+    for Applying { seq, at, activation, changes, epoch, totals, forgets: _ } in decisions {
         if let Some(reference) = activation {
             // What was decided before stands before what the bundle brings.
             batch.lived(lived.clone());
             batch.tally(tally.clone());
             tables.apply(&std::mem::take(&mut batch))?;
-            import(tables, reference, *at, roll)?;
+            import(tables, reference, *at, (roll, vault))?;
             batch.activate(ActiveBundle { reference: reference.clone(), since: *at });
             tables.apply(&std::mem::take(&mut batch))?;
         }
@@ -188,7 +222,7 @@ fn import(
     tables: &Tables,
     reference: &BundleRef,
     at: UnixMs,
-    roll: &dyn Roll,
+    (roll, vault): (&dyn Roll, &Vault),
 ) -> std::result::Result<(), TablesFault> {
     let mut records = Vec::with_capacity(limits::IMPORT_BATCH_RECORDS);
     let (mut failed, mut listed_at) = (Ok(()), None);
@@ -196,7 +230,9 @@ fn import(
         if let Record::Member(known) = &record {
             listed_at = Some(known.as_of);
         }
-        records.push((key, record));
+        if vault.may_come(&key, &record) {
+            records.push((key, record));
+        }
         if records.len() == limits::IMPORT_BATCH_RECORDS && failed.is_ok() {
             failed = tables.import(std::mem::take(&mut records), Record::listed_again);
         }
@@ -221,15 +257,15 @@ pub(super) fn catch_up(
     dir: &Path,
     (tables, applied): (&Tables, Seq),
     view: &JournalView,
-    (roll, request_days): (&dyn Roll, usize),
+    (roll, vault, request_days): (&dyn Roll, &Vault, usize),
 ) -> Result<u64> {
     let mut reader = view.reader(Seq(applied.0 + 1));
     let mut pending: Vec<Applying> = Vec::new();
     let mut count = 0;
     loop {
         match reader.next() {
-            Ok(Some(raw)) => match Entry::decode(raw.payload) {
-                Ok(entry) => pending.push(Applying::of(&entry)),
+            Ok(Some(raw)) => match vault.decode(raw.payload) {
+                Ok(entry) => pending.push(Applying::of(&entry, vault)),
                 Err(fault) => return Err(StorageError::Entry { seq: raw.seq, why: fault.to_string() }),
             },
             Ok(None) => break,
@@ -243,13 +279,13 @@ pub(super) fn catch_up(
         }
         if pending.len() == limits::TABLES_BATCH_DECISIONS {
             count += pending.len() as u64;
-            apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
+            apply(tables, &pending, (roll, vault), request_days).map_err(|fault| suspect(dir, fault))?;
             pending.clear();
         }
     }
     if !pending.is_empty() {
         count += pending.len() as u64;
-        apply(tables, &pending, roll, request_days).map_err(|fault| suspect(dir, fault))?;
+        apply(tables, &pending, (roll, vault), request_days).map_err(|fault| suspect(dir, fault))?;
     }
     Ok(count)
 }
@@ -298,9 +334,10 @@ mod tests {
     fn whose_word_of_a_member_is_the_newest() {
         let dir = tempfile::tempdir().expect("a directory for the test");
         let tables = Tables::open(dir.path(), limits::SLED_CACHE_BYTES).expect("opens");
+        let vault = Vault::look(dir.path(), [7; 32]).expect("there is none");
         let arrive = |version, roll: Listed| {
             let reference = BundleRef { version, hash: Arc::from("0") };
-            import(&tables, &reference, UnixMs(9_999), &roll).expect("it is read");
+            import(&tables, &reference, UnixMs(9_999), (&roll, &vault)).expect("it is read");
         };
         let tell = |name: &str, as_of, listed| {
             let change = [crate::engine::decision::Change::put(Key::Member(id(name)), known(as_of, listed))];

@@ -1,7 +1,11 @@
-//! Which format a data directory has: `<data>/format`, one line, `aisled 1`.
+//! Which format a data directory has: `<data>/format`, one line, `aisled 2`.
 //!
+//! ```text
+//! 1  the journal names members as they are
+//! 2  it holds numbers for them from some decision on, which `names` knows (vault.rs)
+//! ```
 //! Invariants: it is looked at after the lock and before anything else; a directory of a later format is refused and left as it
-//! is; one without the file is of the format before there was one, which this build reads as it stands, and gets the file.
+//! is; one without the file is of the format before there was one, which this build reads as it stands; either gets the file.
 //! Each file keeps its own version too (segments, checkpoints, records, entries): this is the one that says so before any of
 //! them is touched.
 
@@ -14,7 +18,7 @@ use super::journal::FormatVersion;
 /// Name of the file.
 pub const FORMAT_FILE: &str = "format";
 /// The newest format this build reads, and the one it writes.
-pub const CURRENT: FormatVersion = FormatVersion(1);
+pub const CURRENT: FormatVersion = FormatVersion(2);
 const NAME: &str = "aisled";
 const BYTES_MAX: usize = 64;
 
@@ -40,7 +44,7 @@ pub fn of(dir: &Path) -> Result<Option<FormatVersion>> {
     }
 }
 
-/// Says the format of a directory that does not yet.
+/// Says that a directory is of the newest format from now on.
 pub(super) fn mark(dir: &Path) -> Result<()> {
     let draft = dir.join("format.draft");
     if OsDisk.list(dir)?.iter().any(|name| name == "format.draft") {
@@ -63,7 +67,7 @@ mod tests {
         assert_eq!(of(dir.path()).expect("it does not say"), None);
         mark(dir.path()).expect("it is marked");
         assert_eq!(of(dir.path()).expect("it says"), Some(CURRENT));
-        for later in ["aisled 2\n", "aisled", "", "other 1\n"] {
+        for later in ["aisled 3\n", "aisled", "", "other 1\n"] {
             std::fs::write(dir.path().join(FORMAT_FILE), later).expect("it is written");
             assert_eq!(of(dir.path()).expect_err("it is not ours to touch").code(), "AIS-5005", "{later:?}");
         }

@@ -47,6 +47,17 @@ pub struct BoxIdentity {
     pub secret: [u8; 32],
 }
 
+/// Reads the identity of a data directory or of a backup.
+///
+/// # Errors
+/// `Identity` if it is not there or not readable.
+pub fn read(dir: &Path) -> Result<BoxIdentity> {
+    let path = dir.join(IDENTITY_FILE);
+    let wrong = |why: String| StorageError::Identity { path: path.clone(), why };
+    let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))
+}
+
 /// Reads the identity, or makes one if the directory is new.
 pub fn load_or_create(dir: &Path, store: &StoreId) -> Result<BoxIdentity> {
     let path = dir.join(IDENTITY_FILE);

@@ -190,8 +190,6 @@ struct Active {
     salt: Salt,
     end: u64,
     file_bytes: u64,
-    /// Bytes behind `end` are a torn tail and must go before anything is written.
-    torn: bool,
     /// The last frame, where it is not known to be durable.
     unsettled: Option<(u64, Vec<u8>)>,
     next: Seq,
@@ -390,23 +388,22 @@ impl Journal {
         Ok(SeqRange { first, last })
     }
 
-    /// Opens the active segment for writing, cuts a torn tail and settles the last frame, where that is still to do.
+    /// Opens the active segment for writing, blanks what lies behind its end and settles the last frame, where that is still
+    /// to do. Behind the end nothing was acknowledged. It is blanked whether it reads as zeros or not: where a sync failed, the
+    /// page cache shows what the platter does not hold, and a frame that is then torn over old bytes would not look torn.
     fn ready(&mut self) -> Result<()> {
         if self.active.writer.is_some() {
             return Ok(());
         }
         let writer = self.shared.disk.open_write(&self.shared.path(self.active.first))?;
-        if self.active.torn {
-            writer.set_len(self.active.end)?;
+        let behind = self.active.file_bytes.saturating_sub(self.active.end);
+        if behind > 0 {
+            writer.write_at(self.active.end, &vec![0; behind as usize])?;
         }
         if let Some((at, frame)) = &self.active.unsettled {
             writer.write_at(*at, frame)?;
         }
         writer.sync_data()?;
-        if self.active.torn {
-            self.active.file_bytes = self.active.end;
-        }
-        self.active.torn = false;
         self.active.unsettled = None;
         self.active.writer = Some(writer);
         Ok(())
@@ -428,7 +425,6 @@ impl Journal {
             salt: header.salt,
             end: FRAMES_AT,
             file_bytes: FRAMES_AT,
-            torn: false,
             unsettled: None,
             next: header.first,
             hash: active.hash,

@@ -7,6 +7,7 @@
 //! - An error from a write or a sync is final for that writer: it refuses everything after (fsync errors are not retryable).
 //! - Every touch of the file system goes through [`disk::Disk`], so that a seed can cut the power at any operation.
 //! - The tables are a view: [`tables::Tables`] follows the journal and can be thrown away and rebuilt from it.
+//! - The journal names nobody: it holds the numbers of [`vault::Vault`], and who is taken out of that is forgotten.
 //! - Requests are forgotten by [`age::Lived`], days the shop has lived, not by one reading of a clock.
 //! - [`store::Store`] puts the two together: load, commit, durable, followed.
 //! - One writer to a directory: [`lock::DirLock`].
@@ -27,3 +28,4 @@ mod place;
 pub mod space;
 pub mod store;
 pub mod tables;
+pub mod vault;

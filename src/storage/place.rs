@@ -20,6 +20,7 @@ use super::checkpoint::{self, CHECKPOINT_DIR, Checkpoint, Content};
 use super::disk::{Disk, DiskOp, OsDisk};
 use super::error::{Result, StorageError};
 use super::tables::{Tables, TablesFault};
+use super::vault::Vault;
 
 /// Asks the next start to build the tables anew.
 const SUSPECT: &str = "tables.suspect";
@@ -169,6 +170,25 @@ impl Place {
         writer.finish()
     }
 
+    /// Writes tables and checkpoint anew without those who were forgotten, and removes everything else that could name them:
+    /// older checkpoints, the former tables, tables set aside. May be begun again at any point. For the one thread that
+    /// writes the tables.
+    pub(super) fn forget(&self, tables: &Tables, epoch: Epoch, vault: &Vault) -> Result<Checkpoint> {
+        let through = tables.applied().map_err(tables_error)?;
+        let mut writer = checkpoint::Writer::begin(&OsDisk, &self.checkpoints(), through, epoch)?;
+        tables.each(|tree, key, value| match Tables::of_the_living(vault, tree, key, value)? {
+            Some(value) => writer.add(tree, key, &value),
+            None => Ok(()),
+        })?;
+        let (made, _) = writer.finish()?;
+        self.compact(tables, &made)?;
+        checkpoint::keep_only(&OsDisk, &made)?;
+        for (_, aside) in self.damaged()? {
+            fs::remove_dir_all(&aside).map_err(|e| StorageError::disk(DiskOp::Remove, &aside, e))?;
+        }
+        Ok(made)
+    }
+
     /// Have the tables grown so far beyond what they hold that a copy is worth its while?
     pub(super) fn is_bloated(&self, tables: &Tables, content: &Content) -> Result<bool> {
         let on_disk = tables.disk_bytes().map_err(tables_error)?;
@@ -181,10 +201,8 @@ impl Place {
     /// the tables.
     pub(super) fn compact(&self, tables: &Tables, just_made: &Checkpoint) -> Result<()> {
         let (copy, name) = self.build(just_made)?;
-        // Where somebody still reads the former ones, their directory goes at the next look.
-        if tables.switch(&copy) {
-            self.sweep(&name);
-        }
+        tables.switch(&copy);
+        self.sweep(&name);
         Ok(())
     }
 

@@ -44,6 +44,7 @@ use super::lock::DirLock;
 use super::place::{Opened, Place, suspect, tables_error};
 use super::space::Space;
 use super::tables::{ActiveBundle, Tables};
+use super::vault::Vault;
 
 /// Where a bundle's members and codes come from when it becomes active. The file is the daemon's; the records are ours.
 pub trait Roll: Send {
@@ -78,6 +79,10 @@ pub struct Sizes {
     pub requests_kept: u64,
     /// Bytes of the ballast; 0 is none.
     pub ballast_bytes: u64,
+    /// Days the tables keep a sale.
+    pub sale_days: u32,
+    /// Days after which what was learned of a member who does not come any more goes.
+    pub profile_idle_days: u32,
 }
 
 impl Default for Sizes {
@@ -87,6 +92,8 @@ impl Default for Sizes {
             segment_bytes: limits::SEGMENT_BYTES_MAX,
             requests_kept: limits::REQUESTS_KEPT_MIN,
             ballast_bytes: limits::BALLAST_BYTES,
+            sale_days: limits::SALE_DAYS,
+            profile_idle_days: limits::PROFILE_IDLE_DAYS,
         }
     }
 }
@@ -158,6 +165,7 @@ pub struct Store {
     followed: Arc<AtomicU64>,
     to_commit: Option<SyncSender<Written>>,
     encoder: Encoder,
+    vault: Vault,
     keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
     /// Kept where no thread has it: who hears it is to hear that it is there.
@@ -183,7 +191,7 @@ impl Store {
             (identity, copied_from) = on_this_machine(dir, identity, machine)?;
         }
         check_versions(&OsDisk, &dir.join("journal"), identity.epoch)?;
-        if hindered.is_none() && format.is_none() {
+        if hindered.is_none() && format != Some(super::format::CURRENT) {
             super::format::mark(dir)?;
         }
         let place = Place::new(dir, options.cache_bytes);
@@ -217,7 +225,13 @@ impl Store {
         }
         let keeper = Keeper::default();
         keeper.lost(&report.gaps);
-        let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, request_days))?;
+        let mut newest = view.reader(view.durable());
+        let newest = newest.next().ok().flatten().map(|raw| (raw.seq, raw.payload));
+        let vault = Vault::open(dir, identity.secret, newest)?;
+        let caught_up = catch_up(dir, (&tables, applied), &view, (&*options.roll, &vault, request_days))?;
+        if vault.is_forgetting() && footing == Footing::Whole {
+            super::follow::forget(&place, &tables, identity.epoch, &vault)?;
+        }
         let active = tables.active().map_err(tables_error)?;
         let next = journal.next_seq();
         let last = Seq(next.0 - 1);
@@ -235,6 +249,7 @@ impl Store {
             sent: 0,
             durable: durable.clone(),
             keeper: keeper.clone(),
+            vault: vault.clone(),
             pruned: Seq(0),
             tell: tell.clone(),
         };
@@ -242,6 +257,7 @@ impl Store {
             covered: Covered::of(&place)?,
             sizes: options.sizes,
             place,
+            vault: vault.clone(),
             epoch: identity.epoch,
             keeper: keeper.clone(),
             tables: tables.clone(),
@@ -281,6 +297,7 @@ impl Store {
             followed,
             to_commit: Some(to_commit),
             encoder: Encoder::default(),
+            vault,
             keeper,
             threads,
             _tell: None,
@@ -300,7 +317,8 @@ impl Store {
         let request_days = usize::try_from(options.request_days).unwrap_or_default();
         let view = JournalView::look(Arc::new(OsDisk), &dir.join("journal"))?;
         let applied = tables.applied().map_err(tables_error)?;
-        let caught_up = catch_up(&dir, (&tables, applied), &view, (&*options.roll, request_days))?;
+        let vault = Vault::look(&dir, identity.secret)?;
+        let caught_up = catch_up(&dir, (&tables, applied), &view, (&*options.roll, &vault, request_days))?;
         let active = tables.active().map_err(tables_error)?;
         let last = view.durable().max(applied);
         let recovered =
@@ -323,6 +341,7 @@ impl Store {
             followed: Arc::new(AtomicU64::new(last.0)),
             to_commit: None,
             encoder: Encoder::default(),
+            vault,
             keeper: Keeper::default(),
             threads: Vec::new(),
             _tell: Some(options.tell),
@@ -367,6 +386,11 @@ impl Store {
     /// The place of the next decision.
     pub fn next_seq(&self) -> Seq {
         self.next
+    }
+
+    /// Who the journal's numbers are, for reading from other threads.
+    pub fn vault(&self) -> Vault {
+        self.vault.clone()
     }
 
     /// The journal, for reading from other threads.
@@ -422,8 +446,8 @@ impl Store {
     /// A decision as it stands in the journal; `None` if it was never made or is gone.
     pub fn decision(&mut self, seq: Seq) -> Result<Option<Entry>> {
         match self.overlay.decision(seq) {
-            Some(bytes) => Ok(read_bytes(seq, bytes)),
-            None => read_decision(&mut self.reader, seq, &self.keeper),
+            Some(bytes) => Ok(read_bytes(seq, bytes, &self.vault)),
+            None => read_decision(&mut self.reader, seq, (&self.keeper, &self.vault)),
         }
     }
 
@@ -432,15 +456,15 @@ impl Store {
         assert_eq!(entry.seq, self.next, "decisions are committed in the order they were made");
         self.next = Seq(entry.seq.0 + 1);
         match &entry.input {
-            Input::Activate(_) => self.cache.close_until(entry.seq),
+            Input::Activate(_) | Input::Forget(_) => self.cache.close_until(entry.seq),
             _ => self.cache.changed(&entry.changes),
         }
-        let bytes: Arc<[u8]> = Arc::from(self.encoder.encode(entry));
-        let applying = Applying::of(entry);
+        let (bytes, named) = self.vault.seal(&mut self.encoder, entry)?;
+        let applying = Applying::of(entry, &self.vault);
         self.overlay.forget(self.durable(), self.followed());
         self.overlay.add(&applying, bytes.clone());
         let Some(queue) = &self.to_commit else { return Err(StorageError::Poisoned) };
-        queue.send(Written { bytes, applying }).map_err(|_| StorageError::Poisoned)
+        queue.send(Written { bytes, named, applying }).map_err(|_| StorageError::Poisoned)
     }
 
     /// Lets everything decided become durable and the tables follow, then lets go of the directory.
@@ -457,12 +481,12 @@ impl Store {
 }
 
 /// Reads one decision; `None` if it was never made, was pruned or is damaged (which the log names).
-fn read_decision(reader: &mut Reader, seq: Seq, keeper: &Keeper) -> Result<Option<Entry>> {
+fn read_decision(reader: &mut Reader, seq: Seq, (keeper, vault): (&Keeper, &Vault)) -> Result<Option<Entry>> {
     if reader.position() != seq {
         reader.seek(seq);
     }
     match reader.next() {
-        Ok(Some(raw)) if raw.seq == seq => Ok(read_bytes(seq, raw.payload)),
+        Ok(Some(raw)) if raw.seq == seq => Ok(read_bytes(seq, raw.payload, vault)),
         Ok(_) => Ok(None),
         Err(StorageError::Pruned { .. } | StorageError::Gap { .. }) => Ok(None),
         Err(error @ StorageError::Damaged { .. }) => {
@@ -474,8 +498,8 @@ fn read_decision(reader: &mut Reader, seq: Seq, keeper: &Keeper) -> Result<Optio
     }
 }
 
-fn read_bytes(seq: Seq, bytes: &[u8]) -> Option<Entry> {
-    match Entry::decode(bytes) {
+fn read_bytes(seq: Seq, bytes: &[u8], vault: &Vault) -> Option<Entry> {
+    match vault.decode(bytes) {
         Ok(entry) => Some(entry),
         Err(fault) => {
             tracing::error!(seq = seq.0, %fault, "a decision of the journal cannot be read");
@@ -495,22 +519,27 @@ pub(super) struct Applying {
     pub(super) epoch: Epoch,
     /// What it counts for.
     pub(super) totals: Totals,
+    /// Somebody is forgotten with it.
+    pub(super) forgets: bool,
 }
 
 impl Applying {
-    pub(super) fn of(entry: &Entry) -> Applying {
+    pub(super) fn of(entry: &Entry, vault: &Vault) -> Applying {
         let activation = match &entry.input {
             Input::Activate(reference) => Some(reference.clone()),
             _ => None,
         };
-        let (changes, totals) = (entry.changes.clone(), entry.totals());
-        Applying { seq: entry.seq, at: entry.at, activation, changes, epoch: entry.epoch, totals }
+        let (changes, totals) = (vault.without_forgotten(&entry.changes), entry.totals());
+        let forgets = matches!(entry.input, Input::Forget(_));
+        Applying { seq: entry.seq, at: entry.at, activation, changes, epoch: entry.epoch, totals, forgets }
     }
 }
 
 /// A decision on its way to the disk.
 struct Written {
     bytes: Arc<[u8]>,
+    /// It uses numbers that the vault has given since.
+    named: bool,
     applying: Applying,
 }
 
@@ -570,6 +599,7 @@ struct Committer {
     sent: usize,
     durable: Arc<AtomicU64>,
     keeper: Keeper,
+    vault: Vault,
     pruned: Seq,
     tell: Arc<dyn Fn(Progress) + Send + Sync>,
 }
@@ -637,8 +667,11 @@ impl Committer {
         Ok(())
     }
 
-    /// One frame, one sync.
+    /// One frame, one sync; before it another, of the vault, where the group met somebody for the first time.
     fn commit(&mut self, group: &[Written]) -> Result<()> {
+        if group.iter().any(|written| written.named) {
+            self.vault.sync()?;
+        }
         let range = self.journal.append(group)?;
         assert_eq!(range.first, group[0].applying.seq, "the journal gives the place the engine decided for");
         self.durable.store(range.last.0, Ordering::Release);

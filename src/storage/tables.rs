@@ -12,6 +12,7 @@
 
 mod backend;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -20,14 +21,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, MemberId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, MemberId, Seq};
 use crate::domain::lease::Scope;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, TokenHash};
 use crate::domain::tally::Tally;
 use crate::engine::decision::{Change, Facts, Key, Record, UsageOf};
 use crate::limits;
 
 use super::age::Lived;
+use super::vault::Vault;
 use backend::{Backend, Write};
 
 const RECORD_VERSION: u8 = 1;
@@ -35,11 +37,18 @@ const RECORD_VERSION: u8 = 1;
 /// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease, 10 history.
 const TREES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
 const META: usize = 0;
+const TOKENS: usize = 1;
 const MEMBERS: usize = 2;
+const LEDGERS: usize = 3;
 const CODES: usize = 4;
+const SALES: usize = 7;
 const REQUESTS: usize = 8;
 const LEASES: usize = 9;
 const HISTORIES: usize = 10;
+/// Where the key of a lease, behind its epoch, says of what it is.
+const LEASE_KIND: usize = 8;
+/// A member's points.
+const POCKET: u8 = 4;
 const APPLIED: &[u8] = b"applied";
 const ACTIVE: &[u8] = b"active";
 const LIVED: &[u8] = b"lived";
@@ -174,11 +183,14 @@ impl Tables {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Goes on with `copy`, here and in every clone. True if nobody reads the former tables any more: they are closed.
-    pub(super) fn switch(&self, copy: &Tables) -> bool {
+    /// Goes on with `copy`, here and in every clone. The former tables are closed when it returns: who reads them holds on to
+    /// them for one read at a time.
+    pub(super) fn switch(&self, copy: &Tables) {
         let copy = copy.now();
         let former = std::mem::replace(&mut *self.open.write().unwrap_or_else(PoisonError::into_inner), copy);
-        Arc::into_inner(former).is_some()
+        while Arc::strong_count(&former) > 1 {
+            std::thread::yield_now();
+        }
     }
 
     /// Bytes the tables take on the disk.
@@ -202,6 +214,34 @@ impl Tables {
             })?;
         }
         Ok(())
+    }
+
+    /// A record as `each` hands it over, without those who were forgotten: as it was, another, or nothing.
+    pub(super) fn of_the_living<'v>(
+        vault: &Vault,
+        tree: u8,
+        key: &[u8],
+        value: &'v [u8],
+    ) -> Result<Option<Cow<'v, [u8]>>, TablesFault> {
+        let gone = |id: &[u8]| {
+            let id = std::str::from_utf8(id).ok().and_then(|id| MemberId::new(id).ok());
+            id.is_some_and(|id| vault.is_forgotten(&id))
+        };
+        match usize::from(tree) {
+            MEMBERS | LEDGERS | HISTORIES => Ok((!gone(key)).then_some(Cow::Borrowed(value))),
+            LEASES if key.get(LEASE_KIND) == Some(&POCKET) => {
+                Ok((!gone(&key[LEASE_KIND + 1..])).then_some(Cow::Borrowed(value)))
+            }
+            TOKENS | CODES | SALES => {
+                let record: Record = decode(value)?;
+                match vault.of_the_living(&record) {
+                    Some(same) if same == record => Ok(Some(Cow::Borrowed(value))),
+                    Some(other) => Ok(Some(Cow::Owned(encode(&other)))),
+                    None => Ok(None),
+                }
+            }
+            _ => Ok(Some(Cow::Borrowed(value))),
+        }
     }
 
     /// Puts records in as they stand; for tables that nobody uses yet.
@@ -282,10 +322,16 @@ impl Tables {
         let mut writes = Vec::with_capacity(records.len());
         for (key, record) in records {
             let Some((tree, bytes)) = place(&key) else { continue };
-            let record = match self.get(&key)? {
+            let known = self.get(&key)?;
+            let was_learned_of = matches!(&known, Some(Record::Member(known)) if known.profile.consent.personal);
+            let record = match known {
                 Some(known) => meet(known, record),
                 None => record,
             };
+            // Consent taken back elsewhere: what was learned goes with the list that says so.
+            if was_learned_of && matches!(&record, Record::Member(now) if !now.profile.consent.personal) {
+                writes.push((HISTORIES, sled::IVec::from(bytes.as_slice()), None));
+            }
             writes.push((tree, sled::IVec::from(bytes), Some(sled::IVec::from(encode(&record)))));
         }
         self.now().put(writes)
@@ -313,6 +359,28 @@ impl Tables {
         Ok(facts.known(id).filter(|known| !known.withdrawn).and_then(|_| facts.member(id)))
     }
 
+    /// The tokens and personal single-use codes of a member, found by looking through all of them.
+    pub fn held_by(&self, id: &MemberId) -> Result<(Vec<TokenHash>, Vec<CouponCode>), TablesFault> {
+        let (mut tokens, mut codes) = (Vec::new(), Vec::new());
+        self.walk(TOKENS, |key, value| {
+            if let (Record::Token(owner), Ok(hash)) = (decode::<Record>(value)?, key.try_into())
+                && owner == *id
+            {
+                tokens.push(TokenHash(hash));
+            }
+            Ok::<(), TablesFault>(())
+        })?;
+        self.walk(CODES, |key, value| {
+            if let Record::Code(issued) = decode::<Record>(value)?
+                && issued.member.as_ref() == Some(id)
+            {
+                codes.extend(std::str::from_utf8(key).ok().and_then(|code| CouponCode::new(code).ok()));
+            }
+            Ok::<(), TablesFault>(())
+        })?;
+        Ok((tokens, codes))
+    }
+
     /// Members from a place on, a page of them; those withdrawn are left out.
     pub fn members(&self, from: &[u8], most: usize) -> Result<MembersPage, TablesFault> {
         let page = self.now().page(MEMBERS, from, most)?;
@@ -324,6 +392,27 @@ impl Tables {
             members.extend(self.member(&id)?);
         }
         Ok(MembersPage { members, next })
+    }
+
+    /// Lets go of sales decided before `sales`, and of what was learned of members last seen before `seen`. Returns how many
+    /// records those were.
+    pub(super) fn let_go(&self, sales: Seq, seen: Seq) -> Result<usize, TablesFault> {
+        let mut count = 0;
+        for tree in [SALES, HISTORIES] {
+            self.walk(tree, |key, value| {
+                let is_old = match decode(value)? {
+                    Record::Sale(sale) => sale.taken_back.unwrap_or(sale.decision) < sales,
+                    Record::History(history) => history.last_decision() < seen,
+                    _ => false,
+                };
+                if is_old {
+                    count += 1;
+                    self.now().put(vec![(tree, sled::IVec::from(key), None)])?;
+                }
+                Ok::<(), TablesFault>(())
+            })?;
+        }
+        Ok(count)
     }
 
     /// Makes everything so far durable.
@@ -370,9 +459,9 @@ fn behind(key: &[u8]) -> Vec<u8> {
 /// Tree number and key bytes.
 fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
     Some(match key {
-        Key::Token(hash) => (1, hash.0.to_vec()),
+        Key::Token(hash) => (TOKENS, hash.0.to_vec()),
         Key::Member(id) => (MEMBERS, id.as_str().as_bytes().to_vec()),
-        Key::Ledger(id) => (3, id.as_str().as_bytes().to_vec()),
+        Key::Ledger(id) => (LEDGERS, id.as_str().as_bytes().to_vec()),
         Key::History(id) => (HISTORIES, id.as_str().as_bytes().to_vec()),
         Key::Code(code) => (CODES, code.as_str().as_bytes().to_vec()),
         Key::Redeemed(code) => (5, code.as_str().as_bytes().to_vec()),
@@ -391,7 +480,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
             bytes.push(0);
             bytes.extend(sale.business_day.number().to_be_bytes());
             bytes.extend(sale.seq.to_be_bytes());
-            (7, bytes)
+            (SALES, bytes)
         }
         Key::Request(device, id) => {
             let mut bytes = device.as_str().as_bytes().to_vec();
@@ -405,7 +494,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
                 Scope::Units(promotion) => (1, promotion.as_str()),
                 Scope::Money(promotion) => (2, promotion.as_str()),
                 Scope::Points(promotion) => (3, promotion.as_str()),
-                Scope::Pocket(member) => (4, member.as_str()),
+                Scope::Pocket(member) => (POCKET, member.as_str()),
                 Scope::Overdraft => (5, ""),
                 Scope::Risk => (6, ""),
             };

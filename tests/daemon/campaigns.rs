@@ -4,7 +4,7 @@ use aisled::bundle::authoring::Authored;
 use aisled::bundle::packed;
 use aisled::cli::Exit;
 use aisled::cli::bundle::Surroundings;
-use aisled::cli::campaigns::{self, CampaignsArgs, CampaignsVerb, ResultsArgs};
+use aisled::cli::campaigns::{self, CampaignsArgs, CampaignsVerb, QualityArgs, ResultsArgs};
 use serde_json::{Value, json};
 
 use crate::rules::authored;
@@ -156,4 +156,45 @@ async fn do_results_say_whom_offers_reached_and_who_came_for_them() {
     let conversion = &found["conversion"];
     assert_eq!((conversion["of"].as_i64(), &found["held_out"]), (Some(3), &json!(0)), "{found:#}");
     assert!((conversion["value"].as_f64().expect("a share") - 2.0 / 3.0).abs() < 1e-9, "{found:#}");
+}
+
+#[tokio::test]
+async fn is_it_told_whether_what_was_proposed_was_bought() {
+    let mut shop = Shop::open().await;
+    let mut till = shop.till("till-1").await;
+    let sell = |seq: i64, member: &str, skus: &[&str]| {
+        let lines: Vec<Value> =
+            skus.iter().zip(1..).map(|(sku, nth)| line(&format!("{nth}"), sku, 1)).collect();
+        json!({
+            "transaction": sale(seq.unsigned_abs()), "basket": { "lines": lines }, "member": card(member),
+            "tenders": cash(1_000_000),
+        })
+    };
+    for seq in 1..=6 {
+        till.ask("commit", sell(seq, "2003", &[MILK, YOGHURT])).await.data();
+    }
+    drop(till);
+    shop.restart().await;
+    until("proposals", || !shop.status()["proposals"].is_null()).await;
+    let mut till = shop.till("till-1").await;
+    let scanned = till.ask("scan", json!({ "token": card("2003") })).await.data().clone();
+    assert!(
+        scanned["recommendations"].as_array().is_some_and(|all| all.iter().any(|one| one["sku"] == MILK)),
+        "{scanned}"
+    );
+    // Bought before it is written down what was shown.
+    shop.clock.advance_ms(5_000);
+    till.ask("commit", sell(7, "2003", &[MILK])).await.data();
+    let next = |shop: &Shop| shop.status()["journal"]["next"].as_u64().expect("a number");
+    let before = next(&shop);
+    shop.clock.advance_ms(61_000);
+    until("the note of what was shown", || next(&shop) == before + 1).await;
+    let mut out = Vec::new();
+    let args = CampaignsArgs { verb: CampaignsVerb::Quality(QualityArgs { json: true }) };
+    let surroundings = Surroundings { trusted: vec![key().public()], ..Surroundings::default() };
+    let exit = campaigns::run(&args, shop.data(), &surroundings, &mut out).expect("it runs");
+    let told: Value = serde_json::from_slice(&out).expect("one JSON object");
+    assert_eq!((exit, &told["scans"], &told["judged"]), (Exit::Ok, &json!(1), &json!(1)), "{told:#}");
+    assert_eq!(told["hit_rates"]["hit_rate_at_8"], 1.0, "{told:#}");
+    assert_eq!(told["articles"]["repeats"]["bought"], 1, "{told:#}");
 }

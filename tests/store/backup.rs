@@ -36,14 +36,14 @@ fn does_a_shop_come_back_from_a_backup_taken_while_it_sold() {
     let (sent, before) = (shop.sent.clone(), shop.everything());
     work(&mut shop, 9_000, 5);
     assert_eq!(backup::check(&kept).expect("it checks"), taken, "what is sold later does not touch it");
-    let running = backup::restore(&kept, &data, None).expect_err("a daemon is at work there");
+    let running = backup::restore(&kept, &data, None, None).expect_err("a daemon is at work there");
     assert_eq!(running.code(), "AIS-5006");
     shop.store.close();
-    let over = backup::restore(&kept, &data, None).expect_err("there is data");
+    let over = backup::restore(&kept, &data, None, None).expect_err("there is data");
     assert_eq!(over.code(), "AIS-5019");
 
     let new = dir.path().join("new");
-    let (_, epoch) = backup::restore(&kept, &new, None).expect("it is put back");
+    let (_, epoch) = backup::restore(&kept, &new, None, None).expect("it is put back");
     assert_eq!(epoch, Epoch(2));
     let mut again = Memory::open_with(&new, EVERY);
     assert_eq!(again.store.identity().epoch, Epoch(2));
@@ -57,9 +57,9 @@ fn does_a_shop_come_back_from_a_backup_taken_while_it_sold() {
     work(&mut again, 9_000, 5);
     again.wait_followed();
     again.store.close();
-    assert_eq!(backup::restore(&kept, &new, None).expect_err("there is data").code(), "AIS-5019");
+    assert_eq!(backup::restore(&kept, &new, None, None).expect_err("there is data").code(), "AIS-5019");
     assert_eq!(backup::take(&data, &kept).expect_err("it is not empty").code(), "AIS-5019");
-    let same = backup::restore(&kept, &dir.path().join("other"), Some(Epoch(1)));
+    let same = backup::restore(&kept, &dir.path().join("other"), Some(Epoch(1)), None);
     assert_eq!(same.expect_err("the same life twice").code(), "AIS-5018");
 }
 
@@ -82,7 +82,7 @@ fn is_a_changed_or_missing_file_of_a_backup_ever_put_back() {
         }
         std::fs::remove_file(&file).expect("it is there");
         let place = dir.path().join("new");
-        assert!(backup::restore(&kept, &place, None).is_err(), "{} is missing", file.display());
+        assert!(backup::restore(&kept, &place, None, None).is_err(), "{} is missing", file.display());
         assert!(!place.exists(), "nothing is written before all is read");
         std::fs::write(&file, whole).expect("it is written");
     }

@@ -33,6 +33,7 @@ pub(crate) fn config(dir: &Path) -> Config {
     config.bundle.trusted_keys =
         vec![TrustedKey::parse(&key().public().to_string()).expect("a key the configuration takes")];
     config.devices.requests_per_second_max = 100_000;
+    config.console = None;
     config
 }
 

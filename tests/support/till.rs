@@ -30,7 +30,10 @@ pub(crate) enum Dialect {
     Three,
 }
 
-/// A message on one of the till's reply topics.
+/// Subscriptions of a till.
+const FILTERS: u32 = 3;
+
+/// A message on one of the till's reply or push topics.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) topic: String,
@@ -123,7 +126,7 @@ impl Ears {
 }
 
 impl Till {
-    /// Connects to shop `s01` and hears replies and the daemon's presence. `run` sets its request ids apart from those
+    /// Connects to shop `s01` and hears replies, pushes and the daemon's presence. `run` sets its request ids apart from those
     /// of other connections of the device.
     pub(crate) async fn connect(
         addr: SocketAddr,
@@ -133,7 +136,8 @@ impl Till {
         run: &str,
     ) -> Till {
         let root = "aisle/1/s01".to_owned();
-        let filters = [format!("{root}/dev/{device}/rep/+"), format!("{root}/svc/engine/status")];
+        let own = format!("{root}/dev/{device}");
+        let filters = [format!("{own}/rep/+"), format!("{own}/evt/+"), format!("{root}/svc/engine/status")];
         let (to, heard) = mpsc::unbounded_channel();
         let (presence, present) = watch::channel(Value::Null);
         let ears = Ears { to, presence };
@@ -212,7 +216,7 @@ impl Till {
         assert!(taken, "the client's queue is full");
     }
 
-    /// The next message on a reply topic; `None` once the connection is lost.
+    /// The next reply or push; `None` once the connection is lost.
     pub(crate) async fn hear(&mut self) -> Option<Heard> {
         soon("a reply", self.heard.recv()).await
     }
@@ -259,7 +263,7 @@ async fn serve_five(mut events: v5::EventLoop, ears: Ears, ready: tokio::sync::o
         match event {
             v5::Event::Incoming(Packet::SubAck(_)) => {
                 acks += 1;
-                if acks == 2 {
+                if acks == FILTERS {
                     let _ = ready.take().map(|ready| ready.send(()));
                 }
             }
@@ -284,7 +288,7 @@ async fn serve_three(mut events: rumqttc::EventLoop, ears: Ears, ready: tokio::s
         match event {
             Event::Incoming(Packet::SubAck(_)) => {
                 acks += 1;
-                if acks == 2 {
+                if acks == FILTERS {
                     let _ = ready.take().map(|ready| ready.send(()));
                 }
             }

@@ -3,7 +3,7 @@
 use aisled::devices::asyncapi;
 use aisled::devices::topic::Op;
 use aisled::devices::wire::reply::{Problem, Success};
-use aisled::devices::wire::status::{DeviceStatus, EngineStatus, Push};
+use aisled::devices::wire::status::{DeviceStatus, EngineStatus, Push, SegmentMoves};
 use aisled::devices::wire::{self, Addressed, Format};
 use aisled::domain::code::Code;
 use aisled::domain::ids::RequestId;
@@ -91,7 +91,11 @@ fn does_every_reply_of_the_asyncapi_read_back() {
         }
     }
     for payload in examples(&document, "push") {
-        let read: Push = serde_json::from_value(payload.clone()).expect("a push");
+        let read: Push<Value> = serde_json::from_value(payload.clone()).expect("a push");
+        assert_eq!(serde_json::to_value(read).expect("a push"), payload);
+    }
+    for payload in examples(&document, "segmentMoves") {
+        let read: Push<SegmentMoves> = serde_json::from_value(payload.clone()).expect("a push");
         assert_eq!(serde_json::to_value(read).expect("a push"), payload);
     }
 }

@@ -110,6 +110,14 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
+    /// Where its web pages are.
+    pub(super) fn console(&self) -> Result<SocketAddr> {
+        let status =
+            control::ask(&self.data_dir, &Ask::Status)?.context("failed to ask the daemon: it is gone")?;
+        let addr = status["console"].as_str().and_then(|addr| addr.parse().ok());
+        addr.context("failed to find the console: it does not listen")
+    }
+
     /// Puts a packed bundle into a new data directory below `dir`, for [`Daemon::start`].
     pub(super) fn prepare(dir: &Path, packed: &[u8]) -> Result<()> {
         let inbox = dir.join("data").join(INBOX);
@@ -117,7 +125,8 @@ impl Daemon {
         std::fs::write(inbox.join("1.aisb"), packed).context("failed to write the bundle")?;
         let config = format!(
             "[store]\nid = \"{}\"\ndata_dir = '{}'\n[broker]\nlisten = \"127.0.0.1:0\"\n[bundle]\n\
-             trusted_keys = [\"{}\"]\n[log]\nformat = \"journald\"\n[devices]\nrequests_per_second_max = 100000\n",
+             trusted_keys = [\"{}\"]\n[log]\nformat = \"journald\"\n[devices]\nrequests_per_second_max = 100000\n\
+             [console]\nlisten = \"127.0.0.1:0\"\n",
             store(),
             dir.join("data").display(),
             shop::key().public()

@@ -198,7 +198,10 @@ fn schema() -> Schema {
         spend: [5_000, 20_000, 60_000, 150_000],
     };
     let stages = Stages { new_days: 30, active_days: 35, cooling_days: 90 };
-    Schema { scales: Scales { rfm: Some(cuts), stages: Some(stages) }, ..Schema::default() }
+    Schema {
+        scales: Scales { rfm: Some(cuts), stages: Some(stages), ..Scales::default() },
+        ..Schema::default()
+    }
 }
 
 fn lines(most: u64, dice: &mut Dice) -> Vec<(Option<CategoryId>, Money)> {

@@ -85,7 +85,7 @@ impl Ground {
             rules.segments.iter().map(|segment| (segment.id.clone(), segment.when.as_str())).collect();
         let normal = |code: &CodeRecord| CouponCode::normal(code.code.as_str()).ok();
         Ground {
-            segments: Segments::compile(&rules.shop.schema(), &sources).ok(),
+            segments: Segments::compile(&rules.shop.schema(&rules.catalogue), &sources).ok(),
             shop: rules.shop,
             catalogue: rules.catalogue,
             promotions: rules.promotions,

@@ -20,6 +20,7 @@ use crate::hub::files;
 use crate::storage::disk::OsDisk;
 use crate::storage::identity;
 use crate::storage::journal::{Journal, JournalOptions};
+use crate::storage::vault::Vault;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -58,10 +59,12 @@ impl Books {
         if !report.gaps.is_empty() || !report.quarantined.is_empty() {
             return Err(anyhow!("failed to read the journal whole: {report:?}"));
         }
+        let vault = Vault::beside(data).map_err(failed)?;
         let mut books = Books::default();
         let mut reader = journal.reader(Seq(1));
         while let Some(entry) = reader.next().map_err(failed)? {
-            books.take(entry.seq, entry.payload);
+            let named = vault.named(entry.payload).map_err(|fault| anyhow!("failed to {fault}"))?;
+            books.take(entry.seq, &named);
         }
         Ok((books, identity.epoch))
     }

@@ -19,6 +19,7 @@ use crate::bundle::keys::SecretKey;
 use crate::cli::tills::Dice;
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::config::{Config, Environment};
+use crate::console::{Role, Users};
 use crate::daemon;
 use crate::daemon::control::{self, Ask};
 use crate::domain::ids::StoreId;
@@ -40,6 +41,8 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     }
     bail!("failed to find a free port on loopback");
 }
+
+const CONSOLE_CLOSED: &str = "[console]\nlisten = \"\"\n";
 
 enum Daemon {
     Stopped,
@@ -76,7 +79,7 @@ impl Shop {
             head_office.map(|addr| format!("[head_office]\nurl = \"mqtt://{addr}\"\n")).unwrap_or_default();
         let text = format!(
             "[store]\nid = \"s01\"\ndata_dir = {:?}\n[broker]\nlisten = \"{addr}\"\n[bundle]\n\
-             trusted_keys = [\"{}\"]\n[devices]\nrequests_per_second_max = {}\n{head_office}",
+             trusted_keys = [\"{}\"]\n[devices]\nrequests_per_second_max = {}\n{CONSOLE_CLOSED}{head_office}",
             data.display().to_string(),
             key.public(),
             limits::DEMO_REQUESTS_PER_SECOND_MAX,
@@ -84,6 +87,16 @@ impl Shop {
         std::fs::write(&file, text).with_context(|| format!("failed to write {}", file.display()))?;
         let store = StoreId::new("s01").context("failed to name the shop")?;
         Ok(Shop { addr, data, store, file, log: dir.join("aisled.log"), daemon: Daemon::Stopped })
+    }
+
+    /// From the next start on the web pages are at a free address, and `name` may sign in with the code this answers.
+    pub(crate) fn open_console(&mut self, name: &str) -> Result<(SocketAddr, String)> {
+        let addr = free_address()?;
+        let text = std::fs::read_to_string(&self.file).context("failed to read the shop's configuration")?;
+        let text = text.replace(CONSOLE_CLOSED, &format!("[console]\nlisten = \"{addr}\"\n"));
+        std::fs::write(&self.file, text).context("failed to write the shop's configuration")?;
+        let code = Users::new(&self.data).add(name, Role::Admin, SystemClock.now());
+        Ok((addr, code.map_err(|error| anyhow!("failed to {error}"))?))
     }
 
     /// Starts the daemon in this process and waits until it has rules.

@@ -72,6 +72,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
         budget: None,
         holdout: 0,
         layer: None,
+        show: None,
     });
     let rules = Rules {
         shop: Shop {
@@ -88,6 +89,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
             tiers: Vec::new(),
             attributes: BTreeMap::new(),
             scales: Default::default(),
+            holdout: 0,
             leases: Default::default(),
         },
         catalogue: journey.articles.iter().map(|(product, article)| item_of(*product, article)).collect(),
@@ -101,6 +103,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
         },
         recommendations: Vec::new(),
         care: Vec::new(),
+        factors: Vec::new(),
         partners: Vec::new(),
     };
     let members = journey.households().into_iter().map(|household| member_of(journey, household)).collect();

@@ -16,6 +16,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Exit;
+use crate::cli::explain::terminal_lang;
+use crate::cli::words::said;
 use crate::clock::{Stopwatch, SystemClock};
 use crate::limits;
 use crate::shopper::recommend::measure::Measure;
@@ -293,20 +295,18 @@ fn print_faults(args: &NextBasketArgs, read: &Read, out: &mut dyn Write) -> Resu
 
 fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
     let Report { users, items, baskets, fitted, seconds, .. } = report;
-    writeln!(out, "{users} users, {items} items, {baskets} baskets before the last")?;
+    let lang = terminal_lang();
     writeln!(
         out,
-        "weights fitted on {} baskets in {} rounds, {} rows, {:.1} % of their items among the candidates",
-        fitted.baskets,
-        fitted.rounds,
-        fitted.rows,
-        fitted.reached * 100.0
+        "{}",
+        said(lang, "{} users, {} items, {} baskets before the last", &[users, items, baskets])
     )?;
-    writeln!(
-        out,
-        "seconds: read {:.1}, build {:.1}, answer {:.1}",
-        seconds.read, seconds.build, seconds.answer
-    )?;
+    let line = "weights fitted on {} baskets in {} rounds, {} rows, {} % of their items among the candidates";
+    let reached = format!("{:.1}", fitted.reached * 100.0);
+    writeln!(out, "{}", said(lang, line, &[&fitted.baskets, &fitted.rounds, &fitted.rows, &reached]))?;
+    let [read, build, answer] =
+        [seconds.read, seconds.build, seconds.answer].map(|took| format!("{took:.1}"));
+    writeln!(out, "{}", said(lang, "seconds: read {}, build {}, answer {}", &[&read, &build, &answer]))?;
     for (at, k) in LENGTHS.into_iter().enumerate() {
         writeln!(
             out,
@@ -330,11 +330,8 @@ fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
     }
     let wanting =
         |of: fn(&Measured) -> &Vec<Figures>| report.sources.first().map_or(0, |one| of(one)[0].users);
-    writeln!(
-        out,
-        "\nrepeat: over the {} users who bought again, explore: over the {} who bought something new",
-        wanting(|one| &one.repeat),
-        wanting(|one| &one.explore)
-    )?;
+    let line = "repeat: over the {} users who bought again, explore: over the {} who bought something new";
+    let (again, new) = (wanting(|one| &one.repeat), wanting(|one| &one.explore));
+    writeln!(out, "\n{}", said(lang, line, &[&again, &new]))?;
     Ok(())
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::table::print_json;
 use crate::cli::Exit;
+use crate::cli::explain::terminal_lang;
+use crate::cli::words::said;
 use crate::domain::code::Code;
 use crate::limits;
 use crate::shopper::experiment::lift::Reading;
@@ -86,17 +88,17 @@ pub(crate) fn run(args: &PeekingArgs, out: &mut dyn Write) -> Result<Exit> {
         });
         print_json(&object, out)?;
     } else {
-        writeln!(out, "{runs} campaigns of {days} days with {daily} members a day and arm, a look a day")?;
-        writeln!(out, "{:6.2} % showed an effect; there is a lift of {lift}", 100.0 * share(peeked.shown))?;
+        let lang = terminal_lang();
+        let mut tell =
+            |line: &str, figures: &[&dyn std::fmt::Display]| writeln!(out, "{}", said(lang, line, figures));
+        tell("{} campaigns of {} days with {} members a day and arm, a look a day", &[&runs, &days, &daily])?;
+        let [shown, missed, most] =
+            [share(peeked.shown), share(peeked.missed), alpha].map(|share| format!("{:.2}", 100.0 * share));
+        tell("{} % showed an effect; there is a lift of {}", &[&shown, &lift])?;
         if let Some(days) = days_to_show {
-            writeln!(out, "{days:6.1} days until they did, on average")?;
+            tell("{} days until they did, on average", &[&format!("{days:.1}")])?;
         }
-        writeln!(
-            out,
-            "{:6.2} % left it out of some day's interval; at most {:.2} % may",
-            100.0 * share(peeked.missed),
-            100.0 * alpha
-        )?;
+        tell("{} % left it out of some day's interval; at most {} % may", &[&missed, &most])?;
     }
     Ok(if share(peeked.missed) <= alpha { Exit::Ok } else { Exit::Finding })
 }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::numbers::{self, Numbers};
 use super::table::print_json;
 use crate::cli::Exit;
+use crate::cli::explain::terminal_lang;
+use crate::cli::words::{led, padded, said, word};
 use crate::domain::code::Code;
 use crate::shopper::response::columns::{Columns, Measure};
 use crate::shopper::response::fit::{self, Chosen, Fitted, Parts};
@@ -193,26 +195,30 @@ fn print(
     for finding in &read.findings {
         writeln!(out, "{}: {finding}", args.file.display())?;
     }
-    for (what, rows) in
-        [("learned from", &parts.train), ("chosen by", &parts.valid), ("judged by", &parts.test)]
-    {
+    let lang = terminal_lang();
+    for (line, rows) in [
+        ("{} rows learned from, {} responded", &parts.train),
+        ("{} rows chosen by, {} responded", &parts.valid),
+        ("{} rows judged by, {} responded", &parts.test),
+    ] {
         if !rows.is_empty() {
-            writeln!(out, "{:7} rows {what}, {} responded", rows.len(), responded(read, rows))?;
+            writeln!(out, "{}", said(lang, line, &[&rows.len(), &responded(read, rows)]))?;
         }
     }
-    writeln!(out, "{:7} columns\n", read.names.len())?;
-    writeln!(out, "                      AUC   PR-AUC  lift at 10 %  log-loss")?;
+    writeln!(out, "{}\n", said(lang, "{} columns", &[&read.names.len()]))?;
+    let headings = [("AUC", 25), ("PR-AUC", 9), ("lift at 10 %", 14), ("log-loss", 10)];
+    let headings: String =
+        headings.iter().map(|(heading, width)| led(&word(lang, heading), *width)).collect();
+    writeln!(out, "{headings}")?;
     for (name, of) in ["base rate", "logistic", "trees", "average"].iter().zip(measured) {
         let Measures { auc, average_precision, lift_at_10, log_loss } = of;
-        writeln!(out, "{name:<16} {auc:8.4} {average_precision:8.4} {lift_at_10:13.2} {log_loss:9.4}")?;
+        let name = padded(&word(lang, name), 16);
+        writeln!(out, "{name} {auc:8.4} {average_precision:8.4} {lift_at_10:13.2} {log_loss:9.4}")?;
     }
     let Chosen { ridge, depth, rounds, trees_share, .. } = chosen;
-    writeln!(
-        out,
-        "\nPR-AUC is average precision. logistic: {} inputs, ridge {ridge}; trees: {rounds} of depth {depth}, {:.0} % of the \
-         average; calibrated",
-        measure_name(chosen.measure),
-        100.0 * trees_share
-    )?;
+    let line = "PR-AUC is average precision. logistic: {} inputs, ridge {}; trees: {} of depth {}, {} % of the average; calibrated";
+    let share = format!("{:.0}", 100.0 * trees_share);
+    let inputs = word(lang, measure_name(chosen.measure));
+    writeln!(out, "\n{}", said(lang, line, &[&inputs, ridge, rounds, depth, &share]))?;
     Ok(())
 }

@@ -12,6 +12,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
+use super::super::explain::terminal_lang;
+use super::super::words::{led, padded, said, word};
 use super::table::{Faults, Lazily, Row, Table, print_json};
 use crate::cli::Exit;
 use crate::domain::calendar::Day;
@@ -194,22 +196,22 @@ fn lines(cuts: &Cuts, customers: &[Totals]) -> Vec<Line> {
 }
 
 fn print(args: &RfmArgs, read: &Read, lines: &[Line], out: &mut dyn Write) -> Result<()> {
+    let (lang, left_out) = (terminal_lang(), read.faults.total());
+    let line = "{} customers, {} orders as of {}; {} rows left out";
     writeln!(
         out,
-        "{} customers, {} orders as of {}; {} rows left out",
-        read.customers.len(),
-        read.rows - read.faults.total(),
-        args.as_of,
-        read.faults.total()
+        "{}",
+        said(lang, line, &[&read.customers.len(), &(read.rows - left_out), &args.as_of, &left_out])
     )?;
     if read.after > 0 {
-        writeln!(out, "{} orders are dated after {} and count, as in R", read.after, args.as_of)?;
+        let line = "{} orders are dated after {} and count, as in R";
+        writeln!(out, "{}", said(lang, line, &[&read.after, &args.as_of]))?;
     }
-    writeln!(
-        out,
-        "{:<20}{:>10}{:>10}{:>16}{:>12}",
-        "segment", "customers", "orders", "revenue", "per order"
-    )?;
+    let [segment, customers, orders, revenue, each] =
+        ["segment", "customers", "orders", "revenue", "per order"].map(|heading| word(lang, heading));
+    let columns = [(customers, 10), (orders, 10), (revenue, 16), (each, 12)];
+    let columns: String = columns.iter().map(|(heading, width)| led(heading, *width)).collect();
+    writeln!(out, "{}{columns}", padded(&segment, 20))?;
     for line in lines {
         let average = line.average_order.map_or_else(|| "-".to_owned(), |average| format!("{average:.2}"));
         writeln!(

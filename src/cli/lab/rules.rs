@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 
+use super::super::explain::terminal_lang;
+use super::super::words::{led, said, word};
 use super::table::{Fault, Faults, Lazily, print_json};
 use crate::cli::Exit;
 use crate::domain::code::Code;
@@ -149,18 +151,19 @@ fn print<'a>(
 ) -> Result<()> {
     let Read { baskets, numbers, empty, faults } = read;
     let (baskets, items, left_out) = (baskets.count(), numbers.len(), faults.total());
-    writeln!(out, "{baskets} baskets ({empty} empty), {items} items; {left_out} rows left out")?;
-    writeln!(
-        out,
-        "{} rules from {} sets in at least {} baskets each",
-        mined.rules.len(),
-        mined.sets,
-        mined.count_min
-    )?;
+    let lang = terminal_lang();
+    let line = "{} baskets ({} empty), {} items; {} rows left out";
+    writeln!(out, "{}", said(lang, line, &[&baskets, empty, &items, &left_out]))?;
+    let line = "{} rules from {} sets in at least {} baskets each";
+    writeln!(out, "{}", said(lang, line, &[&mined.rules.len(), &mined.sets, &mined.count_min]))?;
     if mined.is_cut {
-        writeln!(out, "sets of more than {} items were not looked for", limits::LAB_RULE_ITEMS_MAX)?;
+        let line = "sets of more than {} items were not looked for";
+        writeln!(out, "{}", said(lang, line, &[&limits::LAB_RULE_ITEMS_MAX]))?;
     }
-    writeln!(out, "{:>9}{:>12}{:>10}{:>9}{:>8}  rule", "support", "confidence", "coverage", "lift", "count")?;
+    let headings = [("support", 9), ("confidence", 12), ("coverage", 10), ("lift", 9), ("count", 8)];
+    let headings: String =
+        headings.iter().map(|(heading, width)| led(&word(lang, heading), *width)).collect();
+    writeln!(out, "{headings}  {}", word(lang, "rule"))?;
     for Line { lhs, rhs, support, confidence, coverage, lift, count } in lines {
         let lhs = lhs.join(", ");
         writeln!(

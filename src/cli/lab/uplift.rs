@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::numbers::{self, Numbers};
 use super::table::print_json;
 use crate::cli::Exit;
+use crate::cli::explain::terminal_lang;
+use crate::cli::words::{led, padded, said, word};
 use crate::domain::code::Code;
 use crate::limits;
 use crate::shopper::response::columns::Columns;
@@ -159,27 +161,29 @@ fn print(args: &UpliftArgs, read: &Numbers<Key>, report: &Value, out: &mut dyn W
     }
     let rows = &report["rows"];
     let mean = |arm: &str| rows[arm].as_f64().unwrap_or_default();
-    writeln!(out, "{} rows treated, outcome {:.4} on average", rows["treated"], mean("outcome_treated"))?;
-    writeln!(out, "{} rows untreated, outcome {:.4}", rows["untreated"], mean("outcome_untreated"))?;
-    writeln!(out, "{} columns\n", read.names.len())?;
-    writeln!(
-        out,
-        "Qini over {} random splits, {} % held back    mean     95 % interval",
-        args.splits, args.test
-    )?;
+    let lang = terminal_lang();
+    let [treated, untreated] =
+        ["outcome_treated", "outcome_untreated"].map(|arm| format!("{:.4}", mean(arm)));
+    writeln!(out, "{}", said(lang, "{} rows treated, outcome {} on average", &[&rows["treated"], &treated]))?;
+    writeln!(out, "{}", said(lang, "{} rows untreated, outcome {}", &[&rows["untreated"], &untreated]))?;
+    writeln!(out, "{}\n", said(lang, "{} columns", &[&read.names.len()]))?;
+    let line = said(lang, "Qini over {} random splits, {} % held back", &[&args.splits, &args.test]);
+    let (middle, interval) = (word(lang, "mean"), word(lang, "95 % interval"));
+    writeln!(out, "{}{}  {interval}", padded(&line, 46), led(&middle, 8))?;
     let mut line = |name: &str, of: &Value| -> Result<()> {
         let number = |key: &str| of[key].as_f64();
         let interval = match (number("low"), number("high")) {
             (Some(low), Some(high)) => format!("{low:8.4} to {high:.4}"),
-            _ => "one split tells none".to_owned(),
+            _ => word(lang, "one split tells none"),
         };
-        Ok(writeln!(out, "{name:<46}{:8.4}  {interval}", number("mean").unwrap_or_default())?)
+        let name = padded(name, 46);
+        Ok(writeln!(out, "{name}{:8.4}  {interval}", number("mean").unwrap_or_default())?)
     };
-    line("chosen on the rows to learn from", &report["qini"])?;
+    line(&word(lang, "chosen on the rows to learn from"), &report["qini"])?;
     for learner in Learner::ALL {
         line(&format!("  {}", learner.name()), &report["learners"][learner.name()])?;
     }
-    line("by chance", &report["random"])?;
+    line(&word(lang, "by chance"), &report["random"])?;
     writeln!(out, "\n{FORMULA}")?;
     Ok(())
 }

@@ -14,6 +14,8 @@ use serde_json::json;
 
 use super::table::{Fault, Faults, Finding, Row, Table, print_json};
 use crate::cli::Exit;
+use crate::cli::explain::terminal_lang;
+use crate::cli::words::{led, padded, said, word};
 use crate::domain::code::Code;
 use crate::limits;
 use crate::shopper::rfm::Sum;
@@ -324,7 +326,9 @@ fn print(
     for finding in &fits.findings {
         writeln!(out, "{}: {finding}", args.file.display())?;
     }
-    writeln!(out, "{} customers; {} rows left out", figures.len(), read.faults.total())?;
+    let lang = terminal_lang();
+    let line = "{} customers; {} rows left out";
+    writeln!(out, "{}", said(lang, line, &[&figures.len(), &read.faults.total()]))?;
     if let Some(Fit { model, log_likelihood, .. }) = &fits.bg_nbd {
         let BgNbd { r, alpha, a, b } = model;
         writeln!(
@@ -347,11 +351,11 @@ fn print(
             fits.spends
         )?;
     }
-    writeln!(
-        out,
-        "{:<12}{:>12}{:>12}{:>12}{:>14}{:>14}",
-        "expected", "13 weeks", "26 weeks", "52 weeks", "mean P(alive)", "12 months"
-    )?;
+    let headings =
+        [("13 weeks", 12), ("26 weeks", 12), ("52 weeks", 12), ("mean P(alive)", 14), ("12 months", 14)];
+    let headings: String =
+        headings.iter().map(|(heading, width)| led(&word(lang, heading), *width)).collect();
+    writeln!(out, "{}{headings}", padded(&word(lang, "expected"), 12))?;
     let figure =
         |figure: Option<f64>, digits: usize| figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"));
     for (name, Together { purchases: [a, b, c], p_alive_mean, value }) in ways(figures) {
@@ -360,7 +364,7 @@ fn print(
     }
     writeln!(out, "naive: {NAIVE}")?;
     if fits.gamma_gamma.is_some() {
-        writeln!(out, "12 months: discounted by {} a month", args.discount_monthly)?;
+        writeln!(out, "{}", said(lang, "12 months: discounted by {} a month", &[&args.discount_monthly]))?;
     }
     let rank =
         |figures: &Figures<'_>| figures.bg_nbd.map(|outlook| outlook.value.unwrap_or(outlook.purchases[2]));
@@ -370,11 +374,10 @@ fn print(
     if best.is_empty() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "{:<20}{:>10}{:>10}{:>10}{:>10}{:>14}",
-        "best by BG/NBD", "52 weeks", "naive", "P(alive)", "spend", "12 months"
-    )?;
+    let headings = [("52 weeks", 10), ("naive", 10), ("P(alive)", 10), ("spend", 10), ("12 months", 14)];
+    let headings: String =
+        headings.iter().map(|(heading, width)| led(&word(lang, heading), *width)).collect();
+    writeln!(out, "{}{headings}", padded(&word(lang, "best by BG/NBD"), 20))?;
     for (_, figures) in best {
         let Some(outlook) = &figures.bg_nbd else { continue };
         writeln!(

@@ -422,3 +422,20 @@ pub(super) fn push() -> Vec<Example> {
         json!({ "v": 1, "at": "2026-11-21T10:40:00.000Z", "data": {} }),
     )]
 }
+
+pub(super) fn segment_moves() -> Vec<Example> {
+    vec![example(
+        "segmentMoves",
+        "the third visit within four weeks",
+        json!({
+            "v": 1,
+            "at": "2026-11-21T10:40:00.000Z",
+            "data": {
+                "member": "m-2001",
+                "decision": "s01/1/4711",
+                "entered": ["regulars"],
+                "left": ["lapsed"],
+            },
+        }),
+    )]
+}

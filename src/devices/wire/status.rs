@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::devices::topic::Op;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, Epoch, StoreId};
+use crate::domain::ids::{BundleRef, Epoch, MemberId, SegmentId, StoreId};
 use crate::engine::reply::Refusal;
 use crate::limits;
 
@@ -166,15 +166,40 @@ impl DeviceStatus {
     }
 }
 
-/// Something the daemon tells a device that did not ask, on `evt/{kind}`. Version 1.0 sends none yet; a device ignores
-/// kinds it does not know.
+/// Something the daemon tells a device that did not ask, on `evt/{kind}`, once, as JSON. A device ignores kinds it does not
+/// know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Push {
+#[schemars(rename = "{D}Push")]
+pub struct Push<D> {
     /// Version of the contract: 1.
     pub v: u8,
     /// When it was said, RFC 3339.
     #[schemars(with = "Instant")]
     pub at: String,
     /// What, by the topic's kind.
-    pub data: serde_json::Map<String, serde_json::Value>,
+    pub data: D,
+}
+
+impl<D: Serialize> Push<D> {
+    /// As it is sent.
+    pub fn encode(at: UnixMs, data: D) -> Vec<u8> {
+        Format::Json.write(&Push { v: VERSION, at: at.to_string(), data })
+    }
+}
+
+/// On `evt/segments`, to the device whose request it was: a sale, void, return, event or feedback moved a member into
+/// segments or out of some. Sent after it is on disk; whoever misses it sees the same at the next scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SegmentMoves")]
+pub struct SegmentMoves {
+    /// Who.
+    pub member: MemberId,
+    /// The decision that moved them.
+    pub decision: String,
+    /// Segments they are in now and were not before, in the order of ids.
+    #[schemars(length(max = limits::HISTORY_MOVES_MAX))]
+    pub entered: Vec<SegmentId>,
+    /// Segments they were in and are not any more.
+    #[schemars(length(max = limits::HISTORY_MOVES_MAX))]
+    pub left: Vec<SegmentId>,
 }

@@ -10,18 +10,22 @@ use std::sync::Arc;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
-use super::{CouponCounts, DaySum, History, Mark, Moves, Scores, Seen, Sum, Visit};
+use super::{CouponCounts, DaySum, History, Mark, Moves, Scores, Seen, Shown, Sum, Visit};
 use crate::domain::basket::Channel;
-use crate::domain::ids::{CategoryId, DeviceId, InvalidId, SegmentId, Seq, Tag};
+use crate::domain::ids::{CampaignId, CategoryId, DeviceId, InvalidId, SegmentId, Seq, Tag};
 use crate::domain::money::Money;
 use crate::limits;
 
-const FORM: u8 = 1;
+/// All but what was shown and what left for want of room.
+const FORM_PLAIN: u8 = 1;
+/// With these behind it.
+const FORM_SHOWN: u8 = 2;
 
 /// As bytes.
 pub fn write(history: &History) -> Vec<u8> {
     let mut out = Out(Vec::with_capacity(64 + 28 * history.visits.len() + 5 * history.days.len()));
-    out.0.push(FORM);
+    let is_plain = history.shown.is_empty() && history.dropped == 0;
+    out.0.push(if is_plain { FORM_PLAIN } else { FORM_SHOWN });
     out.number(history.since.0);
     out.list(&history.categories, |out, category| out.text(category.as_str()));
     let (mut day, mut decision) = (0, 0_u64);
@@ -66,6 +70,18 @@ pub fn write(history: &History) -> Vec<u8> {
     for segments in [&history.moves.entered, &history.moves.left] {
         out.list(segments, |out, segment| out.text(segment.as_str()));
     }
+    if !is_plain {
+        out.number(history.dropped.into());
+        out.list(&history.shown, |out, shown| {
+            out.text(shown.campaign.as_str());
+            out.number(shown.ever.into());
+            let mut day = 0;
+            out.list(&shown.days, |out, shown| {
+                out.step(i64::from(*shown) - day);
+                day = i64::from(*shown);
+            });
+        });
+    }
     out.0
 }
 
@@ -73,7 +89,7 @@ pub fn write(history: &History) -> Vec<u8> {
 pub fn read(bytes: &[u8]) -> Result<History, String> {
     let mut from = In(bytes);
     let form = from.byte()?;
-    if form != FORM {
+    if !matches!(form, FORM_PLAIN | FORM_SHOWN) {
         return Err(format!("its form {form} is not known to this version"));
     }
     let since = Seq(from.number()?);
@@ -102,7 +118,9 @@ pub fn read(bytes: &[u8]) -> Result<History, String> {
         day = day.wrapping_add(from.step()?);
         Ok(DaySum { day: whole(day)?, sum: from.sum()? })
     })?;
-    let history = History {
+    let mut history = History {
+        shown: Vec::new(),
+        dropped: 0,
         since,
         visits,
         days,
@@ -130,6 +148,18 @@ pub fn read(bytes: &[u8]) -> Result<History, String> {
             left: from.list(limits::HISTORY_MOVES_MAX, |from| from.name(SegmentId::new))?,
         },
     };
+    if form == FORM_SHOWN {
+        history.dropped = from.count()?;
+        history.shown = from.list(limits::HISTORY_CAMPAIGNS_MAX, |from| {
+            let (campaign, ever) = (from.name(CampaignId::new)?, from.count()?);
+            let mut day = 0_i64;
+            let days = from.list(limits::HISTORY_SHOWN_MAX, |from| {
+                day = day.wrapping_add(from.step()?);
+                whole(day)
+            })?;
+            Ok(Shown { campaign, ever, days })
+        })?;
+    }
     if from.0.is_empty() { Ok(history) } else { Err("it does not end where it should".to_owned()) }
 }
 

@@ -374,6 +374,39 @@ fn is_no_more_lent_than_there_is_whatever_happens() {
     );
 }
 
+/// Four shops want together more than there is, each while it holds less than half of what it wants, and nobody spends.
+#[test]
+fn do_shops_that_want_more_than_there_is_come_to_rest_with_something_each() {
+    for need in [300, 600, BUDGET] {
+        come_to_rest(need);
+    }
+}
+
+fn come_to_rest(need: i64) {
+    let mut world = World::new(1, None);
+    let mut words = 0;
+    for round in 0..240 {
+        world.now = world.now.plus_ms(limits::LEASE_RECALL_MS);
+        for (of, till) in &mut world.tills {
+            till.asked += 1;
+            let left = till.slices.left(world.now);
+            let want = (left < need / 2).then(|| Want { scope: scope(), left, need });
+            let wants: Vec<Want> = want.into_iter().collect();
+            let (epoch, as_of) = (of.1, Seq(till.journal.len() as u64));
+            let ask = Ask { v: PROTOCOL, epoch, incarnation: 1, number: till.asked, as_of, wants };
+            world.lender.ask(&of.0, &ask, world.now, &|_| None);
+        }
+        let before: usize = world.tills.values().map(|till| till.journal.len()).sum();
+        world.calm();
+        let heard = world.tills.values().map(|till| till.journal.len()).sum::<usize>() - before;
+        assert!(round < 60 || heard == 0, "{need}, round {round}: {heard} more words, {words} before");
+        words += heard;
+    }
+    let each: Vec<i64> = world.tills.values().map(|till| till.slices.left(world.now)).collect();
+    assert!(each.iter().all(|left| *left >= BUDGET / 16), "{need}: {each:?}");
+    assert!(words < 4 * 32, "{need}: {words} words");
+}
+
 #[test]
 fn is_each_mistake_noticed() {
     for wrong in [Wrong::ReclaimAtExpiry, Wrong::NoRequestFloor, Wrong::NaiveRestore, Wrong::GrantTwice] {

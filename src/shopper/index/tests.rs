@@ -13,13 +13,35 @@ use crate::domain::ids::{CategoryId, DeviceId, MemberId, SegmentId, Seq, Tag, Ti
 use crate::domain::member::{Attribute, Consent, Ledger, Member, Profile};
 use crate::domain::money::Money;
 use crate::limits;
-use crate::shopper::segment::{AttributeKind, Scales, Schema, Segments};
+use crate::shopper::field::Categories;
+use crate::shopper::scales::{Decimal, Due, Feature, Grouping, Lifetime, Spending};
+use crate::shopper::segment::{AttributeKind, Hierarchy, Scales, Schema, Segments};
 use crate::shopper::traits::{Cuts, Stages};
 
 const TODAY: i64 = 20_778;
 
+fn id_of(category: &str) -> CategoryId {
+    CategoryId::new(category).expect("an id")
+}
+
 fn tag(text: &str) -> Tag {
     Tag::new(text).expect("a tag")
+}
+
+/// CDNOW's rates of coming and going, and two groups.
+fn models() -> Scales {
+    let of = |value: f64| Decimal::of(value).expect("above 0");
+    Scales {
+        due: Some(Due { from: of(0.9), until: of(3.0), usual_weight: of(2.0), usual_days: [].into() }),
+        lifetime: Some(Lifetime { r: of(0.243), alpha: of(4.414), a: of(0.793), b: of(2.426) }),
+        spending: Some(Spending { p: of(6.25), q: of(3.74), gamma: of(1_544.0) }),
+        groups: Some(Grouping {
+            features: vec![Feature::Visits52w, Feature::Spend52w],
+            deviations: vec![of(5.0), of(4_000.0)],
+            centres: vec![vec![3, 2_000], vec![20, 30_000]],
+        }),
+        ..Scales::default()
+    }
 }
 
 pub(crate) fn schema() -> Schema {
@@ -31,7 +53,8 @@ pub(crate) fn schema() -> Schema {
     Schema {
         tiers: Vec::new(),
         attributes: kinds.map(|(name, kind)| (tag(name), kind)).into(),
-        scales: Scales { rfm: Some(cuts), stages: Some(stages) },
+        scales: Scales { rfm: Some(cuts), stages: Some(stages), ..models() },
+        categories: Hierarchy::new(),
     }
 }
 
@@ -58,6 +81,10 @@ fn leaves() -> impl Strategy<Value = String> {
         "coupons.used",
         "feedback.last",
         "basket_average",
+        "churn",
+        "value.visits_13w",
+        "value.spend_13w",
+        "group",
     ];
     let value = prop_oneof![-1_i64..8, 0_i64..120, 0_i64..20_000, Just(i64::MAX), Just(i64::MIN)];
     let number = prop::sample::select(numbers);
@@ -77,7 +104,7 @@ fn leaves() -> impl Strategy<Value = String> {
         4 => (tags.clone(), any::<bool>())
             .prop_map(|(t, groups)| format!("{t:?} in {}", if groups { "groups" } else { "tags" })),
         1 => prop::sample::select(vec![
-            "true", "false", "consent.personal", "attr.baby", "attr.baby == false", "visits > orders",
+            "true", "false", "due['c1']", "rfm.segment in ['Champions', \"Can't Lose Them\", 'Lost']", "rfm.segment != 'Others'", "consent.personal", "attr.baby", "attr.baby == false", "visits > orders",
             "days_since[\"c1\"] >= interval[\"c1\"]", "tier in tags", "3 < 4", "visits in []",
         ]).prop_map(str::to_owned),
     ]
@@ -247,7 +274,8 @@ proptest! {
             }
             return Ok(());
         };
-        let c1 = CategoryId::new("c1").expect("an id");
+        let name = CategoryId::new("c1").expect("an id");
+        let c1 = Categories { leaves: [name.clone()].into(), name };
         let (of, all) = history.share_of("c1");
         prop_assert_eq!(read(&Field::Share(c1.clone())), Some(if all.0 == 0 { 0 } else { of.0 * 100 / all.0 }));
         let days: Vec<i64> = history.days_of("c1").map(i64::from).collect();
@@ -255,6 +283,20 @@ proptest! {
         let (count, sum) = gaps.fold((0, 0), |(count, sum), gap| (count + 1, sum + gap));
         prop_assert_eq!(read(&Field::Interval(c1.clone())), (count >= 2).then(|| (2 * sum + count) / (2 * count)));
         prop_assert_eq!(read(&Field::DaysSince(c1)), days.last().map(|day| TODAY - day));
+        let wide = Schema { categories: [(id_of("all"), [id_of("c0"), id_of("c1"), id_of("c9")].into())].into(), ..schema() };
+        let bought: BTreeSet<i32> = history.days_of("c0").chain(history.days_of("c1")).collect();
+        let share = history.share_of("c0").0.0 + history.share_of("c1").0.0;
+        let percent = if all.0 == 0 { 0 } else { share * 100 / all.0 };
+        let mut told = format!("share['all'] == {percent}");
+        if let Some(last) = bought.last() {
+            told += &format!(" && days_since['all'] == {}", TODAY - i64::from(*last));
+        }
+        if bought.len() >= 3 {
+            let (gaps, first) = (i64::try_from(bought.len()).expect("few") - 1, bought.first().expect("three"));
+            told += &format!(" && interval['all'] == {}", (i64::from(bought.last().expect("three") - first) + gaps / 2) / gaps);
+        }
+        let both = Segments::compile(&wide, &[(SegmentId::new("s").expect("an id"), &told)]).expect("right");
+        prop_assert!(!both.of(&member, today).is_empty(), "{}: {:?}", told, both.why(&SegmentId::new("s").expect("an id"), &member, today));
         for (name, days) in [("visits_4w", 28), ("visits_13w", 91), ("visits_52w", 364)] {
             let told = history.within(today, days);
             let text = format!("{name} == {} && {} == {}", told.visits, name.replace("visits", "spend"), told.spend.0);

@@ -75,7 +75,8 @@ struct Tick {
     high: f64,
 }
 
-/// Turns rows into standardised inputs: mean 0 and spread 1 over the rows it was fitted on, never beyond their range.
+/// Turns rows into standardised inputs: mean 0 and spread 1 over the rows it was fitted on, never farther beyond their range
+/// than it is wide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ruler {
     measure: Measure,
@@ -153,6 +154,9 @@ fn tick(column: usize, present: &[f64]) -> Option<Tick> {
     let high = present.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // The spread of huge but equal numbers is rounding; and what overflows cannot be measured.
     let tells = low < high && spread.is_finite() && spread > 1e-12 * mean.abs();
+    // A file in order of time goes on beyond it: counts grow.
+    let room = high - low;
+    let (low, high) = (low - room, high + room);
     tells.then_some(Tick { column, is_missing_flag: false, mean, spread, low, high })
 }
 
@@ -167,7 +171,7 @@ mod tests {
         let ruler = Ruler::fit(&columns, &[0, 1], Measure::Plain);
         // The second column is constant among the first two rows; the third is there once, which is constant too.
         assert_eq!(ruler.width(), 2);
-        assert_eq!(ruler.apply(&columns, &[0, 1, 2]), [-1.0, 1.0, 1.0, -1.0, 1.0, 1.0]);
+        assert_eq!(ruler.apply(&columns, &[0, 1, 2]), [-1.0, 1.0, 1.0, -1.0, 3.0, 1.0]);
         assert_eq!(Columns::new(2, vec![vec![0.0]]), None);
         assert_eq!(Columns::new(1, vec![vec![f64::INFINITY]]), None);
     }

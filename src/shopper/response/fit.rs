@@ -1,10 +1,12 @@
 //! Who answers an offer: a response learner that is fitted, chosen and averaged without being told how.
 //!
 //! Learners: ridge logistic regression on plain and on logarithmic inputs, and boosted trees. Penalty, depth, number of
-//! trees and the share of each in the average are chosen by log-loss on rows not learned from: those named for it, or
-//! five folds of the rows to learn from. A fold is a run of rows as they stand in the file, within those who responded
+//! trees and the share of each in the average are chosen by log-loss on rows not learned from: those named for it, or, where
+//! fewer than `RESPONSE_JUDGED_MIN` of them responded or did not, five folds of these and the rows to learn from: what a
+//! handful say is chance. A fold is a run of rows as they stand in the file, within those who responded
 //! and those who did not, so that a file in order of time is judged on another time. Then everything is fitted again on
 //! all of these rows, and the average is calibrated by two numbers fitted on the rows not learned from (Platt 1999).
+//! Inputs are logarithmic unless plain ones do better by more than one standard error.
 //! The share of the trees is the first of `RESPONSE_SHARES` whose log-loss is within one standard error of the best
 //! (Breiman et al., "Classification and Regression Trees", 1984, 3.4.3): a quarter, unless the rows say otherwise.
 //!
@@ -139,29 +141,44 @@ pub fn fit(columns: &Columns, outcomes: &[f64], parts: &Parts, seed: u64) -> Res
 }
 
 fn folds(parts: &Parts, outcomes: &[f64]) -> Vec<Fold> {
-    if !parts.valid.is_empty() {
+    let answered = parts.valid.iter().filter(|row| outcomes[**row as usize] > 0.5).count();
+    if answered.min(parts.valid.len() - answered) >= limits::RESPONSE_JUDGED_MIN {
         return vec![Fold { learn: parts.train.clone(), judge: parts.valid.clone() }];
     }
+    let mut rows = parts.train.clone();
+    rows.extend(&parts.valid);
+    rows.sort_unstable();
     let count = limits::RESPONSE_FOLDS;
     let mut fold_of = vec![0; outcomes.len()];
     for class in [true, false] {
         let of_class: Vec<u32> =
-            parts.train.iter().copied().filter(|row| (outcomes[*row as usize] > 0.5) == class).collect();
+            rows.iter().copied().filter(|row| (outcomes[*row as usize] > 0.5) == class).collect();
         for (at, row) in of_class.iter().enumerate() {
             fold_of[*row as usize] = at * count / of_class.len();
         }
     }
     let is_in = |row: &u32, fold: usize| fold_of[*row as usize] == fold;
     let fold = |fold: usize| Fold {
-        learn: parts.train.iter().copied().filter(|row| !is_in(row, fold)).collect(),
-        judge: parts.train.iter().copied().filter(|row| is_in(row, fold)).collect(),
+        learn: rows.iter().copied().filter(|row| !is_in(row, fold)).collect(),
+        judge: rows.iter().copied().filter(|row| is_in(row, fold)).collect(),
     };
     (0..count).map(fold).collect()
 }
 
-fn mean_loss(margins: &[f64], happened: &[f64]) -> f64 {
-    let losses = margins.iter().zip(happened).map(|(margin, happened)| log_loss(*margin, *happened > 0.5));
-    losses.sum::<f64>() / happened.len().max(1) as f64
+fn losses(margins: impl Iterator<Item = f64>, happened: &[f64]) -> Vec<f64> {
+    margins.zip(happened).map(|(margin, happened)| log_loss(margin, *happened > 0.5)).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Are losses within one standard error of the best ones, row by row?
+fn is_near(losses: &[f64], best: &[f64]) -> bool {
+    let more: Vec<f64> = losses.iter().zip(best).map(|(a, b)| a - b).collect();
+    let (count, mean) = (more.len().max(1) as f64, mean(&more));
+    let spread = more.iter().map(|more| (more - mean).powi(2)).sum::<f64>() / count;
+    mean <= (spread / count).sqrt()
 }
 
 /// Margins of `judge` for each penalty, each fit beginning where the one before ended.
@@ -189,27 +206,28 @@ struct Linear {
     measure: Measure,
     ridge: f64,
     loss: f64,
+    losses: Vec<f64>,
     margins: Vec<f64>,
 }
 
 fn choose_logistic(columns: &Columns, outcomes: &[f64], folds: &[Fold]) -> Linear {
-    let mut best: Option<Linear> = None;
     let happened: Vec<f64> =
         folds.iter().flat_map(|fold| fold.judge.iter().map(|row| outcomes[*row as usize])).collect();
-    for measure in [Measure::Log, Measure::Plain] {
+    let best = |measure: Measure| {
         let mut margins = vec![Vec::new(); limits::RESPONSE_RIDGES.len()];
         for Fold { learn, judge } in folds {
             let found = regress(columns, outcomes, learn, judge, measure, &limits::RESPONSE_RIDGES);
             margins.iter_mut().zip(found).for_each(|(all, fold)| all.extend(fold));
         }
-        for (ridge, margins) in limits::RESPONSE_RIDGES.into_iter().zip(margins) {
-            let loss = mean_loss(&margins, &happened);
-            if best.as_ref().is_none_or(|best| loss < best.loss) {
-                best = Some(Linear { measure, ridge, loss, margins });
-            }
-        }
-    }
-    best.expect("there are penalties to choose from")
+        let tried = limits::RESPONSE_RIDGES.into_iter().zip(margins).map(|(ridge, margins)| {
+            let losses = losses(margins.iter().copied(), &happened);
+            Linear { measure, ridge, loss: mean(&losses), losses, margins }
+        });
+        tried.min_by(|a, b| a.loss.total_cmp(&b.loss)).expect("there are penalties to choose from")
+    };
+    let (log, plain) = (best(Measure::Log), best(Measure::Plain));
+    // Counts and money are skewed: what speaks for plain inputs must be more than chance.
+    if is_near(&log.losses, &plain.losses) { log } else { plain }
 }
 
 struct Grown {
@@ -269,21 +287,14 @@ fn choose_trees(columns: &Columns, outcomes: &[f64], folds: &[Fold], seed: u64) 
 
 /// The trees' share and the log-loss of the average with it.
 fn share(linear: &[f64], trees: &[f64], happened: &[f64]) -> (f64, f64) {
-    let losses = |share: f64| -> Vec<f64> {
+    let with = |share: f64| {
         let margins = linear.iter().zip(trees).map(|(linear, trees)| (1.0 - share) * linear + share * trees);
-        margins.zip(happened).map(|(margin, happened)| log_loss(margin, *happened > 0.5)).collect()
+        losses(margins, happened)
     };
-    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len().max(1) as f64;
     let tried: Vec<(f64, Vec<f64>)> =
-        limits::RESPONSE_SHARES.into_iter().map(|share| (share, losses(share))).collect();
+        limits::RESPONSE_SHARES.into_iter().map(|share| (share, with(share))).collect();
     let best = tried.iter().min_by(|a, b| mean(&a.1).total_cmp(&mean(&b.1))).expect("there are shares");
-    let is_near = |candidate: &&(f64, Vec<f64>)| {
-        let more: Vec<f64> = candidate.1.iter().zip(&best.1).map(|(a, b)| a - b).collect();
-        let (count, mean) = (more.len().max(1) as f64, mean(&more));
-        let spread = more.iter().map(|more| (more - mean).powi(2)).sum::<f64>() / count;
-        mean <= (spread / count).sqrt()
-    };
-    let (share, losses) = tried.iter().find(is_near).unwrap_or(best);
+    let (share, losses) = tried.iter().find(|(_, losses)| is_near(losses, &best.1)).unwrap_or(best);
     (*share, mean(losses))
 }
 

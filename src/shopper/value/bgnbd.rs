@@ -8,7 +8,6 @@
 
 use serde::Serialize;
 
-use super::optimum;
 use super::special::{hypergeometric, ln_add, ln_gamma};
 use super::{Fit, History, Sample};
 
@@ -34,7 +33,7 @@ impl BgNbd {
             BgNbd { r, alpha: alpha * scale, a, b }
         };
         let starts = [[0.0, 0.0, 0.0, 1.0], [-1.5, -2.0, -0.5, 1.0], [1.0, 1.0, -1.0, -1.0]];
-        let optimum = optimum::maximise(|at| model(at).log_likelihood(sample), &starts);
+        let optimum = sample.maximise(|at, of| model(at).log_likelihood(of), &starts);
         Fit { model: model(&optimum.at), log_likelihood: optimum.value, outcome: optimum.outcome }
     }
 

@@ -51,10 +51,7 @@ pub struct Optimum<const N: usize> {
 
 /// Climbs `function` from each of the starts. Where it is not finite it counts as low as can be.
 pub fn maximise<const N: usize>(function: impl Fn(&[f64; N]) -> f64, starts: &[[f64; N]]) -> Optimum<N> {
-    let bounded = |at: &[f64; N]| {
-        let value = if at.iter().all(|p| p.abs() <= EDGE) { function(at) } else { f64::NEG_INFINITY };
-        if value.is_nan() { f64::NEG_INFINITY } else { value }
-    };
+    let bounded = |at: &[f64; N]| inside(&function, at);
     let mut best = ([0.0; N], f64::NEG_INFINITY);
     for start in starts {
         let end = simplex(&bounded, start);
@@ -63,6 +60,29 @@ pub fn maximise<const N: usize>(function: impl Fn(&[f64; N]) -> f64, starts: &[[
         }
     }
     newton(&bounded, best)
+}
+
+fn inside<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, at: &[f64; N]) -> f64 {
+    let value = if at.iter().all(|p| p.abs() <= EDGE) { function(at) } else { f64::NEG_INFINITY };
+    if value.is_nan() { f64::NEG_INFINITY } else { value }
+}
+
+/// The same for a function that is dear: climbs `thinned`, which is much like it, from every start, and `function` from there.
+/// Where that leads to no maximum, from every start after all.
+pub fn maximise_by<const N: usize>(
+    function: impl Fn(&[f64; N]) -> f64,
+    thinned: impl Fn(&[f64; N]) -> f64,
+    starts: &[[f64; N]],
+) -> Optimum<N> {
+    let near = maximise(thinned, starts);
+    if near.outcome == Outcome::Converged {
+        let bounded = |at: &[f64; N]| inside(&function, at);
+        let found = newton(&bounded, (near.at, bounded(&near.at)));
+        if found.outcome == Outcome::Converged {
+            return found;
+        }
+    }
+    maximise(function, starts)
 }
 
 fn simplex<const N: usize>(function: &impl Fn(&[f64; N]) -> f64, start: &[f64; N]) -> ([f64; N], f64) {
@@ -235,6 +255,18 @@ mod tests {
         let optimum = maximise(ridge, &[[-1.2, 1.0]]);
         assert_eq!(optimum.outcome, Outcome::Converged);
         assert!(optimum.at.iter().all(|p| (p - 1.0).abs() < 1e-4), "{optimum:?}");
+    }
+
+    #[test]
+    fn is_the_top_found_by_way_of_something_like_it() {
+        let ridge = |at: &[f64; 2], top: f64| -(at[0] - top).powi(2) - 10.0 * (at[1] - at[0].powi(2)).powi(2);
+        let starts = [[0.0, 0.0]];
+        let found = maximise_by(|at| ridge(at, 1.0), |at| ridge(at, 1.1), &starts);
+        let plain = maximise(|at| ridge(at, 1.0), &starts);
+        assert_eq!((found.outcome, plain.outcome), (Outcome::Converged, Outcome::Converged));
+        assert!(found.at.iter().zip(&plain.at).all(|(a, b)| (a - b).abs() < 1e-4), "{found:?} {plain:?}");
+        let endless = |at: &[f64; 2]| -at[0].powi(2) - (-at[1]).exp();
+        assert_eq!(maximise_by(endless, |at| ridge(at, 1.0), &starts).outcome, Outcome::RanOff);
     }
 
     #[test]

@@ -9,7 +9,6 @@
 
 use serde::Serialize;
 
-use super::optimum;
 use super::special::{hypergeometric_one, ln_gamma};
 use super::{Fit, History, Sample};
 
@@ -35,7 +34,7 @@ impl ParetoNbd {
             ParetoNbd { r, alpha: alpha * scale, s, beta: beta * scale }
         };
         let starts = [[0.0, 0.0, 0.0, 0.0], [-0.6, -1.2, -0.5, -1.0], [1.0, 1.0, -1.0, 2.0]];
-        let optimum = optimum::maximise(|at| model(at).log_likelihood(sample), &starts);
+        let optimum = sample.maximise(|at, of| model(at).log_likelihood(of), &starts);
         Fit { model: model(&optimum.at), log_likelihood: optimum.value, outcome: optimum.outcome }
     }
 

@@ -133,7 +133,6 @@ impl TailFound {
             salt: Salt::default(),
             end: 0,
             file_bytes: 0,
-            torn: false,
             unsettled: None,
             next: Seq(1),
             hash: ChainHash::default(),
@@ -159,7 +158,6 @@ impl TailFound {
         tail.active.salt = scan.header.salt;
         tail.active.end = scan.end;
         tail.active.file_bytes = scan.file_bytes;
-        tail.active.torn = scan.torn;
         tail.settled = Seq(end.0.0 - 1);
         if let Some(run) = scan.runs.last() {
             tail.active.marked_at = run.marks.last().map_or(0, |(_, at)| *at);

@@ -32,6 +32,7 @@ use crate::limits;
 use crate::pricing::model::Channel;
 use crate::storage::error::StorageError;
 use crate::storage::journal::JournalView;
+use crate::storage::vault::Vault;
 
 /// A basket as it was sold.
 pub(super) struct Recorded {
@@ -170,10 +171,10 @@ impl Written {
 /// The shop's own sales of the last four weeks, counted back from its last decision. Training is left out, and so is what
 /// was voided later: it was never sold. What came back was sold.
 pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
-    let view = journal(data_dir)?;
+    let (view, vault) = journal(data_dir)?;
     let mut reader = view.reader(view.durable());
     let newest = match reader.next() {
-        Ok(Some(raw)) => Entry::decode(raw.payload).ok().map(|entry| entry.at),
+        Ok(Some(raw)) => vault.decode(raw.payload).ok().map(|entry| entry.at),
         _ => None,
     };
     let Some(newest) = newest else {
@@ -181,11 +182,11 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
     };
     let since = newest.plus_ms(-limits::SIMULATE_DAYS * 86_400_000);
     let mut voided: BTreeSet<Seq> = BTreeSet::new();
-    each_entry(&view, &mut |entry| {
+    each_entry((&view, &vault), &mut |entry| {
         voided.extend(replay::voided(&entry));
         Ok(())
     })?;
-    each_entry(&view, &mut |entry| {
+    each_entry((&view, &vault), &mut |entry| {
         let Ok(Reply::Commit(receipt)) = &entry.answer else { return Ok(()) };
         if entry.at < since || receipt.training || voided.contains(&entry.seq) {
             return Ok(());
@@ -207,12 +208,15 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
 }
 
 /// Every decision of a journal that reads, in order.
-fn each_entry(view: &JournalView, take: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+fn each_entry(
+    (view, vault): (&JournalView, &Vault),
+    take: &mut dyn FnMut(Entry) -> Result<()>,
+) -> Result<()> {
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
             Ok(Some(raw)) => {
-                if let Ok(entry) = Entry::decode(raw.payload) {
+                if let Ok(entry) = vault.decode(raw.payload) {
                     take(entry)?;
                 }
             }

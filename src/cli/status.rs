@@ -1,0 +1,197 @@
+//! `aisled status --watch`: the running daemon in a terminal, once a second, until q or Ctrl-C.
+//!
+//! Draws from the status document only. The terminal's size is asked for before each picture and nothing is drawn beyond it;
+//! its settings come back however this ends. Where standard output is no terminal, the status is printed once.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::ask::{list, not_running, plain};
+use crate::daemon::control::{self, Ask};
+use crate::domain::calendar::UnixMs;
+use crate::limits;
+
+/// The terminal with keys heard at once and not shown; as it was when this is dropped.
+struct Keys {
+    before: Termios,
+}
+
+impl Keys {
+    fn take() -> Result<Keys> {
+        let before =
+            termios::tcgetattr(std::io::stdin()).context("failed to read the terminal's settings")?;
+        let mut settings = before.clone();
+        // Ctrl-C comes as a key, so that the settings come back.
+        settings.local_modes &= !(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+        termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &settings)
+            .context("failed to change the terminal's settings")?;
+        Ok(Keys { before })
+    }
+
+    /// Waits for the next picture's time, or until somebody wants to leave.
+    fn wants_to_leave(&self) -> Result<bool> {
+        let stdin = std::io::stdin();
+        let mut wait = [PollFd::new(&stdin, PollFlags::IN)];
+        let every = Duration::from_millis(limits::WATCH_EVERY_MS);
+        let every = Timespec { tv_sec: every.as_secs() as i64, tv_nsec: i64::from(every.subsec_nanos()) };
+        match poll(&mut wait, Some(&every)) {
+            // The window's size changed, for example: the next picture knows.
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
+            Ok(_) => {}
+            Err(error) => return Err(error).context("failed to hear the keyboard"),
+        }
+        let mut keys = [0; 64];
+        let count = rustix::io::read(&stdin, &mut keys).context("failed to hear the keyboard")?;
+        Ok(count == 0 || keys[..count].iter().any(|key| matches!(key, b'q' | b'Q' | 3 | 4)))
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // The terminal is gone: nothing is left to be put right.
+        let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// Shows the daemon until somebody wants to leave. `None` where there is no terminal.
+pub(super) fn watch(data_dir: &Path, out: &mut dyn Write) -> Result<Option<Exit>> {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Ok(None);
+    }
+    let keys = Keys::take()?;
+    // A screen of its own, without a cursor; both back at the end.
+    write!(out, "\x1b[?1049h\x1b[?25l")?;
+    let shown = show(&keys, data_dir, out);
+    write!(out, "\x1b[?25h\x1b[?1049l")?;
+    out.flush()?;
+    drop(keys);
+    match shown? {
+        Exit::NotRunning => not_running(data_dir, false, out).map(Some),
+        exit => Ok(Some(exit)),
+    }
+}
+
+fn show(keys: &Keys, data_dir: &Path, out: &mut dyn Write) -> Result<Exit> {
+    loop {
+        let Some(status) = control::ask(data_dir, &Ask::Status)? else { return Ok(Exit::NotRunning) };
+        let size =
+            termios::tcgetwinsize(std::io::stdout()).map_or((80, 24), |size| (size.ws_col, size.ws_row));
+        let size = (usize::from(size.0).max(1), usize::from(size.1).max(1));
+        out.write_all(screen(&picture(&status), size).as_bytes())?;
+        out.flush()?;
+        if keys.wants_to_leave()? {
+            return Ok(Exit::Ok);
+        }
+    }
+}
+
+/// A picture as the terminal draws it: from the top left corner, each line cut at the width and cleared to its end.
+fn screen(lines: &[String], (columns, rows): (usize, usize)) -> String {
+    let mut drawn = String::from("\x1b[H");
+    for (nth, line) in lines.iter().take(rows).enumerate() {
+        let end = if nth + 1 == rows.min(lines.len()) { "" } else { "\r\n" };
+        let cut: String = line.chars().filter(|c| !c.is_control()).take(columns).collect();
+        write!(drawn, "{cut}\x1b[K{end}").expect("memory takes it");
+    }
+    drawn.push_str("\x1b[J");
+    drawn
+}
+
+/// The status in lines.
+fn picture(status: &Value) -> Vec<String> {
+    let text = |path: &str| plain(status.pointer(path));
+    let number = |path: &str| status.pointer(path).and_then(Value::as_i64).unwrap_or_default();
+    let mut lines = vec![
+        format!(
+            "aisled {}   {} (epoch {})   {}   up {} s   q leaves",
+            text("/version"),
+            text("/store"),
+            text("/epoch"),
+            text("/state"),
+            text("/up_s")
+        ),
+        format!(
+            "rules {}   devices {} online   {} quotes open   {} requests, {} refused, {} answered again",
+            text("/bundle/version"),
+            text("/devices_online"),
+            text("/open_quotes"),
+            text("/counts/requests"),
+            text("/counts/refusals"),
+            text("/counts/replayed")
+        ),
+        format!(
+            "journal {} durable, tables {} behind, {} answers wait   {} MiB free",
+            text("/journal/durable"),
+            number("/journal/durable") - number("/journal/followed"),
+            text("/journal/waiting"),
+            number("/disk/free_bytes") / (1024 * 1024)
+        ),
+        match status.get("head_office").filter(|line| !line.is_null()) {
+            None => "head office: none configured".to_owned(),
+            Some(line) => format!(
+                "head office {} since {}, {} decisions to send{}",
+                if line["connected"] == json!(true) { "up" } else { "away" },
+                line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string()),
+                plain(line.get("backlog")),
+                line["oldest_unsent_ms"]
+                    .as_i64()
+                    .map_or_else(String::new, |ms| format!(", the oldest for {} s", ms / 1_000))
+            ),
+        },
+        String::new(),
+        format!(
+            "{:<32} {:<7} {:>9} {:>11} {:>10} {:>8}",
+            "device", "there", "a minute", "slowest 1 %", "answers", "refused"
+        ),
+    ];
+    let mut lanes: Vec<&Value> = list(status, "/lanes").collect();
+    lanes.sort_by_key(|lane| std::cmp::Reverse(lane["per_minute"].as_i64()));
+    lines.extend(lanes.into_iter().map(|lane| {
+        let there = match lane["online"].as_bool() {
+            Some(true) => "online",
+            Some(false) => "away",
+            None => "-",
+        };
+        format!(
+            "{:<32} {there:<7} {:>9} {:>8} us {:>10} {:>8}",
+            plain(lane.get("device")),
+            plain(lane.get("per_minute")),
+            plain(lane.get("p99_us")),
+            plain(lane.get("answers")),
+            plain(lane.get("refusals"))
+        )
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_the_picture_stay_in_its_window() {
+        let lanes: Vec<Value> = (0..30)
+            .map(|nth| json!({ "device": format!("till-{nth}"), "per_minute": nth, "p99_us": 5, "answers": 1, "refusals": 0 }))
+            .collect();
+        let status = json!({ "store": "s01", "lanes": lanes, "head_office": null });
+        let lines = picture(&status);
+        assert!(lines[6].starts_with("till-29 "), "the busiest first: {}", lines[6]);
+        for (columns, rows) in [(80, 24), (20, 5), (1, 1), (500, 200)] {
+            let drawn = screen(&lines, (columns, rows));
+            let plain = drawn.replace("\x1b[H", "").replace("\x1b[K", "").replace("\x1b[J", "");
+            let drawn: Vec<&str> = plain.split("\r\n").collect();
+            assert!(
+                drawn.len() <= rows && drawn.iter().all(|line| line.chars().count() <= columns),
+                "{drawn:?}"
+            );
+        }
+    }
+}
