@@ -612,7 +612,7 @@ impl Shop {
             }
             Command::Ask(Ask::Watch { device, after }, answer) => {
                 let watched = self.desk.watches.told(&device, after, self.clock.ticks());
-                let online = self.present.get(&device).copied().unwrap_or_default();
+                let online = self.present.get(&device).is_some_and(|presence| presence.online);
                 reply(answer, &watched.map(|watched| sightings::Watched { online, ..watched }));
             }
             Command::Ask(Ask::Import { device, op, payload }, answer) => {
