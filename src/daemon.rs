@@ -80,8 +80,11 @@ pub enum Command {
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
     Looked(Option<Arc<Bundle>>),
-    /// Members are forgotten, as far as it is done beside the loop.
-    Forgotten,
+    /// What is done beside the loop so that members are forgotten has ended.
+    Forgotten {
+        /// All of it is done.
+        whole: bool,
+    },
 }
 
 /// A running daemon. Dropping it stops it in order too, as `stop` does, but nobody waits for the end or hears of an error.
@@ -647,9 +650,9 @@ impl Shop {
                 });
             }
             Command::Ask(Ask::Forget { member }, answer) => self.forget(member, answer)?,
-            Command::Forgotten => {
+            Command::Forgotten { whole } => {
                 self.finishing = false;
-                if self.forgetting.is_empty() {
+                if whole && self.forgetting.is_empty() {
                     self.desk.store.vault().forgetting_ended().map_err(storage_failed)?;
                 }
             }
@@ -690,25 +693,10 @@ impl Shop {
         }
         self.finishing = true;
         let (shelf, active, commands) = (self.shelf.clone(), self.newest.clone(), commands.clone());
-        let (view, vault) = (self.desk.store.journal(), self.desk.store.vault());
-        let done = std::mem::take(&mut self.forgetting);
+        let journal = (self.desk.store.journal(), self.desk.store.vault());
+        let decided = std::mem::take(&mut self.forgetting);
         tokio::task::spawn_blocking(move || {
-            let told = done.into_iter().map(|mut forgetting| {
-                let told = privacy::finish(&shelf, (&view, &vault), active.as_ref(), &forgetting);
-                (forgetting.answer.take(), told)
-            });
-            let told: Vec<_> = told.collect();
-            if told.iter().all(|(_, told)| told.is_ok())
-                && commands.blocking_send(Command::Forgotten).is_err()
-            {
-                tracing::info!("the next start looks through the bundles once more");
-            }
-            for (answer, told) in told {
-                let told = told.unwrap_or_else(|error| serde_json::json!({ "error": format!("{error:#}") }));
-                if let Some(answer) = answer {
-                    reply(answer, &told);
-                }
-            }
+            privacy::finish_all(&shelf, &journal, active.as_ref(), decided, &commands);
         });
     }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,7 +33,7 @@ use crate::storage::tables::Tables;
 use crate::storage::vault::Vault;
 
 use super::bundles::{Rewritten, Shelf};
-use super::{Reached, open_store, storage_failed};
+use super::{Command, Reached, open_store, reply, storage_failed};
 
 /// A forgetting whose decision is made.
 pub(super) struct Forgetting {
@@ -98,6 +98,31 @@ pub(super) fn finish(
         "rules_naming": rules,
         "plain_decisions": plain,
     }))
+}
+
+/// Finishes several and tells the loop, then whoever asked.
+pub(super) fn finish_all(
+    shelf: &Shelf,
+    (view, vault): &(JournalView, Vault),
+    active: Option<&BundleRef>,
+    decided: Vec<Forgetting>,
+    commands: &mpsc::Sender<Command>,
+) {
+    let done = decided.into_iter().map(|mut forgetting| {
+        let told = finish(shelf, (view, vault), active, &forgetting);
+        (forgetting.answer.take(), told)
+    });
+    let done: Vec<_> = done.collect();
+    let whole = done.iter().all(|(_, told)| told.is_ok());
+    if commands.blocking_send(Command::Forgotten { whole }).is_err() {
+        tracing::info!("the next start looks through the bundles once more");
+    }
+    for (answer, told) in done {
+        let told = told.unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
+        if let Some(answer) = answer {
+            reply(answer, &told);
+        }
+    }
 }
 
 /// Decisions that an older version wrote and that name the member as they are.
