@@ -20,11 +20,13 @@ pub mod control;
 pub mod desk;
 mod disk;
 mod doors;
+mod labels;
 mod opening;
 mod outbox;
 pub mod privacy;
 pub mod roll;
 mod scarce;
+pub mod sightings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +47,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
 use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
+use crate::engine::decision::{Key, Record};
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{Engine, HeadOffice, Identity, Outcome};
 use crate::limits;
@@ -71,6 +74,8 @@ pub enum Command {
     Ask(Ask, oneshot::Sender<Vec<u8>>),
     /// Head office spoke.
     HeadOffice(head_office::Happening),
+    /// What the shelf should say.
+    Labels(Arc<[crate::engine::labels::Label]>),
     /// What to propose from now on.
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.
@@ -233,12 +238,13 @@ async fn serve(setup: Setup) -> Result<()> {
         disk,
         advisor,
         window,
+        labels: labels::Labels::default(),
         shown_at: started,
         roll,
         door: broker.as_ref().map(RunningBroker::door),
-        age: Age::default(),
         forgetting: Default::default(),
         finishing: false,
+        age: Age::default(),
         data_dir: config.store.data_dir.clone(),
     };
     shop.look_at_disk();
@@ -384,16 +390,17 @@ struct Shop {
     disk: DiskWatch,
     advisor: Advisor,
     window: Option<Window>,
+    labels: labels::Labels,
     /// When what members were shown was decided last.
     shown_at: UnixMs,
     /// The embedded broker's devices, and its door.
     roll: Option<Arc<Roll>>,
     door: Option<Door>,
-    age: Age,
     /// Members whose forgetting is decided, until the tables are written anew.
     forgetting: Vec<Forgetting>,
     /// The rest of it is done beside the loop.
     finishing: bool,
+    age: Age,
     data_dir: PathBuf,
 }
 
@@ -402,6 +409,12 @@ impl Shop {
         if let Some(Topic::DeviceStatus { device }) = self.desk.topics().parse(&received.topic) {
             let status = crate::devices::wire::status::DeviceStatus::decode(&received.payload).ok();
             let online = status.as_ref().is_some_and(|status| status.state == DevicePresence::Online);
+            if let Ok(device) = DeviceId::new(device) {
+                self.labels.presence(&device, status.as_ref());
+                if self.desk.watches.has(&device) {
+                    self.desk.watches.saw(&device, sightings::presence(&received.payload, self.clock.now()));
+                }
+            }
             if let Ok(device) = DeviceId::new(device)
                 && (self.present.len() < limits::DEVICES_MAX || self.present.contains_key(&device))
             {
@@ -507,6 +520,23 @@ impl Shop {
                 let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
                 self.desk.ask(&op, &shell, &payload, answer).map_err(storage_failed)?;
             }
+            Command::Ask(Ask::Sale { transaction }, answer) => {
+                let known = self.desk.store.load(&Key::Sale(transaction)).map_err(storage_failed)?;
+                let known = known.and_then(|record| match record {
+                    Record::Sale(sale) => Some(sale),
+                    _ => None,
+                });
+                reply(answer, &known);
+            }
+            Command::Ask(Ask::Watch { device, after }, answer) => {
+                let watched = self.desk.watches.told(&device, after, self.clock.ticks());
+                let online = self.present.get(&device).copied().unwrap_or_default();
+                reply(answer, &watched.map(|watched| sightings::Watched { online, ..watched }));
+            }
+            Command::Ask(Ask::Import { device, op, payload }, answer) => {
+                let payload = serde_json::to_vec(&payload).context("failed to write the request")?;
+                self.desk.ask(&op, &device, &payload, answer).map_err(storage_failed)?;
+            }
             Command::HeadOffice(head_office::Happening::Members(update)) => {
                 for members in update.members.chunks(limits::MEMBERS_DECISION_MAX) {
                     self.told.push_back(MembersUpdate { members: members.to_vec(), ..update.clone() });
@@ -540,6 +570,10 @@ impl Shop {
                 if self.forgetting.is_empty() {
                     self.desk.store.vault().forgetting_ended().map_err(storage_failed)?;
                 }
+            }
+            Command::Labels(labels) => {
+                let now = self.now_in_the_shop();
+                self.labels.worked_out(&labels, &now, (self.desk.link(), self.desk.topics()));
             }
             Command::Advice(advice) => self.desk.engine.advise(advice),
             Command::Looked(None) => self.looking = false,
@@ -667,6 +701,12 @@ impl Shop {
         self.desk.engine.head_office_is(line);
     }
 
+    fn now_in_the_shop(&self) -> String {
+        let now = self.clock.now();
+        let bundle = self.desk.engine.bundle();
+        bundle.map_or_else(|| now.to_string(), |bundle| bundle.shop.time_zone.format(now))
+    }
+
     /// Once a second: what waits for room, the inbox, and the watchdog, which is fed only while decisions become durable.
     fn tick(&mut self, commands: &mpsc::Sender<Command>) -> Result<()> {
         self.decide_own()?;
@@ -678,6 +718,8 @@ impl Shop {
         }
         let active = self.desk.engine.bundle().map(|bundle| bundle.reference.clone());
         self.age.look(&self.shelf, active.as_ref(), self.clock.now());
+        let bundle = self.desk.engine.bundle();
+        self.labels.tick(bundle, self.clock.now(), (self.desk.link(), self.desk.topics()), commands);
         if let Some(sender) = &self.sender {
             let wants = self.desk.engine.wants(self.clock.now());
             sender.upstream.wants(wants, Seq(self.desk.store.next_seq().0 - 1));

@@ -566,6 +566,12 @@ pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
 pub const CONSOLE_THREADS_MAX: usize = 3;
 /// Milliseconds for which what was counted over the whole journal is shown again.
 pub const CONSOLE_COUNTED_MS: i64 = 60_000;
+/// Milliseconds for which it is shown while it is counted anew.
+pub const CONSOLE_STALE_MS: i64 = 600_000;
+/// Milliseconds a browser waits for a count before it is told to come again.
+pub const CONSOLE_PATIENCE_MS: u64 = 3_000;
+/// Seconds after which it does.
+pub const CONSOLE_COME_AGAIN_S: i64 = 3;
 /// Milliseconds for which the probes of the check are shown again.
 pub const CONSOLE_CHECKED_MS: i64 = 10_000;
 /// Live pages open at once: each costs a page a second.
@@ -1008,3 +1014,46 @@ pub const HUB_MOVE_WORDS_MAX: usize = 256;
 pub const CODE_WITHDRAWN_MS: i64 = -1;
 const _: () = assert!(LEASE_WORDS_MAX <= LEASE_WORDS_UNHEARD_MAX);
 const _: () = assert!(LEASE_ASK_MS_MIN < LEASE_ASK_EVERY_MS);
+
+// --- other systems' files (cli) ---
+
+/// Bytes of one POSLog: a day of 50,000 sales at 1.2 KiB. It is read at once, to see that it is whole before any of it counts.
+pub const POSLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Open elements of a POSLog: ours nests 6, other writers' headers 10.
+pub const POSLOG_DEPTH_MAX: usize = 32;
+/// Elements and attributes of one transaction: a full basket of 500 lines at 40 each, and as many again.
+pub const POSLOG_VALUES_MAX: usize = 40_000;
+/// Bytes of one element's text: no name, code or amount needs a tenth of it.
+pub const POSLOG_TEXT_BYTES_MAX: usize = 4_096;
+/// Attributes of one element.
+pub const POSLOG_ATTRIBUTES_MAX: usize = 32;
+/// Transactions told one by one: whoever mends a file mends these first.
+pub const POSLOG_TOLD_MAX: usize = 1_000;
+/// Times one transaction is offered to a daemon that says "not now": a minute or two of a busy disk.
+pub const POSLOG_TRIES_MAX: usize = 120;
+
+/// Devices watched at a time: whoever connects tills connects one after the other.
+pub const WATCHES_MAX: usize = 8;
+/// Sightings kept of one device until they are asked for, some 400 bytes each.
+pub const WATCH_SIGHTINGS_MAX: usize = 8_192;
+/// Sightings told at once: with details of a kilobyte they fit an answer of the control socket.
+pub const WATCH_TOLD_MAX: usize = 2_048;
+/// Milliseconds after which a watch ends that nobody asked about.
+pub const WATCH_MS_MAX: u64 = 30_000;
+/// Milliseconds between two questions of who watches.
+pub const WATCH_LOOK_MS: u64 = 200;
+
+/// Kinds of pushes that a device may want.
+pub const WANTED_KINDS_MAX: usize = 8;
+/// Gateways of shelf labels in one shop: one a floor, and one a supplier.
+pub const LABEL_GATEWAYS_MAX: usize = 8;
+/// Labels of one push: at 300 bytes each with a long title they stay below the contract's 64 KiB.
+pub const LABELS_IN_A_PART: usize = 100;
+/// Pushes handed to the broker at once for one gateway; the others follow second by second.
+pub const LABEL_PARTS_AT_ONCE_MAX: usize = 16;
+
+/// Bytes of a partner's request: two store ids and the longest code are a tenth.
+pub const PARTNER_REQUEST_BYTES_MAX: usize = 4 * 1024;
+
+/// Requests judged in one watch, some 300 bytes each: a day of a busy till.
+pub const CONFORM_REQUESTS_MAX: u64 = 200_000;

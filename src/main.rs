@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aisled::cli::{
-    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, console, demo,
-    devices, drive, explain, hub, lab, man, outbox, privacy, replay, run, segments, simulate,
+    Exit, ask, audit, backup, bench, bugreport, bundle, campaigns, check, completions, config, conform,
+    console, demo, devices, drive, explain, export, hub, import, lab, man, outbox, privacy, replay, run,
+    segments, simulate,
 };
 use aisled::clock::SystemClock;
 use aisled::config::{Config, Environment};
@@ -58,6 +59,12 @@ enum Verb {
     Devices(devices::DevicesArgs),
     /// What was done to this box, and whether anybody changed the record of it
     Audit(audit::AuditArgs),
+    /// Watch a device: which rules of the contract does it meet?
+    Conform(conform::ConformArgs),
+    /// A business day's sales, voids and returns for other systems
+    Export(export::ExportArgs),
+    /// Take a day's sales that were made elsewhere into the shop
+    Import(import::ImportArgs),
     /// Run the reference head office
     Hub(hub::HubArgs),
     /// Measure this machine: quotes against an echo, commits against the raw disk, growth, memory
@@ -138,6 +145,9 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Restore(args) => backup::restore(args, &data_dir()?, out),
         Verb::Devices(args) => devices::run(args, file, &environment, out),
         Verb::Audit(args) => audit::run(args, &data_dir()?, out),
+        Verb::Conform(args) => conform::run(args, &data_dir()?, explain::terminal_lang(), out),
+        Verb::Export(args) => export::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
+        Verb::Import(args) => import::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Hub(args) => hub::run(args, out),
         Verb::Replay(args) => replay::run(args, &data_dir()?, &bundle_surroundings(file, &environment)?, out),
         Verb::Simulate(args) => simulate::run_worlds(args, out),

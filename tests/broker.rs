@@ -320,6 +320,7 @@ async fn does_a_request_come_back_through_a_link_without_a_socket() {
             response_topic: Some("aisle/1/s01/dev/till-1/rep/app-7".to_owned()),
             correlation_data: Some(b"\x00\xffid".to_vec()),
             retained: false,
+            qos: 1,
         }
     );
     let reply = Outgoing {

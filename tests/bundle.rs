@@ -170,7 +170,7 @@ fn where_does_a_folder_name_what_cannot_be_measured_or_shown() {
     };
     let segment = |when: &str| format!("[[segment]]\nid = \"s\"\nwhen = '{when}'\n");
     for (when, column) in
-        [("visits > 1 && attr.size > 3", 27), ("share[\"dary\"] > 10", 15), ("rfm.segment == \"Best\"", 9)]
+        [("visits > 1 && attr.size > 3", 28), ("share[\"dary\"] > 10", 15), ("rfm.segment == \"Best\"", 9)]
     {
         assert_eq!(
             with(&[("segments.toml", &segment(when))]),

@@ -90,6 +90,26 @@ fn is_every_key_of_the_manual_explained_in_both_languages() {
 }
 
 #[test]
+fn where_may_the_console_listen() {
+    let console = |text: &str| config(&format!("[console]\n{text}")).console;
+    assert_eq!(console("").map(|console| console.listen.to_string()).as_deref(), Some("127.0.0.1:8780"));
+    assert_eq!(console("listen = \"\""), None);
+    let tls = "listen = \"0.0.0.0:8780\"\ncertificate_file = \"c.pem\"\nkey_file = \"/k.pem\"\nhosts = [\"Shop.Example\"]";
+    let open = console(tls).expect("with a certificate it may be seen");
+    assert_eq!(open.tls, Some((PathBuf::from("/etc/aisled/c.pem"), PathBuf::from("/k.pem"))));
+    assert_eq!(open.hosts, ["shop.example"]);
+    let found = |text: &str| {
+        problems(&format!("[console]\n{text}"))
+            .into_iter()
+            .map(|(.., code, key)| (code, key))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found("listen = \"0.0.0.0:8780\""), [(Code::ListenNotLoopback, "console.listen".to_owned())]);
+    assert_eq!(found("key_file = \"k\""), [(Code::KeysContradict, "console.key_file".to_owned())]);
+    assert_eq!(found("hosts = [\"http://x\"]")[0].0, Code::ConfigValue);
+}
+
+#[test]
 fn are_five_errors_reported_as_five() {
     let text = "\
 [store]

@@ -11,6 +11,8 @@ mod campaigns;
 mod child;
 #[path = "daemon/clocks.rs"]
 mod clocks;
+#[path = "daemon/conform.rs"]
+mod conform;
 #[path = "daemon/console.rs"]
 mod console;
 #[path = "daemon/devices.rs"]
@@ -19,8 +21,14 @@ mod devices;
 mod disk;
 #[path = "daemon/gifts.rs"]
 mod gifts;
+#[path = "daemon/labels.rs"]
+mod labels;
 #[path = "daemon/once.rs"]
 mod once;
+#[path = "daemon/online.rs"]
+mod online;
+#[path = "daemon/poslog.rs"]
+mod poslog;
 #[path = "daemon/privacy.rs"]
 mod privacy;
 #[path = "broker/raw.rs"]

@@ -648,7 +648,8 @@ fn is_a_frame_torn_over_an_older_torn_one_still_a_torn_tail() {
     for seed in 0..512 {
         let disk = MemDisk::new(seed);
         let mut promise = Promise::default();
-        let fails = |nth| disk.fail(Fault { op: Some(DiskOp::SyncData), nth, kind: FaultKind::Io, sticky: false });
+        let fails =
+            |nth| disk.fail(Fault { op: Some(DiskOp::SyncData), nth, kind: FaultKind::Io, sticky: false });
         let (mut journal, _) = open(&disk);
         promise.append(&mut journal, &[200]).expect("appended");
         // Torn on the platter by a power cut; its blanking fails to reach the platter, though memory shows it.

@@ -49,7 +49,7 @@ const ROOMS: &[Room] = &[
     Room::shell("config", &["domain", "limits"]),
     Room { is_integer: true, ..Room::pure("pricing", &["domain", "limits"]) },
     Room::pure("shopper", &["domain", "limits"]),
-    // A bundle that is ready to be asked holds the compiled book, segments and who is held out,
+    // A bundle that is ready to be asked holds the compiled book, segments, who is held out and how campaigns are shown,
     // nothing else of those rooms.
     Room::pure(
         "bundle",
@@ -60,7 +60,10 @@ const ROOMS: &[Room] = &[
             "pricing::BookRules",
             "pricing::CouponRule",
             "shopper::segment",
+            "shopper::scales",
             "shopper::experiment",
+            "shopper::propensity",
+            "shopper::targeting",
             "limits",
         ],
     ),

@@ -57,6 +57,9 @@ pub struct HubArgs {
     /// Who signs the shops' certificates
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub client_ca: Option<PathBuf>,
+    /// File of the online shops that may have codes moved: on each line a store id and its password
+    #[arg(long, value_name = "FILE")]
+    pub partners_file: Option<PathBuf>,
 }
 
 /// What to do instead of running it.
@@ -203,6 +206,21 @@ fn config(args: &HubArgs) -> Result<HubConfig> {
             |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read {}", path.display()));
         let key = secret(key)?.expose().as_bytes().to_vec();
         config.tls = Some(HubTls { chain: read(chain)?, key, authority: read(authority)? });
+    }
+    if let Some(path) = &args.partners_file {
+        let secret = secret(path)?;
+        let text = secret.expose();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (id, password) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let id =
+                StoreId::new(id).map_err(|error| anyhow!("failed to read {}: {error}", path.display()))?;
+            anyhow::ensure!(
+                !password.trim().is_empty(),
+                "failed to read {}: {id} has no password",
+                path.display()
+            );
+            config.partners.insert(id, password.trim().to_owned());
+        }
     }
     Ok(config)
 }

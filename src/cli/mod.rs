@@ -1,6 +1,6 @@
 //! One file per verb. Each verb writes to the output it is given and answers with an `Exit`.
 //!
-//! Two files are no verbs but what `demo` and `drive` share: `journey` reads a grocer's real baskets, `tills` are
+//! `poslog` is what `export` and `import` share. Two files are no verbs but what `demo` and `drive` share: `journey` reads a grocer's real baskets, `tills` are
 //! simulated devices that speak the contract over MQTT.
 
 pub mod ask;
@@ -13,16 +13,20 @@ pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod conform;
 pub mod console;
 pub mod demo;
 pub mod devices;
 pub mod drive;
 pub mod explain;
+pub mod export;
 pub mod hub;
+pub mod import;
 pub mod journey;
 pub mod lab;
 pub mod man;
 pub mod outbox;
+pub mod poslog;
 pub mod privacy;
 pub mod replay;
 pub mod run;

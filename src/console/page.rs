@@ -9,6 +9,7 @@ use super::door::{Client, Problem};
 use super::shop::Snapshot;
 use super::users::Role;
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::money::Money;
 use crate::domain::text::Lang;
 
@@ -200,7 +201,7 @@ pub(super) fn pill(tone: Tone, text: &str) -> Markup {
 }
 
 /// A code with what it is, why and what to do.
-pub(super) fn code_card(code: crate::domain::code::Code, detail: &str, lang: Lang) -> Markup {
+pub(super) fn code_card(code: Code, detail: &str, lang: Lang) -> Markup {
     let remedy = if lang == Lang::En { "What to do" } else { "处理办法" };
     html! {
         div.code {
@@ -216,6 +217,8 @@ pub(super) struct Page {
     pub(super) title: String,
     /// Asks for itself again each so many seconds where there are no scripts, and streams where there are.
     pub(super) live: Option<&'static str>,
+    /// Seconds after which the browser asks again by itself.
+    pub(super) again_s: Option<i64>,
     pub(super) body: Markup,
 }
 
@@ -247,6 +250,7 @@ pub(super) fn document(page: Page, client: &Client, shop: &Snapshot) -> Markup {
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href=(asset("console.css"));
                 script src=(asset("console.js")) defer {}
+                @if let Some(seconds) = page.again_s { meta http-equiv="refresh" content=(seconds); }
                 @if page.live.is_some() { noscript { meta http-equiv="refresh" content="10"; } }
             }
             body {
@@ -324,7 +328,8 @@ pub(super) fn problem(problem: &Problem, client: &Client, shop: &Snapshot) -> Ma
         p { a href="/" { (words.say("To the first page", "返回首页")) } }
     };
     let title = problem.code.title(client.lang).to_owned();
-    document(Page { title, live: None, body }, client, shop)
+    let again_s = problem.retry_after_s.filter(|_| problem.code == Code::ConsoleCounting);
+    document(Page { title, live: None, again_s, body }, client, shop)
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Addresses to pages, and what surrounds each: the door before, headers and the problem's page after.
 //!
 //! A handler answers with a page or a `Problem`; a problem travels as an extension of its response and is rendered here, in
-//! the reader's language, with its code. What costs more than the snapshot is asked one at a time (`Console::ask`) and kept
-//! for a while where it is counted over the whole journal.
+//! the reader's language, with its code. What costs more than the snapshot is asked one at a time (`Console::ask`) and,
+//! where it is counted over the whole journal, kept for a while (`Console::count`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,13 +50,19 @@ pub(super) struct Console {
     heavy: Arc<Semaphore>,
     light: Arc<Semaphore>,
     proofs: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    counted: Mutex<BTreeMap<&'static str, (UnixMs, Arc<Value>)>>,
+    waiting: Arc<Semaphore>,
+    counted: Mutex<BTreeMap<&'static str, (UnixMs, Counted)>>,
+    counting: Mutex<BTreeSet<&'static str>>,
+    /// How many counts have ended.
+    done: watch::Sender<u64>,
     pub(super) tally: Mutex<BTreeMap<(&'static str, u16), u64>>,
 }
 
 /// A form's fields.
 pub(super) type Fields = BTreeMap<String, String>;
+
+/// What a question gave.
+pub(super) type Counted = Result<Arc<Value>, Problem>;
 
 /// What a handler answers with.
 pub(super) type Answer = Result<Response, Problem>;
@@ -75,46 +80,69 @@ impl Console {
         held(&self.sessions)
     }
 
-    /// Asks the daemon what its snapshot does not say, in a thread that may wait.
-    pub(super) async fn ask(&self, question: Question) -> Result<Arc<Value>, Problem> {
-        let kept = match &question {
-            Question::Campaigns => Some(("campaigns", limits::CONSOLE_COUNTED_MS)),
-            Question::Segments => Some(("segments", limits::CONSOLE_COUNTED_MS)),
-            Question::Hours => Some(("hours", limits::CONSOLE_COUNTED_MS)),
-            Question::Check => Some(("check", limits::CONSOLE_CHECKED_MS)),
-            _ => None,
+    /// What is counted over the whole journal, or probed on the box: as it was a moment ago, or as soon as it is counted. The
+    /// outer error is "being counted": the browser asks again by itself.
+    pub(super) async fn count(self: &Arc<Self>, question: Question) -> Result<Counted, Problem> {
+        let name = match &question {
+            Question::Campaigns => "campaigns",
+            Question::Segments => "segments",
+            Question::Hours => "hours",
+            _ => "check",
         };
-        let again = |console: &Console| {
-            let (name, good_ms) = kept?;
-            let counted = held(&console.counted);
-            let (at, value) = counted.get(name)?;
-            let age_ms = console.clock.now().ms_since(*at);
-            (0..good_ms).contains(&age_ms).then(|| Arc::clone(value))
-        };
-        if let Some(value) = again(self) {
-            return Ok(value);
+        let good_ms = if name == "check" { limits::CONSOLE_CHECKED_MS } else { limits::CONSOLE_COUNTED_MS };
+        let mut done = self.done.subscribe();
+        if let Some(counted) = self.kept(name, good_ms) {
+            return Ok(counted);
         }
-        let is_heavy = matches!(
+        if held(&self.counting).insert(name) {
+            let console = Arc::clone(self);
+            tokio::spawn(async move {
+                let counted = console.ask(question).await;
+                held(&console.counted).insert(name, (console.clock.now(), counted));
+                held(&console.counting).remove(name);
+                console.done.send_modify(|done| *done += 1);
+            });
+        }
+        if let Some(counted) = self.kept(name, limits::CONSOLE_STALE_MS) {
+            return Ok(counted);
+        }
+        let counted = async {
+            loop {
+                if let Some(counted) = self.kept(name, limits::CONSOLE_STALE_MS) {
+                    return counted;
+                }
+                if done.changed().await.is_err() {
+                    return Err(Problem::new(Code::ConsoleBusy, ""));
+                }
+            }
+        };
+        let patience = Duration::from_millis(limits::CONSOLE_PATIENCE_MS);
+        timeout(patience, counted).await.map_err(|_| Problem {
+            retry_after_s: Some(limits::CONSOLE_COME_AGAIN_S),
+            ..Problem::new(Code::ConsoleCounting, "")
+        })
+    }
+
+    fn kept(&self, name: &str, good_ms: i64) -> Option<Counted> {
+        let counted = held(&self.counted);
+        let (at, value) = counted.get(name)?;
+        let age_ms = self.clock.now().ms_since(*at);
+        (0..good_ms).contains(&age_ms).then(|| value.clone())
+    }
+
+    /// Asks the daemon what its snapshot does not say, in a thread that may wait, one question of a weight at a time.
+    pub(super) async fn ask(&self, question: Question) -> Counted {
+        let is_light = matches!(
             question,
-            Question::Campaigns
-                | Question::Segments
-                | Question::Hours
-                | Question::Who(_)
-                | Question::Overlap(..)
-                | Question::Check
+            Question::Decision(_) | Question::Recent | Question::Quote(_) | Question::Identities
         );
-        let places = if is_heavy { &self.heavy } else { &self.light };
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= limits::CONSOLE_HEAVY_WAITING_MAX {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let places = if is_light { &self.light } else { &self.heavy };
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
             return Err(Problem::new(Code::ConsoleBusy, ""));
-        }
+        };
         let place = Arc::clone(places).acquire_owned().await;
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
         let place = place.map_err(|_| Problem::new(Code::ConsoleBusy, ""))?;
-        // Whoever was before may have counted the same.
-        if let Some(value) = again(self) {
-            return Ok(value);
-        }
+        drop(waiting);
         let shop = Arc::clone(&self.shop);
         let answered = tokio::task::spawn_blocking(move || {
             let answer = shop.ask(&question);
@@ -123,11 +151,7 @@ impl Console {
         });
         let answer =
             answered.await.map_err(|_| Problem::new(Code::ConsoleBusy, "the count failed inside"))?;
-        let value = Arc::new(answer?);
-        if let Some((name, _)) = kept {
-            held(&self.counted).insert(name, (self.clock.now(), Arc::clone(&value)));
-        }
-        Ok(value)
+        Ok(Arc::new(answer?))
     }
 
     /// Proves a password, or sets one: some 30 ms and 19 MiB, one at a time.
@@ -169,8 +193,10 @@ pub(super) fn router(
         heavy: Arc::new(Semaphore::new(limits::CONSOLE_HEAVY_MAX)),
         light: Arc::new(Semaphore::new(limits::CONSOLE_HEAVY_MAX)),
         proofs: Arc::new(Semaphore::new(limits::CONSOLE_HEAVY_MAX)),
-        waiting: AtomicUsize::new(0),
+        waiting: Arc::new(Semaphore::new(limits::CONSOLE_HEAVY_WAITING_MAX)),
         counted: Mutex::default(),
+        counting: Mutex::default(),
+        done: watch::Sender::new(0),
         tally: Mutex::default(),
     });
     Router::new()
@@ -366,7 +392,7 @@ impl IntoResponse for Problem {
 
 /// A page in its frame.
 pub(super) fn framed(title: &str, body: Markup, client: &Client, shop: &Snapshot) -> Response {
-    document(Page { title: title.to_owned(), live: None, body }, client, shop).into_response()
+    document(Page { title: title.to_owned(), live: None, again_s: None, body }, client, shop).into_response()
 }
 
 /// The fields of a form, once it is known to come from a page that this browser was shown.

@@ -65,7 +65,8 @@ impl Window {
         let address = Arc::new(OnceLock::new());
         let bound = Arc::clone(&address);
         let data_dir = config.store.data_dir.clone();
-        let shop = Arc::new(Answers::new(config.clone(), clock.clone(), (journal, vault), commands, shown, rules));
+        let shop =
+            Arc::new(Answers::new(config.clone(), clock.clone(), (journal, vault), commands, shown, rules));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(limits::CONSOLE_THREADS_MAX)
             .thread_name("console")

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::domain::basket::TransactionKey;
 use crate::domain::ids::{DeviceId, MemberId, Seq};
 use crate::limits;
 
@@ -55,6 +56,27 @@ pub enum Ask {
     Forget {
         /// Who.
         member: MemberId,
+    },
+    /// What the tables hold of a sale or return.
+    Sale {
+        /// Its name.
+        transaction: TransactionKey,
+    },
+    /// A sale, return or void of a device, told by a file: through the same door as the device's own.
+    Import {
+        /// The device.
+        device: DeviceId,
+        /// `commit`, `return` or `void`.
+        op: String,
+        /// Its document.
+        payload: serde_json::Value,
+    },
+    /// What a device is seen to do, from `after` on; it is watched from the first question on.
+    Watch {
+        /// Which.
+        device: DeviceId,
+        /// The number of the first sighting to tell.
+        after: u64,
     },
     /// A device's request.
     Request {
@@ -112,7 +134,8 @@ pub fn ask(data_dir: &Path, ask: &Ask) -> Result<Option<serde_json::Value>> {
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&path) else { return Ok(None) };
     let patience = match ask {
         Ask::Segments { .. } | Ask::Member { .. } | Ask::Forget { .. } => limits::SEGMENTS_MS_MAX,
-        Ask::Status | Ask::Decision { .. } | Ask::Enroll { .. } | Ask::Request { .. } => limits::STOP_MS_MAX,
+        Ask::Status | Ask::Decision { .. } | Ask::Enroll { .. } | Ask::Sale { .. } => limits::STOP_MS_MAX,
+        Ask::Request { .. } | Ask::Import { .. } | Ask::Watch { .. } => limits::STOP_MS_MAX,
     };
     let patience = Some(Duration::from_millis(patience));
     stream.set_read_timeout(patience).context("failed to set a deadline")?;

@@ -37,6 +37,7 @@ use crate::storage::error::StorageError;
 use crate::storage::store::{Footing, Store};
 
 use super::scarce;
+use super::sightings::{self, Watches};
 
 /// The kind of push that tells moves between segments.
 const SEGMENTS: &str = "segments";
@@ -100,6 +101,8 @@ pub struct Desk {
     pub counts: Counts,
     /// For whom, and how fast.
     pub lanes: Lanes,
+    /// The devices somebody looks at.
+    pub watches: Watches,
     rules_of: RulesOf,
     topics: Topics,
     link: Link,
@@ -132,6 +135,7 @@ impl Desk {
             store,
             counts: Counts::default(),
             lanes: Lanes::default(),
+            watches: Watches::default(),
             rules_of: Box::new(|_| {
                 Err(anyhow::anyhow!("failed to look for earlier rules: nobody keeps them"))
             }),
@@ -191,6 +195,12 @@ impl Desk {
         let Ok(device) = DeviceId::new(device) else { return Ok(()) };
         let op = op.to_owned();
         self.counts.requests += 1;
+        if self.watches.has(&device) {
+            let topic = received.response_topic.as_deref();
+            let own = topic.is_some_and(|topic| self.topics.response_is_own(device.as_str(), topic));
+            let seen = sightings::request(&op, &device, &received, own, self.clock.now());
+            self.watches.saw(&device, seen);
+        }
         let known = Op::ALL.into_iter().map(Op::as_str).find(|known| *known == op);
         let visit = Visit { device: device.clone(), op: known.unwrap_or("other") };
         let visit = (visit, self.clock.ticks());
@@ -530,6 +540,12 @@ impl Desk {
                 let us = self.clock.ticks().since(heard).as_micros();
                 let us = u32::try_from(us).unwrap_or(u32::MAX);
                 self.lanes.answered(&visit, self.clock.now(), us, refused);
+                if let Some(Topic::Reply { device, .. }) = self.topics.parse(&topic)
+                    && let Ok(device) = DeviceId::new(device)
+                    && self.watches.has(&device)
+                {
+                    self.watches.saw(&device, sightings::reply(&payload, self.clock.now()));
+                }
                 let content_type = properties.then(|| format.content_type().to_owned());
                 let message = Outgoing {
                     topic,

@@ -9,7 +9,8 @@
 //!
 //! What stays, and is said: backups taken before (a restore forgets again), rules that name a member (head office must
 //! publish others), decisions of versions before there was a vault, until they are past their days, and what head office
-//! had received: forgetting there is head office's.
+//! had received: forgetting there is head office's. A decision that went up and is sent once more, because its
+//! acknowledgement was lost before the forgetting, is another one to head office, which keeps the first and sets this one aside.
 
 use std::path::Path;
 

@@ -23,7 +23,7 @@ use super::wire::request::{
     CommitData, EnrollData, Envelope, EventData, FeedbackData, QuoteData, ReturnData, ScanData, VoidData,
     WalletData,
 };
-use super::wire::status::{DeviceStatus, EngineStatus, Push, SegmentMoves};
+use super::wire::status::{DeviceStatus, EngineStatus, PricePush, Push, SegmentMoves};
 use super::wire::{Format, VERSION};
 use examples::Example;
 
@@ -73,6 +73,12 @@ pub fn document() -> Value {
             schemas.reply::<EngineStatus>(),
             "The engine is there, or is not, and what it takes",
             examples::engine_status(),
+        ),
+        (
+            "pricePush",
+            schemas.reply::<PricePush>(),
+            "Prices for the shelf, for a gateway of labels",
+            examples::price_push(),
         ),
         (
             "push",
@@ -343,7 +349,7 @@ fn other_channels() -> Map<String, Value> {
                 "dev/{device}/evt/{kind}",
                 "Pushes to a device",
                 &["store", "device", "kind"],
-                &["push".to_owned(), "segmentMoves".to_owned()],
+                &["push".to_owned(), "pricePush".to_owned(), "segmentMoves".to_owned()],
             ),
         ),
         (

@@ -105,6 +105,8 @@ pub struct Received {
     pub correlation_data: Option<Vec<u8>>,
     /// Whether it is a retained message of before.
     pub retained: bool,
+    /// With which quality it came, at most 1: that of the subscription.
+    pub qos: u8,
 }
 
 /// A message to go out, with QoS 1.
@@ -482,6 +484,7 @@ fn received(publish: Publish) -> Option<Received> {
         response_topic: properties.response_topic,
         correlation_data: properties.correlation_data.map(Into::into),
         retained: publish.retain,
+        qos: publish.qos as u8,
     })
 }
 

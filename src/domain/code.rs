@@ -646,6 +646,9 @@ codes! {
     ConsoleCertificate = 7520, 503, "console's certificate cannot be read", "管理页面证书无法读取",
         cause: "console.certificate_file or console.key_file is missing, is not PEM, or the two do not belong together; selling goes on without the console", "console.certificate_file 或 console.key_file 不存在、不是 PEM 格式，或两者不匹配；销售照常，管理页面不可用",
         remedy: "mend the files the detail names and restart the daemon", "修正提示的文件后重启服务";
+    ConsoleCounting = 7521, 503, "being counted", "正在统计",
+        cause: "the page counts over all the shop's decisions, which takes a while; the tills come first", "该页需要统计门店全部决策，需要一些时间；收银优先",
+        remedy: "wait: the page comes by itself", "请稍候，页面会自动刷新";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",
@@ -677,6 +680,18 @@ codes! {
     TrialWrong = 8103, 422, "a plan of experiments that cannot be", "实验方案不成立",
         cause: "experiments of a layer overlap, a range or holdout is impossible, or an id is missing or there twice", "同层实验区间重叠、区间或保留比例不合法，或标识缺失、重复",
         remedy: "the message names the experiment; ranges of one layer must not share buckets of 0 to 10,000", "消息给出实验名；同一层的区间在 0 至 10,000 内不得重叠";
+    PoslogMalformed = 8201, 400, "not a POSLog that can be read", "无法读取的 POSLog",
+        cause: "the file is not well-formed UTF-8 XML with a POSLog, brings a document type or entities of its own, or nests or holds more than is read", "文件不是 UTF-8 的良构 POSLog XML，含有文档类型声明或自定义实体，或嵌套、内容超出上限",
+        remedy: "the message names the line; nothing of the file was taken: mend it or split it, and import it again", "消息给出行号；文件未导入任何内容，请修正或拆分后重新导入";
+    PoslogValue = 8202, 422, "a transaction lacks something", "交易缺少内容或数值不合法",
+        cause: "a transaction of a POSLog has no store, till, day, number, time, article or total, or a value that is none", "POSLog 中某笔交易缺少门店、设备、日期、流水号、时间、商品或合计，或数值不合法",
+        remedy: "the message names the line; the others were taken: mend this one and import the file again, what is here is not taken twice", "消息给出行号；其余已导入，修正后重新导入即可，不会重复";
+    PoslogOtherShop = 8203, 422, "a transaction of another shop", "其他门店的交易",
+        cause: "the RetailStoreID of a transaction is not this shop's id", "交易的 RetailStoreID 不是本店编号",
+        remedy: "import it in its own shop", "请在所属门店导入";
+    PoslogDiffers = 8204, 409, "here with other figures", "已存在但数字不同",
+        cause: "a transaction of this name is in the shop with another amount, the rules give back another amount than the file says, or its member is not known here", "该交易在本店的金额与文件不同，或退款金额不同，或会员不存在",
+        remedy: "the shop's figure stands; compare the two with `aisled export poslog --day` and correct the books by hand", "以本店数字为准；请用 `aisled export poslog --day` 对照后人工更正账目";
 
     Quarantined = 9001, 503, "request set aside", "请求已隔离",
         cause: "the same request broke a rule of our own twice", "同一请求两次触发内部断言",

@@ -506,9 +506,14 @@ mod tests {
             ..Profile::default()
         };
         let token = TokenHash([171; 32]);
-        let enroll =
-            Enroll { token, consent: profile.consent, birthday: profile.birthday, link: Some(TokenHash([205; 32])) };
-        let feedback = Feedback { transaction: None, score: 3, topic: None, text: Some(text("call 19912345678")) };
+        let enroll = Enroll {
+            token,
+            consent: profile.consent,
+            birthday: profile.birthday,
+            link: Some(TokenHash([205; 32])),
+        };
+        let feedback =
+            Feedback { transaction: None, score: 3, topic: None, text: Some(text("call 19912345678")) };
         (MemberId::new("m-1234567").expect("an id"), profile, enroll, feedback)
     }
 
@@ -522,7 +527,14 @@ mod tests {
             let mut all = All::default();
             number(&marked, &mut all, &mut numbered).expect("it is whole");
             let secrets: [&[u8]; 8] = [
-                b"m-1234567", b"Wang", b"house", b"05-17", b"beetle", b"1991234", &[0xcc, 171, 0xcc, 171], &[0xcc, 205, 0xcc, 205],
+                b"m-1234567",
+                b"Wang",
+                b"of-wang",
+                b"05-17",
+                b"beetle",
+                b"1991234",
+                &[0xcc, 171, 0xcc, 171],
+                &[0xcc, 205, 0xcc, 205],
             ];
             for secret in secrets {
                 let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
@@ -530,11 +542,15 @@ mod tests {
             }
             name(&numbered, &all, &mut again).expect("it is whole");
             assert_eq!(again, plain, "named: {named}");
-            assert!(mentions(&numbered, 1).expect("it is whole") && !mentions(&numbered, 99).expect("it is whole"));
+            assert!(
+                mentions(&numbered, 1).expect("it is whole")
+                    && !mentions(&numbered, 99).expect("it is whole")
+            );
             if named {
                 let mut nobodys = Vec::new();
                 name(&numbered, &Nobody, &mut nobodys).expect("it is whole");
-                let read: (MemberId, Profile, Enroll, Feedback) = rmp_serde::from_slice(&nobodys).expect("it reads");
+                let read: (MemberId, Profile, Enroll, Feedback) =
+                    rmp_serde::from_slice(&nobodys).expect("it reads");
                 assert_eq!(read.0, MemberId::nobody());
                 assert_eq!(read.1, Profile { tags: said.1.tags, ..Profile::default() });
                 assert_eq!((read.2.token, read.2.birthday, read.3.text), (TokenHash::NOBODYS, None, None));

@@ -23,6 +23,7 @@ mod demand;
 mod homes;
 pub mod input;
 mod kept;
+pub mod labels;
 mod lately;
 mod learning;
 mod leases;

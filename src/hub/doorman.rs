@@ -4,6 +4,7 @@
 //! certificate names that store; without a password or certificate to prove itself with, a shop is let in from loopback only; head
 //! office's own user needs this run's secret, in plain text from this machine. A shop that may come in waits where too many come at once.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use crate::limits;
 use crate::upstream::wire;
 
 use super::admission::Admission;
+use super::partner;
 
 /// Head office's own user: no store id, because of the underscore.
 pub(super) const OFFICE_USER: &str = "_office";
@@ -34,6 +36,8 @@ pub(super) struct Doorman {
     secret: String,
     /// What every shop proves itself with, if anything.
     password: Option<String>,
+    /// What each partner proves itself with; others are not let in.
+    partners: BTreeMap<StoreId, String>,
     admission: Mutex<Admission>,
     clock: Arc<dyn Clock>,
     since: Stopwatch,
@@ -61,7 +65,13 @@ impl Doorman {
     ) -> Doorman {
         let admission = Mutex::new(Admission::new(limits::HUB_ADMISSIONS_PER_SECOND));
         let since = Stopwatch::start(&*clock);
-        Doorman { secret, password, admission, clock, since, complaints }
+        let partners = BTreeMap::new();
+        Doorman { secret, password, partners, admission, clock, since, complaints }
+    }
+
+    /// Lets these partners in, each with its password.
+    pub(super) fn with_partners(self, partners: BTreeMap<StoreId, String>) -> Doorman {
+        Doorman { partners, ..self }
     }
 
     /// The door of one more connection.
@@ -79,6 +89,10 @@ impl Doorman {
         let is_local = !caller.is_tls && caller.from.ip().is_loopback();
         if user == OFFICE_USER {
             return is_local && same(given, self.secret.as_bytes());
+        }
+        if let Some(partner) = partner::of_user(user) {
+            let wanted = self.partners.get(&partner);
+            return wanted.is_some_and(|wanted| !wanted.is_empty() && same(given, wanted.as_bytes()));
         }
         let is_proven = match &self.password {
             Some(wanted) => same(given, wanted.as_bytes()),
@@ -123,7 +137,10 @@ impl AuthProvider for Door {
     ) -> Boxed<'a, bool> {
         let allowed = match user {
             Some(OFFICE_USER) => true,
-            Some(user) => wire::parse_up(topic).is_some_and(|(store, _)| store.as_str() == user),
+            Some(user) => match partner::of_user(user) {
+                Some(own) => partner::parse(topic) == Some(own),
+                None => wire::parse_up(topic).is_some_and(|(store, _)| store.as_str() == user),
+            },
             None => false,
         };
         Box::pin(std::future::ready(allowed))
@@ -137,7 +154,10 @@ impl AuthProvider for Door {
     ) -> Boxed<'a, bool> {
         let allowed = match user {
             Some(OFFICE_USER) => true,
-            Some(user) => StoreId::new(user).is_ok_and(|store| filter == wire::down_filter(&store)),
+            Some(user) => match partner::of_user(user) {
+                Some(own) => filter == partner::reply_topic(&own),
+                None => StoreId::new(user).is_ok_and(|store| filter == wire::down_filter(&store)),
+            },
             None => false,
         };
         Box::pin(std::future::ready(allowed))

@@ -420,6 +420,16 @@ impl Office {
         self.lender.tick(now);
     }
 
+    /// A partner asks: the answer, to be said after the commit.
+    pub fn partner(&mut self, partner: &StoreId, payload: &[u8], now: UnixMs) -> serde_json::Value {
+        self.now = now;
+        let fold = &self.fold;
+        let answer =
+            super::partner::answer(&mut self.lender, &|member| fold.balance(member), partner, payload);
+        self.lender.go_on_moving();
+        answer
+    }
+
     /// A human gives a box up; false if it is not known or was given up before. Before a commit.
     pub fn write_off(&mut self, store: &StoreId, epoch: Epoch) -> bool {
         self.lender.write_off(store, epoch)

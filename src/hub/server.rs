@@ -9,6 +9,7 @@
 //! Invariants: a group is whatever waits when the last sync returns, at most `HUB_GROUP_MAX` frames; an error of the disk
 //! ends head office at once, with nothing acknowledged that is not on disk; `shutdown` returns when port and lock are free.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use crate::upstream::wire::{self, Down, UpKind};
 use super::doorman::{Doorman, OFFICE_USER};
 use super::files::FilesError;
 use super::office::{Office, Published, Snapshot};
+use super::partner;
 
 /// What head office needs.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ pub struct HubConfig {
     pub password: Option<String>,
     /// Certificates: with them `listen` is encrypted, and shops must show one of their own.
     pub tls: Option<HubTls>,
+    /// Online shops that may ask for codes to be moved, each with its password.
+    pub partners: BTreeMap<StoreId, String>,
 }
 
 /// Head office's certificates, in PEM.
@@ -77,7 +81,8 @@ impl fmt::Debug for HubTls {
 impl HubConfig {
     /// Head office on loopback without bundle, backup or password.
     pub fn new(listen: SocketAddr, data: PathBuf) -> HubConfig {
-        HubConfig { listen, data, bundle: None, backup: None, password: None, tls: None }
+        let partners = BTreeMap::new();
+        HubConfig { listen, data, bundle: None, backup: None, password: None, tls: None, partners }
     }
 }
 
@@ -137,6 +142,7 @@ impl From<FilesError> for HubError {
 
 enum Job {
     Frame(StoreId, UpKind, Vec<u8>),
+    Partner(StoreId, Vec<u8>),
     Members,
     Backup(Option<oneshot::Sender<()>>),
     Snapshot(oneshot::Sender<Snapshot>),
@@ -184,7 +190,8 @@ impl Hub {
         });
         let served = served.transpose().map_err(HubError::Tls)?.map(|config| Arc::new(Served::new(config)));
         let complaints = Arc::new(Complaints::default());
-        let doorman = Doorman::new(secret.clone(), config.password, clock.clone(), complaints.clone());
+        let doorman = Doorman::new(secret.clone(), config.password, clock.clone(), complaints.clone())
+            .with_partners(config.partners);
         let doorman = Arc::new(doorman);
         let bind = async |listen: SocketAddr| {
             let failed = |error: std::io::Error| HubError::Bind(listen, error.to_string());
@@ -376,15 +383,24 @@ async fn ears(
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 // A line of our own to our own broker with an empty queue: there is room.
+                let _ = client.try_subscribe(partner::REQUESTS, QoS::AtLeastOnce);
                 let _ = client.try_subscribe(wire::UP_FILTER, QoS::AtLeastOnce);
             }
             Ok(Event::Incoming(Packet::SubAck(_))) => {
                 let _ = heard.take().map(|heard| heard.send(()));
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
-                let topic = std::str::from_utf8(&publish.topic).ok().and_then(wire::parse_up);
-                if let Some((store, kind)) = topic
-                    && jobs.send(Job::Frame(store, kind, publish.payload.into())).await.is_err()
+                let Ok(topic) = std::str::from_utf8(&publish.topic) else { continue };
+                let shop = wire::parse_up(topic);
+                let partner = partner::parse(topic);
+                let payload = publish.payload.into();
+                let job = match (shop, partner) {
+                    (Some((store, kind)), _) => Some(Job::Frame(store, kind, payload)),
+                    (None, Some(partner)) => Some(Job::Partner(partner, payload)),
+                    (None, None) => None,
+                };
+                if let Some(job) = job
+                    && jobs.send(job).await.is_err()
                 {
                     return;
                 }
@@ -398,12 +414,25 @@ async fn ears(
     }
 }
 
-/// Speaks to the shops.
-async fn mouth((client, mut events): (AsyncClient, EventLoop), mut to_say: mpsc::Receiver<(StoreId, Down)>) {
+/// What head office says.
+enum Said {
+    /// To a shop.
+    Shop(StoreId, Down),
+    /// To a partner.
+    Partner(StoreId, serde_json::Value),
+}
+
+/// Speaks to shops and partners.
+async fn mouth((client, mut events): (AsyncClient, EventLoop), mut to_say: mpsc::Receiver<Said>) {
     let speak = async {
-        while let Some((store, frame)) = to_say.recv().await {
-            let topic = frame.topic(&store);
-            if client.publish(topic, QoS::AtLeastOnce, frame.is_retained(), frame.encode()).await.is_err() {
+        while let Some(said) = to_say.recv().await {
+            let (topic, retained, payload) = match said {
+                Said::Shop(store, frame) => (frame.topic(&store), frame.is_retained(), frame.encode()),
+                Said::Partner(partner, answer) => {
+                    (partner::reply_topic(&partner), false, answer.to_string().into_bytes())
+                }
+            };
+            if client.publish(topic, QoS::AtLeastOnce, retained, payload).await.is_err() {
                 return;
             }
         }
@@ -440,14 +469,14 @@ async fn reminders(jobs: mpsc::Sender<Job>, backup: bool) {
 fn write(
     mut office: Office,
     mut queue: mpsc::Receiver<Job>,
-    say: &mpsc::Sender<(StoreId, Down)>,
+    say: &mpsc::Sender<Said>,
     committed: &watch::Sender<u64>,
     clock: &dyn Clock,
 ) -> Result<(), HubError> {
     let tell = |answers: Vec<(StoreId, Down)>| {
-        for answer in answers {
+        for (store, answer) in answers {
             // The mouth is gone only when head office stops; shops ask again.
-            let _ = say.blocking_send(answer);
+            let _ = say.blocking_send(Said::Shop(store, answer));
         }
     };
     tell(office.offers());
@@ -458,10 +487,16 @@ fn write(
         let mut balances = Vec::new();
         let mut backups = Vec::new();
         let mut members = false;
+        let mut partners = Vec::new();
         while let Some(job) = next.take() {
             match job {
                 Job::Frame(store, kind, bytes) => {
                     office.handle(store, kind, &bytes, clock.now())?;
+                    frames += 1;
+                }
+                Job::Partner(partner, bytes) => {
+                    let answer = office.partner(&partner, &bytes, clock.now());
+                    partners.push(Said::Partner(partner, answer));
                     frames += 1;
                 }
                 Job::Members => {
@@ -477,6 +512,10 @@ fn write(
             }
         }
         tell(office.commit()?);
+        for answer in partners {
+            // The same: partners ask again.
+            let _ = say.blocking_send(answer);
+        }
         if !backups.is_empty() {
             tell(office.back_up()?);
             for reply in backups.into_iter().flatten() {

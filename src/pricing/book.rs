@@ -201,6 +201,11 @@ impl Book {
         self
     }
 
+    /// All articles of the catalogue.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().map(|entry| &entry.item)
+    }
+
     /// An article of the catalogue.
     pub fn item(&self, sku: &Sku) -> Option<&Item> {
         self.entry(sku).map(|entry| &entry.item)

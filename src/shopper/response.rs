@@ -89,7 +89,7 @@ impl ResponseModel {
             return Err(NothingToLearn::TooFew { responded, did_not });
         }
         let rows: Vec<u32> = (0..columns.rows() as u32).collect();
-        let ruler = Ruler::fit(columns, &rows, Measure::Log);
+        let ruler = Ruler::fit(columns, &rows, Measure::Log, 0.0);
         let (width, values) = (ruler.width(), ruler.apply(columns, &rows));
         let inputs = Inputs { values: &values, width };
         let weights =

@@ -188,7 +188,7 @@ fn learn(tried: Tried<'_>, train: &[u32], judge: &[u32], seed: u64) -> Option<Ve
     if with.len().min(without.len()) < limits::UPLIFT_ARM_ROWS_MIN {
         return None;
     }
-    let ruler = Ruler::fit(tried.columns, train, Measure::Log);
+    let ruler = Ruler::fit(tried.columns, train, Measure::Log, 0.0);
     let linear =
         Linear { tried, ruler: &ruler, judged: ruler.apply(tried.columns, judge), rows: judge.len() };
     let share = with.len() as f64 / train.len() as f64;

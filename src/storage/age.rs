@@ -61,7 +61,8 @@ impl Lived {
     /// Decisions before this one were made more than `days` days ago, or up to a week more; none where they are not more than
     /// requests are remembered for.
     pub fn made_before(&self, days: usize) -> Seq {
-        let weeks = days.saturating_sub(self.marks.len()).div_ceil(7);
+        let newer = self.marks.len() + usize::from(self.days_since_week);
+        let weeks = days.saturating_sub(newer).div_ceil(7);
         let place = self.weeks.len().checked_sub(weeks + 1);
         place.and_then(|place| self.weeks.get(place)).copied().unwrap_or_default()
     }

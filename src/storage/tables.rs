@@ -323,7 +323,8 @@ impl Tables {
         for (key, record) in records {
             let Some((tree, bytes)) = place(&key) else { continue };
             let known = self.get(&key)?;
-            let was_learned_of = matches!(&known, Some(Record::Member(known)) if known.profile.consent.personal);
+            let was_learned_of =
+                matches!(&known, Some(Record::Member(known)) if known.profile.consent.personal);
             let record = match known {
                 Some(known) => meet(known, record),
                 None => record,

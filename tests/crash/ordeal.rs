@@ -9,7 +9,7 @@ use std::path::Path;
 use aisled::devices::wire::Format;
 use aisled::domain::calendar::UnixMs;
 use aisled::domain::ids::{BundleRef, Seq, StoreId};
-use aisled::engine::decision::{Entry, Key, Record};
+use aisled::engine::decision::{Key, Record};
 use aisled::limits;
 use aisled::storage::store::{Roll, Sizes, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -106,13 +106,13 @@ fn is_whole(data: &Path) -> u64 {
     assert!(recovered.journal.gaps.is_empty(), "{:?}", recovered.journal);
     assert!(recovered.journal.quarantined.is_empty(), "{:?}", recovered.journal);
     let mut said: BTreeMap<Key, Option<Record>> = BTreeMap::new();
-    let view = store.journal();
+    let (view, vault) = (store.journal(), store.vault());
     let mut reader = view.reader(Seq(1));
     let mut decisions = 0;
     while let Some(raw) = reader.next().expect("the journal is read") {
         decisions += 1;
         assert_eq!(raw.seq, Seq(decisions), "no decision is missing");
-        let entry = Entry::decode(raw.payload).expect("a decision");
+        let entry = vault.decode(raw.payload).expect("a decision");
         said.extend(entry.changes.iter().map(|change| (change.key.clone(), change.record.clone())));
     }
     assert_eq!(store.next_seq(), Seq(decisions + 1));

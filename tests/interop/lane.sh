@@ -41,7 +41,17 @@ shop embedded "listen = \"127.0.0.1:$port\"\nlisten_tls = \"127.0.0.1:$encrypted
 "$aisled" --config "$dir/embedded.toml" run > "$dir/embedded.log" 2>&1 &
 daemon=$!
 "$here/clients.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
+conforms=
+for device in till-1 till-2 till-3; do # watched while the examples sell
+  "$aisled" --config "$dir/embedded.toml" conform --device "$device" --seconds 300 --transactions 1 \
+    > "$dir/conform-$device" 2>&1 &
+  conforms+=" $device:$!"
+done
 "$here/examples.sh" "$port" || { cat "$dir/embedded.log" >&2; exit 1; }
+for watched in $conforms; do
+  wait "${watched#*:}" || { cat "$dir/conform-${watched%:*}" >&2; exit 1; }
+  echo "ok conform: $(tail -n 1 "$dir/conform-${watched%:*}")"
+done
 "$aisled" --config "$dir/embedded.toml" status
 
 echo "== a device enrols with a code and asks over TLS"

@@ -75,7 +75,7 @@ impl Reply {
     }
 }
 
-enum Client {
+pub(crate) enum Client {
     Five(v5::AsyncClient),
     Three(AsyncClient),
 }
@@ -85,7 +85,7 @@ pub(crate) struct Till {
     pub(crate) device: String,
     pub(crate) root: String,
     pub(crate) format: Format,
-    client: Client,
+    pub(crate) client: Client,
     heard: mpsc::UnboundedReceiver<Heard>,
     /// The daemon's retained presence as last heard.
     pub(crate) presence: watch::Receiver<Value>,

@@ -3,7 +3,7 @@
 use aisled::devices::asyncapi;
 use aisled::devices::topic::Op;
 use aisled::devices::wire::reply::{Problem, Success};
-use aisled::devices::wire::status::{DeviceStatus, EngineStatus, Push, SegmentMoves};
+use aisled::devices::wire::status::{DeviceStatus, EngineStatus, PricePush, Push, SegmentMoves};
 use aisled::devices::wire::{self, Addressed, Format};
 use aisled::domain::code::Code;
 use aisled::domain::ids::RequestId;
@@ -89,6 +89,10 @@ fn does_every_reply_of_the_asyncapi_read_back() {
             let read = DeviceStatus::decode(&bytes).expect("a status");
             assert_eq!(serde_json::to_value(read).expect("a status"), payload);
         }
+    }
+    for payload in examples(&document, "pricePush") {
+        let read: PricePush = serde_json::from_value(payload.clone()).expect("a push of prices");
+        assert_eq!(serde_json::to_value(read).expect("a push of prices"), payload);
     }
     for payload in examples(&document, "push") {
         let read: Push<Value> = serde_json::from_value(payload.clone()).expect("a push");

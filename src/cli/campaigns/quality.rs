@@ -102,12 +102,12 @@ pub(super) fn run(data_dir: &Path, json: bool, out: &mut dyn Write) -> Result<Ex
 type Happenings = Vec<(UnixMs, MemberId, Happened)>;
 
 fn read(data_dir: &Path) -> Result<(Happenings, u64)> {
-    let view = journal(data_dir)?;
+    let (view, vault) = journal(data_dir)?;
     let (mut happened, mut unreadable): (Happenings, u64) = (Vec::new(), 0);
     let mut reader = view.reader(view.first());
     loop {
         match reader.next() {
-            Ok(Some(raw)) => match Entry::decode(raw.payload) {
+            Ok(Some(raw)) => match vault.decode(raw.payload) {
                 Ok(entry) => take(entry, &mut happened),
                 Err(_) => unreadable += 1,
             },

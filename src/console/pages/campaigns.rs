@@ -20,7 +20,7 @@ pub(in crate::console) async fn show(
     Extension(client): Extension<Client>,
     Query(query): Query<Fields>,
 ) -> Answer {
-    let asked = console.ask(Question::Campaigns).await;
+    let asked = console.count(Question::Campaigns).await?;
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
     let title = words.say("Campaigns", "活动");

@@ -20,7 +20,7 @@ pub(in crate::console) async fn show(
     State(console): State<Arc<Console>>,
     Extension(client): Extension<Client>,
 ) -> Answer {
-    let checked = console.ask(Question::Check).await;
+    let checked = console.count(Question::Check).await?;
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
     let health = health(&shop);

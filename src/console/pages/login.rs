@@ -72,7 +72,7 @@ fn page(console: &Console, client: &Client, form: Form, problem: Option<&Problem
         Form::First => words.say("First sign-in", "首次登录"),
     };
     let status = problem.and_then(|problem| StatusCode::from_u16(problem.code.status()).ok());
-    let text = document(Page { title: title.to_owned(), live: None, body }, client, &shop);
+    let text = document(Page { title: title.to_owned(), live: None, again_s: None, body }, client, &shop);
     let mut response = (status.unwrap_or(StatusCode::OK), text).into_response();
     if is_new {
         keep_cookie(&mut response, client, (FORM_COOKIE, &secret), None);

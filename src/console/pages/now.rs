@@ -21,7 +21,7 @@ pub(in crate::console) async fn show(
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
     let title = words.say("Now", "此刻").to_owned();
-    let page = Page { title, live: Some("/live/now"), body: body(words) };
+    let page = Page { title, live: Some("/live/now"), again_s: None, body: body(words) };
     Ok(document(page, &client, &shop).into_response())
 }
 

@@ -25,7 +25,7 @@ pub(in crate::console) async fn show(
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty() && text.len() <= limits::NAME_BYTES_MAX)
     };
-    let counts = console.ask(Question::Segments).await;
+    let counts = console.count(Question::Segments).await?;
     let more = match (given("who"), given("a"), given("b")) {
         (Some(who), ..) => Some(console.ask(Question::Who(who)).await),
         (None, Some(a), Some(b)) => Some(console.ask(Question::Overlap(a, b)).await),

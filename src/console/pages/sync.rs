@@ -21,7 +21,7 @@ pub(in crate::console) async fn show(
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
     let title = words.say("Sync with head office", "与总部同步").to_owned();
-    let page = Page { title, live: Some("/live/sync"), body: body(words) };
+    let page = Page { title, live: Some("/live/sync"), again_s: None, body: body(words) };
     Ok(document(page, &client, &shop).into_response())
 }
 

@@ -19,7 +19,7 @@ pub(in crate::console) async fn show(
     Extension(client): Extension<Client>,
     Query(query): Query<Fields>,
 ) -> Answer {
-    let hours = console.ask(Question::Hours).await;
+    let hours = console.count(Question::Hours).await?;
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
     let by_money = query.get("by").is_some_and(|by| by == "money");

@@ -161,7 +161,9 @@ impl Answers {
             return Err(none());
         }
         let entry = match self.journal.reader(seq).next() {
-            Ok(Some(raw)) if raw.seq == seq => self.vault.decode(raw.payload)
+            Ok(Some(raw)) if raw.seq == seq => self
+                .vault
+                .decode(raw.payload)
                 .map_err(|fault| trouble(Code::ConsoleCannotCount, format!("failed to {fault}")))?,
             Ok(_) | Err(StorageError::Gap { .. } | StorageError::Pruned { .. }) => return Err(none()),
             Err(error) => return Err(unread(&error)),

@@ -410,8 +410,34 @@ pub(super) fn device_status() -> Vec<Example> {
             "after each connect",
             json!({ "v": 1, "state": "online", "since": "2026-11-21T08:00:00+08:00", "software": "pos-demo 4.2.1" }),
         ),
+        example(
+            "label-gateway",
+            "a gateway of shelf labels: it wants prices on its evt/price",
+            json!({ "v": 1, "state": "online", "wants": ["price"] }),
+        ),
         example("offline", "as last will", json!({ "v": 1, "state": "offline" })),
     ]
+}
+
+/// Examples of prices for the shelf.
+pub(super) fn price_push() -> Vec<Example> {
+    vec![example(
+        "pricePush",
+        "an evening markdown begins",
+        json!({
+            "v": 1,
+            "at": "2026-11-21T20:00:00+08:00",
+            "data": {
+                "whole": false,
+                "part": 1,
+                "parts": 1,
+                "prices": [{
+                    "sku": "6901234567892", "price": 875, "instead_of": 1250, "sold_by": "piece",
+                    "promotion": "evening-30", "title": "晚市七折",
+                }],
+            },
+        }),
+    )]
 }
 
 /// An example of a push.

@@ -211,6 +211,7 @@ fn received(packet: PublishPacket) -> Received {
         response_topic: text(PropertyId::ResponseTopic),
         correlation_data,
         retained: packet.retain,
+        qos: packet.qos as u8,
         topic: packet.topic_name,
         payload: packet.payload.into(),
     }

@@ -6,10 +6,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::devices::topic::Op;
+use crate::devices::topic::{Op, is_id};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{BundleRef, Epoch, MemberId, SegmentId, StoreId};
+use crate::domain::ids::{BundleRef, Epoch, MemberId, SegmentId, Sku, StoreId};
+use crate::engine::labels::Label;
 use crate::engine::reply::Refusal;
 use crate::limits;
 
@@ -139,6 +140,10 @@ pub struct DeviceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::SOFTWARE_BYTES_MAX))]
     pub software: Option<String>,
+    /// Kinds of pushes it wants on its `evt/`: `price` for a gateway of shelf labels. Each presence brings the whole list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::WANTED_KINDS_MAX), inner(regex(pattern = "^[a-z0-9-]{1,32}$")))]
+    pub wants: Vec<String>,
 }
 
 impl DeviceStatus {
@@ -162,8 +167,53 @@ impl DeviceStatus {
             let reason = format!("software: at most {} bytes", limits::SOFTWARE_BYTES_MAX);
             return Err(Refusal::new(Code::OutOfRange, reason));
         }
+        if status.wants.len() > limits::WANTED_KINDS_MAX || !status.wants.iter().all(|kind| is_id(kind)) {
+            let reason = format!("wants: at most {} kinds of a-z, 0-9 and -", limits::WANTED_KINDS_MAX);
+            return Err(Refusal::new(Code::OutOfRange, reason));
+        }
         Ok(status)
     }
+}
+
+/// Prices for the shelf, on `evt/price`, for a device whose presence `wants` them: the whole list after each presence, then
+/// what changed, at the minute it changes. A whole list comes in parts; what is not in it has no label any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PricePush {
+    /// Version of the contract: 1.
+    pub v: u8,
+    /// When it was said, RFC 3339.
+    #[schemars(with = "Instant")]
+    pub at: String,
+    /// The prices.
+    pub data: Prices,
+}
+
+impl PricePush {
+    /// What is said at a moment.
+    pub fn new(at: String, data: Prices) -> PricePush {
+        PricePush { v: VERSION, at, data }
+    }
+
+    /// The payload to push.
+    pub fn encode(&self) -> Vec<u8> {
+        Format::Json.write(self)
+    }
+}
+
+/// Prices for the shelf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Prices {
+    /// Is it all there is? Else what changed.
+    pub whole: bool,
+    /// Which part of it, from 1.
+    pub part: u32,
+    /// Of how many.
+    pub parts: u32,
+    /// What articles cost from now on.
+    pub prices: Vec<Label>,
+    /// Articles that are sold here no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Sku>,
 }
 
 /// Something the daemon tells a device that did not ask, on `evt/{kind}`, once, as JSON. A device ignores kinds it does not

@@ -53,6 +53,13 @@ pub enum Stage {
     RefusedByNew,
 }
 
+impl Stage {
+    /// Did the code stay where it was?
+    pub fn has_failed(self) -> bool {
+        matches!(self, Stage::KeptByOld | Stage::RefusedByNew)
+    }
+}
+
 /// One move, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MoveView {
@@ -93,6 +100,11 @@ impl Move {
             (Some(_), Some(true)) => Stage::Done,
             (Some(_), Some(false)) => Stage::RefusedByNew,
         }
+    }
+
+    fn view(&self, code: &CouponCode) -> MoveView {
+        let (from, to) = (self.from.clone(), self.to.clone());
+        MoveView { code: code.clone(), from, to, stage: self.stage() }
     }
 
     /// What a life of a box has to hear; `newest` of the old home.
@@ -184,12 +196,7 @@ impl Homes {
 
     /// Moves that are not done.
     fn open(&self) -> impl Iterator<Item = MoveView> {
-        let views = self.moves.iter().map(|(code, it)| MoveView {
-            code: code.clone(),
-            from: it.from.clone(),
-            to: it.to.clone(),
-            stage: it.stage(),
-        });
+        let views = self.moves.iter().map(|(code, it)| it.view(code));
         views.filter(|view| view.stage != Stage::Done)
     }
 }
@@ -216,6 +223,11 @@ impl Lender {
         self.homes.begin(code, &from, &to);
         self.records.push(Record::Move { code: code.clone(), from, to });
         Asked::Yes
+    }
+
+    /// The last move of a code, done or not.
+    pub fn move_of(&self, code: &CouponCode) -> Option<MoveView> {
+        self.homes.moves.get(code).map(|it| it.view(code))
     }
 
     /// Moves that are not done, for people.

@@ -75,8 +75,7 @@ struct Tick {
     high: f64,
 }
 
-/// Turns rows into standardised inputs: mean 0 and spread 1 over the rows it was fitted on, never farther beyond their range
-/// than it is wide.
+/// Turns rows into standardised inputs: mean 0 and spread 1 over the rows it was fitted on, held to their range or somewhat beyond.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ruler {
     measure: Measure,
@@ -84,15 +83,16 @@ pub struct Ruler {
 }
 
 impl Ruler {
-    /// Of these rows. Columns that are constant there carry nothing and are left out.
-    pub fn fit(columns: &Columns, rows: &[u32], measure: Measure) -> Ruler {
+    /// Of these rows. Columns that are constant there carry nothing and are left out. Inputs may go beyond the range of these
+    /// rows by so many times its width: a file in order of time goes on beyond it, because counts grow.
+    pub fn fit(columns: &Columns, rows: &[u32], measure: Measure, beyond: f64) -> Ruler {
         let mut ticks = Vec::new();
         for (column, values) in columns.values.iter().enumerate() {
             let seen = rows.iter().map(|row| values[*row as usize]);
             let present: Vec<f64> =
                 seen.filter(|value| !value.is_nan()).map(|value| measure.of(value)).collect();
             let share = present.len() as f64 / rows.len().max(1) as f64;
-            ticks.extend(tick(column, &present));
+            ticks.extend(tick(column, &present, beyond));
             if share > 0.0 && share < 1.0 {
                 let (mean, spread) = (1.0 - share, (share * (1.0 - share)).sqrt());
                 ticks.push(Tick { column, is_missing_flag: true, mean, spread, low: 0.0, high: 1.0 });
@@ -146,7 +146,7 @@ impl Ruler {
     }
 }
 
-fn tick(column: usize, present: &[f64]) -> Option<Tick> {
+fn tick(column: usize, present: &[f64], beyond: f64) -> Option<Tick> {
     let count = present.len() as f64;
     let mean = present.iter().sum::<f64>() / count;
     let spread = (present.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
@@ -154,8 +154,7 @@ fn tick(column: usize, present: &[f64]) -> Option<Tick> {
     let high = present.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     // The spread of huge but equal numbers is rounding; and what overflows cannot be measured.
     let tells = low < high && spread.is_finite() && spread > 1e-12 * mean.abs();
-    // A file in order of time goes on beyond it: counts grow.
-    let room = high - low;
+    let room = beyond * (high - low);
     let (low, high) = (low - room, high + room);
     tells.then_some(Tick { column, is_missing_flag: false, mean, spread, low, high })
 }
@@ -168,10 +167,12 @@ mod tests {
     fn what_does_a_row_become() {
         let values = vec![vec![0.0, 2.0, 9.0], vec![7.0, 7.0, 8.0], vec![f64::NAN, 1.0, f64::NAN]];
         let columns = Columns::new(3, values).expect("of one length");
-        let ruler = Ruler::fit(&columns, &[0, 1], Measure::Plain);
+        let ruler = Ruler::fit(&columns, &[0, 1], Measure::Plain, 1.0);
         // The second column is constant among the first two rows; the third is there once, which is constant too.
         assert_eq!(ruler.width(), 2);
         assert_eq!(ruler.apply(&columns, &[0, 1, 2]), [-1.0, 1.0, 1.0, -1.0, 3.0, 1.0]);
+        let held = Ruler::fit(&columns, &[0, 1], Measure::Plain, 0.0);
+        assert_eq!(held.apply(&columns, &[2]), [1.0, 1.0]);
         assert_eq!(Columns::new(2, vec![vec![0.0]]), None);
         assert_eq!(Columns::new(1, vec![vec![f64::INFINITY]]), None);
     }

@@ -17,6 +17,9 @@ use super::logistic::{self, Inputs, Weights, log_loss};
 use crate::limits;
 use crate::shopper::trees::{Binned, Growth, Loss, Trees};
 
+/// How far inputs may go beyond the range learned from, in its widths.
+const BEYOND: f64 = 1.0;
+
 /// Which rows are for what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -190,7 +193,7 @@ fn regress(
     measure: Measure,
     ridges: &[f64],
 ) -> Vec<Vec<f64>> {
-    let ruler = Ruler::fit(columns, learn, measure);
+    let ruler = Ruler::fit(columns, learn, measure, BEYOND);
     let (width, learned) = (ruler.width(), ruler.apply(columns, learn));
     let happened: Vec<f64> = learn.iter().map(|row| outcomes[*row as usize]).collect();
     let judged = ruler.apply(columns, judge);

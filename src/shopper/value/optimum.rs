@@ -264,7 +264,7 @@ mod tests {
         let found = maximise_by(|at| ridge(at, 1.0), |at| ridge(at, 1.1), &starts);
         let plain = maximise(|at| ridge(at, 1.0), &starts);
         assert_eq!((found.outcome, plain.outcome), (Outcome::Converged, Outcome::Converged));
-        assert!(found.at.iter().zip(&plain.at).all(|(a, b)| (a - b).abs() < 1e-4), "{found:?} {plain:?}");
+        assert!(found.at.iter().zip(&plain.at).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?} {plain:?}");
         let endless = |at: &[f64; 2]| -at[0].powi(2) - (-at[1]).exp();
         assert_eq!(maximise_by(endless, |at| ridge(at, 1.0), &starts).outcome, Outcome::RanOff);
     }
