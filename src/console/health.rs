@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(found(&Snapshot { at: UnixMs(0), ..well() }), (true, vec![("clock", State::Warn)]));
         let disk = SnapshotDisk { free_bytes: Some(4), ..well().disk };
         assert_eq!(found(&Snapshot { disk, ..well() }), (true, vec![("disk", State::Warn)]));
-        let line = |away_ms| SnapshotLine {
+        let line = |away_ms: i64| SnapshotLine {
             connected: false,
             since: well().at.plus_ms(-away_ms),
             backlog: 5,
