@@ -143,7 +143,7 @@ impl Shop {
             store: store.identity().store.to_string(),
             names: bundle.map(|bundle| bundle.shop.names.clone()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),
-            epoch: store.identity().epoch.0.into(),
+            epoch: store.identity().epoch.0,
             up_s: now.ms_since(self.started) / 1_000,
             degraded: self.desk.withholds(),
             broker_up: self.desk.link().is_up(),

@@ -208,7 +208,8 @@ impl Desk {
         let content_type = received.content_type.as_deref();
         match route {
             Ok(route) => self.request(&op, &device, &received.payload, content_type, route),
-            Err((route, refusal)) => {
+            Err(refused) => {
+                let (route, refusal) = *refused;
                 let format = wire::decode(&op, &device, &received.payload, content_type, "").map_or_else(
                     |refused| (refused.format, refused.re),
                     |(format, request)| (format, Some(request.id)),
@@ -236,7 +237,7 @@ impl Desk {
         response_topic: Option<&str>,
         correlation: Option<Vec<u8>>,
         visit: (Visit, Ticks),
-    ) -> Result<Route, (Route, Refusal)> {
+    ) -> Result<Route, Box<(Route, Refusal)>> {
         let v3 = Instance::new(INSTANCE_V3).expect("a constant instance is valid");
         match response_topic {
             None => {
@@ -250,7 +251,7 @@ impl Desk {
                 let topic = self.topics.reply(device, &v3);
                 let own = Route::Device { topic, correlation, properties: true, visit };
                 let detail = format!("{device} may be answered only below its own rep/");
-                Err((own, Refusal::new(Code::ForeignResponseTopic, detail)))
+                Err(Box::new((own, Refusal::new(Code::ForeignResponseTopic, detail))))
             }
         }
     }

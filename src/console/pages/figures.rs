@@ -123,10 +123,11 @@ fn applied(words: Words<'_>, priced: &Value, names: &Names<'_>) -> Markup {
     )
 }
 
+/// A promotion by the reader's name for it, else as the document calls it.
 fn titled<'v>(words: Words<'_>, one: &'v Value, id: &'v str, names: &Names<'v>) -> Markup {
-    let title = match text(one, "/title") {
-        "" => names.of("promotions", id, words),
-        title => title,
+    let title = match (names.of("promotions", id, words), text(one, "/title")) {
+        (name, title) if name == id && !title.is_empty() => title,
+        (name, _) => name,
     };
     html! { (title) @if title != id { br; small.id { (id) } } }
 }
