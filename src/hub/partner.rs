@@ -182,10 +182,10 @@ mod tests {
             ),
             ("[[[[", json!("AIS-1001")),
         ];
-        for (text, wanted) in table {
+        for (text, wanted) in &table {
             let reply = ask(text);
             let is = if wanted.is_number() { &reply["status"] } else { &reply["code"] };
-            assert_eq!(*is, wanted, "{text}: {reply}");
+            assert_eq!(is, wanted, "{text}: {reply}");
         }
         assert_eq!(ask(table[0].0)["data"], json!({ "member": "m-1", "points": 7 }));
     }
