@@ -75,7 +75,7 @@ pub enum Command {
     /// Head office spoke.
     HeadOffice(head_office::Happening),
     /// What the shelf should say.
-    Labels(Arc<[crate::engine::labels::Label]>),
+    Labels(Arc<[crate::engine::reply::Label]>),
     /// What to propose from now on.
     Advice(Box<Advice>),
     /// The inbox was looked through; what is new in it was verified, compiled and kept.

@@ -17,7 +17,8 @@ use crate::devices::wire::Format;
 use crate::devices::wire::status::{DeviceStatus, Presence, PricePush, Prices};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::DeviceId;
-use crate::engine::labels::{Label, changes, labels};
+use crate::engine::labels::{changes, labels};
+use crate::engine::reply::Label;
 use crate::limits;
 
 use super::Command;

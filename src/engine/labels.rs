@@ -7,9 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use crate::bundle::Bundle;
 use crate::domain::basket::{Basket, Channel, Line, Quantity};
 use crate::domain::calendar::UnixMs;
@@ -19,28 +16,7 @@ use crate::domain::money::Money;
 use crate::pricing::model::Benefit;
 use crate::pricing::{Sale, Shopper};
 
-/// The label of one article.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Label {
-    /// Which article.
-    pub sku: Sku,
-    /// What one piece or 1,000 grams cost now, in minor units.
-    pub price: Money,
-    /// What they cost otherwise, where that is more: to strike through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instead_of: Option<Money>,
-    /// By piece or by weight.
-    pub sold_by: SoldBy,
-    /// The promotion that takes most off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promotion: Option<PromotionId>,
-    /// Its title in the shop's language.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// It ends when its limit is used up, also before its time.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub limited: bool,
-}
+use super::reply::Label;
 
 /// The labels of all articles at a moment, by sku.
 pub fn labels(bundle: &Bundle, now: UnixMs) -> Vec<Label> {

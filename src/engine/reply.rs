@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::document::CareKind;
 use crate::domain::calendar::Day;
+use crate::domain::catalog::SoldBy;
 use crate::domain::code::Code;
 use crate::domain::ids::{
     BundleRef, CampaignId, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId,
@@ -486,4 +487,27 @@ impl Remark {
     pub fn new(code: Code, detail: impl Into<String>) -> Remark {
         Remark { code, detail: detail.into() }
     }
+}
+
+/// The label of one article.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Label {
+    /// Which article.
+    pub sku: Sku,
+    /// What one piece or 1,000 grams cost now, in minor units.
+    pub price: Money,
+    /// What they cost otherwise, where that is more: to strike through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Money>,
+    /// By piece or by weight.
+    pub sold_by: SoldBy,
+    /// The promotion that takes most off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionId>,
+    /// Its title in the shop's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// It ends when its limit is used up, also before its time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
 }

@@ -210,13 +210,13 @@ impl Judge {
 
     /// What the door says of it.
     fn by_fault(&mut self, asked: &Asked, named: &str) {
-        let at_fault = asked.fault.as_ref().and_then(|(code, _)| match code {
-            Code::UnknownField => Some(Rule::Fields),
-            Code::BadId => Some(Rule::Ids),
-            Code::PayloadTooLarge | Code::TooDeep => Some(Rule::Size),
-            Code::BadTime => Some(Rule::Time),
-            Code::UnsupportedContentType => Some(Rule::ContentType),
-            _ => Some(Rule::Document),
+        let at_fault = asked.fault.as_ref().map(|(code, _)| match code {
+            Code::UnknownField => Rule::Fields,
+            Code::BadId => Rule::Ids,
+            Code::PayloadTooLarge | Code::TooDeep => Rule::Size,
+            Code::BadTime => Rule::Time,
+            Code::UnsupportedContentType => Rule::ContentType,
+            _ => Rule::Document,
         });
         let example = asked.fault.as_ref().map(|(code, detail)| format!("{named}: {code} {detail}"));
         for rule in [Rule::Document, Rule::Fields, Rule::Ids, Rule::Size, Rule::ContentType] {

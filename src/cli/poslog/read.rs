@@ -71,13 +71,14 @@ impl<'a> PosLog<'a> {
     ///
     /// # Errors
     /// The document is not well-formed, or more than is read: nothing behind this can be read.
-    pub fn next(&mut self) -> Result<Option<Read>, Fault> {
+    pub fn next_transaction(&mut self) -> Result<Option<Read>, Fault> {
         loop {
             let event = self.event()?;
             let begins = self.line;
             match event {
                 Event::Start(start) if self.depth == 1 => {
-                    if start.local_name().as_ref() != "POSLog" || std::mem::replace(&mut self.began, true) {
+                    let is_root = start.local_name().as_ref() == "POSLog";
+                    if !is_root || std::mem::replace(&mut self.began, true) {
                         return Err(self.fault("the document is not one POSLog".to_owned()));
                     }
                 }
@@ -349,6 +350,7 @@ fn kind(node: &Node, retail: &Node, status: &str, currency: &Currency) -> Result
     let net = || match total {
         Some(total) => {
             let minor = scaled(&total.text, currency.minor_units);
+            let minor = minor.filter(|minor| minor.abs() <= limits::AMOUNT_MINOR_MAX);
             minor.map(Money).ok_or_else(|| total.bad("Total is no amount".to_owned()))
         }
         None => Err(retail.bad("RetailTransaction has no Total of TransactionNetAmount".to_owned())),
@@ -469,7 +471,7 @@ mod tests {
         let currency = yuan();
         let mut log = PosLog::of(text.as_bytes(), &currency)?;
         let mut all = Vec::new();
-        while let Some(next) = log.next()? {
+        while let Some(next) = log.next_transaction()? {
             all.push(next);
         }
         Ok(all)
@@ -527,6 +529,46 @@ mod tests {
         let currency = yuan();
         let fault = PosLog::of(b"<POSLog>\n\xff", &currency).err().expect("not UTF-8");
         assert_eq!(fault.line, 2);
+    }
+
+    const PIECES: [&str; 24] = [
+        "<POSLog>",
+        "</POSLog>",
+        "<Transaction>",
+        "</Transaction>",
+        "<RetailTransaction TransactionStatus='PostVoided'>",
+        "<RetailTransaction>",
+        "</RetailTransaction>",
+        "<LineItem>",
+        "</LineItem>",
+        "<Sale>",
+        "</Sale>",
+        "<Return/>",
+        "<SequenceNumber>1</SequenceNumber>",
+        "<Total TotalType='TransactionNetAmount'>9</Total>",
+        "<WorkstationID>t</WorkstationID>",
+        "<Quantity>3</Quantity>",
+        "<ItemID>a</ItemID>",
+        "<ExtendedAmount>1.0</ExtendedAmount>",
+        "&amp;",
+        "&#x1F600;",
+        "<!--",
+        "-->",
+        "<![CDATA[x]]>",
+        "\u{feff}",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn do_bent_documents_ever_harm(pieces in proptest::collection::vec(0..PIECES.len(), 0..60), cut in 0..400_usize) {
+            let mut text: String = pieces.iter().map(|piece| PIECES[*piece]).collect();
+            let cut = (0..=cut.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.replace_range(..cut, "<POSLog><Transaction>");
+            // It ends, with an end or a fault on a line that is there.
+            if let Err(fault) = read(&text) {
+                proptest::prop_assert_eq!(fault.line, 1);
+            }
+        }
     }
 
     #[test]

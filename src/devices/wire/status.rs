@@ -10,8 +10,7 @@ use crate::devices::topic::{Op, is_id};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, Epoch, MemberId, SegmentId, Sku, StoreId};
-use crate::engine::labels::Label;
-use crate::engine::reply::Refusal;
+use crate::engine::reply::{Label, Refusal};
 use crate::limits;
 
 use super::check::time;
