@@ -222,7 +222,8 @@ impl Vault {
         bytes: &[u8],
         id: &MemberId,
     ) -> std::result::Result<Option<Entry>, EntryFault> {
-        match decision::mentions(bytes, self.number_of(id).unwrap_or_default())? {
+        // Without a number there is none to look for: 0 is whoever was forgotten, and the highest is never given.
+        match decision::mentions(bytes, self.number_of(id).unwrap_or(u32::MAX))? {
             Some(false) => Ok(None),
             Some(true) => self.decode(bytes).map(Some),
             None => {
