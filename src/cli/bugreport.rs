@@ -72,10 +72,13 @@ fn parts(
     environment: &Environment,
 ) -> Vec<(&'static str, String)> {
     let mut parts = vec![("versions.txt", versions())];
+    let mut accounts = Vec::new();
     match Config::load(file, environment) {
         Err(error) => parts.push(("config.txt", format!("failed to read it:\n{error}\n"))),
         Ok(loaded) => {
             let mut text = String::new();
+            let named = loaded.settings.iter().filter(|setting| setting.key.ends_with(".username"));
+            accounts.extend(named.map(|setting| setting.value.trim_matches('"').to_owned()));
             for setting in &loaded.settings {
                 let told = if is_named(&setting.key) && setting.value != "\"\"" {
                     "\"…\""
@@ -100,6 +103,11 @@ fn parts(
         }
     }
     parts.push(("log.txt", log(args.log.as_deref())));
+    // An account's name may be a plain word of a message.
+    accounts.retain(|account| !account.is_empty());
+    for (_, text) in &mut parts {
+        accounts.iter().for_each(|account| *text = text.replace(account.as_str(), "…"));
+    }
     parts
 }
 

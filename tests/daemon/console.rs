@@ -394,7 +394,7 @@ async fn do_machines_read_health_and_metrics() {
 async fn is_nobody_in_a_bug_report() {
     let mut shop = open().await;
     let authored = crate::rules::authored();
-    let mut secrets = vec!["hq-account".to_owned(), "the-secret-file".to_owned()];
+    let mut secrets = vec!["hq-account".to_owned(), "open-sesame-42".to_owned()];
     for member in &authored.members {
         secrets.push(member.id.to_string());
         secrets.extend(member.tokens.iter().map(|token| token.value.clone()));
@@ -417,6 +417,7 @@ async fn is_nobody_in_a_bug_report() {
         shop.addr().to_string()
     );
     std::fs::write(path("aisled.toml"), text).expect("is written");
+    std::fs::write(path("the-secret-file"), "open-sesame-42").expect("is written");
     let log: String =
         secrets.iter().map(|secret| format!("INFO member={secret} said {secret} code=AIS-2104\n")).collect();
     std::fs::write(path("log"), log).expect("is written");
