@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aisled::bundle::packed;
 use aisled::clock::SystemClock;
-use aisled::config::{Config, HeadOffice, ServerUrl};
+use aisled::config::{Config, HeadOffice, LineTls, ServerUrl};
 use aisled::daemon::{self, control};
 use aisled::domain::ids::StoreId;
 use aisled::hub::server::{Hub, HubConfig};
@@ -43,7 +43,7 @@ async fn open(store: &str, office: std::net::SocketAddr) -> Box {
     let mut config: Config = config(dir.path());
     config.store.id = StoreId::new(store).expect("an id");
     let url = ServerUrl::parse(&format!("mqtt://{office}")).expect("a url");
-    config.head_office = Some(HeadOffice { url, login: None });
+    config.head_office = Some(HeadOffice { url, login: None, tls: LineTls::default() });
     let inbox = dir.path().join("bundles/inbox");
     std::fs::create_dir_all(&inbox).expect("a folder");
     std::fs::write(inbox.join("1.aisb"), bundle()).expect("it is written");

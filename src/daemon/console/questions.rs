@@ -296,12 +296,13 @@ impl Answers {
     fn identities(&self) -> Result<Value, Trouble> {
         let (mode, devices) = match &self.config.broker {
             Broker::External { .. } => ("external", Vec::new()),
-            Broker::Embedded { devices_file: Some(file), open_on_loopback: false, .. } => {
-                let logins =
-                    DeviceLogin::load(file).map_err(|error| trouble(Code::DevicesFile, error.to_string()))?;
-                ("named", logins.into_iter().map(|login| login.device).collect())
+            Broker::Embedded { devices_file, open_on_loopback, .. } => {
+                let file = roll::devices_file(devices_file.as_ref(), &self.config.store.data_dir);
+                let logins = if file.exists() { DeviceLogin::load(&file) } else { Ok(Vec::new()) };
+                let logins = logins.map_err(|error| trouble(Code::DevicesFile, error.to_string()))?;
+                let mode = if *open_on_loopback && logins.is_empty() { "open" } else { "named" };
+                (mode, logins.into_iter().map(|login| login.device).collect())
             }
-            Broker::Embedded { .. } => ("open", Vec::new()),
         };
         Ok(json!({ "mode": mode, "devices": devices }))
     }
