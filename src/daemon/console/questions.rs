@@ -32,6 +32,7 @@ use crate::storage::vault::Vault;
 use super::super::Command;
 use super::super::census;
 use super::super::control::Ask;
+use super::super::roll;
 
 /// Sales and their money in each hour of a day.
 type Hours = [(u64, i64); 24];
