@@ -43,7 +43,7 @@ async fn open(store: &str, office: std::net::SocketAddr) -> Box {
     let mut config: Config = config(dir.path());
     config.store.id = StoreId::new(store).expect("an id");
     let url = ServerUrl::parse(&format!("mqtt://{office}")).expect("a url");
-    config.head_office = Some(HeadOffice { url, login: None });
+    config.head_office = Some(HeadOffice { url, login: None, tls: Default::default() });
     let inbox = dir.path().join("bundles/inbox");
     std::fs::create_dir_all(&inbox).expect("a folder");
     std::fs::write(inbox.join("1.aisb"), bundle()).expect("it is written");
