@@ -27,6 +27,7 @@ pub mod privacy;
 pub mod roll;
 mod scarce;
 pub mod sightings;
+mod told;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -737,45 +738,6 @@ impl Shop {
             }
         });
         Ok(())
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let store = &self.desk.store;
-        let identity = store.identity();
-        let now = self.clock.now();
-        let bundle = self.desk.engine.bundle().map(|bundle| &bundle.reference);
-        serde_json::json!({
-            "state": self.state(),
-            "store": identity.store,
-            "epoch": identity.epoch,
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "up_s": now.ms_since(self.started) / 1_000,
-            "bundle": bundle,
-            "bundle_age": self.age.status(now),
-            "open_quotes": self.desk.engine.open_quotes(),
-            "proposals": self.desk.engine.advised(),
-            "devices_online": self.present.values().filter(|presence| presence.online).count(),
-            "refused": self.door.as_ref().map(Door::refusals),
-            "link_up": self.desk.link().is_up(),
-            "lanes": self.desk.lanes.lanes().iter().map(|lane| serde_json::json!({
-                "device": lane.device, "per_minute": lane.per_minute(), "p99_us": lane.p99_us(),
-                "answers": lane.answers, "refusals": lane.refusals,
-                "online": self.present.get(&lane.device).map(|presence| presence.online),
-            })).collect::<Vec<_>>(),
-            "console": self.window.as_ref().and_then(Window::address),
-            "counts": self.desk.counts,
-            "journal": {
-                "next": store.next_seq(),
-                "durable": store.durable(),
-                "followed": store.followed(),
-                "first": store.journal().first(),
-                "missing": store.keeper().missing().iter().map(|gap| [gap.from, gap.to]).collect::<Vec<_>>(),
-                "waiting": self.desk.waiting(),
-            },
-            "disk": { "free_bytes": self.disk.free_bytes, "footing": format!("{:?}", store.footing()), "code": store.hindered() },
-            "head_office": self.sender.as_ref().map(|sender| sender.upstream.status().borrow().clone()),
-        })
     }
 
     /// New requests get 503; what is decided becomes durable and is spoken.
