@@ -84,20 +84,29 @@ impl<'a> PosLog<'a> {
                 }
                 Event::Start(start) => {
                     let node = self.node(&start)?;
-                    if node.name != "Transaction" {
-                        continue;
+                    if let Some(read) = self.transaction(&node, begins) {
+                        return Ok(Some(read));
                     }
-                    return Ok(Some(match ticket(&node, self.currency) {
-                        Ok(Some(ticket)) => Read::Ticket(begins, Box::new(ticket)),
-                        Ok(None) => Read::Other(begins),
-                        Err(fault) => Read::Bad(fault),
-                    }));
+                }
+                Event::Empty(start) => {
+                    let node = self.begun(&start)?;
+                    if let Some(read) = self.transaction(&node, begins) {
+                        return Ok(Some(read));
+                    }
                 }
                 Event::Eof if self.depth == 0 && self.began => return Ok(None),
                 Event::Eof => return Err(self.fault("the document ends early".to_owned())),
                 _ => {}
             }
         }
+    }
+
+    fn transaction(&self, node: &Node, begins: u64) -> Option<Read> {
+        (node.name == "Transaction").then(|| match ticket(node, self.currency) {
+            Ok(Some(ticket)) => Read::Ticket(begins, Box::new(ticket)),
+            Ok(None) => Read::Other(begins),
+            Err(fault) => Read::Bad(fault),
+        })
     }
 
     fn fault(&self, detail: String) -> Fault {
