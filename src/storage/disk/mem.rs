@@ -357,11 +357,12 @@ impl Change {
         }
     }
 
-    /// The first part of a write, up to any byte: what a write that was interrupted leaves.
+    /// The first part of a write, up to any pair of bytes: what a write that was interrupted leaves. A disk writes sectors whole
+    /// and a kernel pages; a journal that is told less than that must still tell torn from rotten.
     fn torn(self, random: &mut u64) -> Self {
         match self {
             Self::Write(offset, mut data) => {
-                data.truncate(below(random, data.len() as u64 + 1) as usize);
+                data.truncate(below(random, data.len() as u64 + 1) as usize & !1);
                 Self::Write(offset, data)
             }
             whole @ Self::SetLen(_) => whole,
