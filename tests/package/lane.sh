@@ -11,6 +11,7 @@ set -euo pipefail
 old=$(realpath "$1") new=$(realpath "$2") python=$3
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(mktemp -d)
+chmod 755 "$root"
 daemon=
 stop() { [ -z "$daemon" ] || { kill "$daemon" 2> /dev/null && wait "$daemon" || true; daemon=; }; }
 clean() {
