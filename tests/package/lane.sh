@@ -12,6 +12,7 @@ old=$(realpath "$1") new=$(realpath "$2") python=$3
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(mktemp -d)
 chmod 755 "$root"
+umask 022
 daemon=
 stop() { [ -z "$daemon" ] || { kill "$daemon" 2> /dev/null && wait "$daemon" || true; daemon=; }; }
 clean() {
@@ -27,6 +28,7 @@ mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -n 1)
 debootstrap --variant=minbase bookworm "$root" "$mirror" > /dev/null
 rm -f "$root"/etc/apt/sources.list
 cp -r /etc/apt/sources.list* /etc/apt/apt.conf.d "$root/etc/apt/" 2> /dev/null || true
+echo 'APT::Sandbox::User "root";' > "$root/etc/apt/apt.conf.d/99-lane"
 cp /etc/resolv.conf "$root/etc/" 2> /dev/null || true
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
