@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::config::private;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
+use crate::domain::text::hex;
 use crate::limits;
 
 /// Name of the present file in the data directory.
@@ -329,7 +330,7 @@ fn keep_head(dir: &Path, head: &Head) -> io::Result<()> {
 }
 
 fn hash(line: &str) -> String {
-    Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(line.as_bytes()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A public key is `aisled-ed25519:` and 64 hexadecimal digits; a secret key is its 32-byte seed as 64 hexadecimal
 //! digits and never printed. Seeds come from the caller: this room has no random numbers.
 
+use crate::domain::text::hex;
 use std::fmt;
 use std::str::FromStr;
 
@@ -161,11 +162,6 @@ impl FromStr for SecretKey {
     fn from_str(text: &str) -> Result<SecretKey, NotAKey> {
         unhex(text.trim()).map(|seed| SecretKey::from_seed(&seed)).ok_or(NotAKey)
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
 
-use super::keys::{KeyId, NotAKey, PublicKey, SecretKey, hex};
+use super::keys::{KeyId, NotAKey, PublicKey, SecretKey};
+use crate::domain::text::hex;
 
 /// Bytes of a mandate.
 pub const MANDATE_BYTES: usize = 8 + 8 + 8 + 32 + 64;

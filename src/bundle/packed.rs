@@ -32,8 +32,9 @@ use crate::domain::ids::{BundleRef, MemberId, StoreId};
 use crate::limits;
 
 use super::document::{CodeRecord, MemberRecord, Rules};
-use super::keys::{KeyId, PublicKey, SecretKey, hex};
+use super::keys::{KeyId, PublicKey, SecretKey};
 use super::mandate::{MANDATE_BYTES, Mandate};
+use crate::domain::text::hex;
 
 /// How a packed bundle begins.
 pub const MAGIC: [u8; 8] = *b"aisledb\n";

@@ -24,7 +24,8 @@ use crate::devices::topic::Topics;
 use crate::domain::calendar::{StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
-use crate::gate::authority::{Authority, ServerAbout, TLS_DIR, hex, own_names};
+use crate::domain::text::hex;
+use crate::gate::authority::{Authority, ServerAbout, TLS_DIR, own_names};
 use crate::gate::tls::TlsError;
 use crate::limits;
 

@@ -33,6 +33,7 @@ use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, DeviceId};
 use crate::domain::money::Money;
 use crate::domain::text::Lang;
+use crate::domain::text::hex;
 use crate::limits;
 
 /// Arguments of `import`.
@@ -224,7 +225,7 @@ impl Shop<'_> {
         };
         let (op, data) = request(ticket);
         let hash: [u8; 32] = Sha256::digest(format!("{op} {device} {data}").as_bytes()).into();
-        let id: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(&hash[..16]);
         let payload = json!({ "v": 1, "id": format!("poslog-{id}"), "at": ticket.at, "data": data });
         let bytes = serde_json::to_vec(&payload).context("failed to write a request")?;
         if let Err(refused) = wire::decode(op, &device, &bytes, None, &self.bundle.shop.chain) {

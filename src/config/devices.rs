@@ -25,6 +25,7 @@ use super::problem::{ConfigError, Position, Problem};
 use super::{hex_bytes, private, read_text};
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
+use crate::domain::text::hex;
 use crate::limits;
 
 /// Name of the file in the data directory, where no other is configured.
@@ -253,11 +254,6 @@ impl DeviceLogin {
         drop(lock);
         Ok(done)
     }
-}
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One login, or the column and what is wrong there. A message never repeats what stands in place of a proof:

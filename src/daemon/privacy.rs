@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, MemberId, Seq};
+use crate::domain::text::hex;
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
 use crate::engine::reply::Reply;
@@ -201,7 +202,6 @@ pub(super) fn known(tables: &Tables, member: &MemberId) -> Result<Value> {
         _ => Value::Null,
     };
     let (tokens, codes) = tables.held_by(member).map_err(|fault| anyhow!("failed to {fault}"))?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(json!({
         "member": member,
         "profile": known,

@@ -24,7 +24,8 @@ use crate::devices::broker::enrol::{Codes, Enrolling, code_of};
 use crate::devices::broker::{DeviceRegistry as _, DeviceTable, Door};
 use crate::domain::code::Code;
 use crate::domain::ids::{DeviceId, StoreId};
-use crate::gate::authority::{Authority, hex, own_names};
+use crate::domain::text::hex;
+use crate::gate::authority::{Authority, own_names};
 use crate::gate::tls::{self, Served};
 use crate::limits;
 

@@ -18,6 +18,7 @@ use crate::devices::wire::status::{DeviceStatus, Presence};
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
+use crate::domain::text::hex;
 use crate::limits;
 
 /// Where a request asks to be answered.
@@ -156,7 +157,7 @@ impl Watches {
 
 fn shortened(bytes: &[u8]) -> String {
     let hash: [u8; 32] = Sha256::digest(bytes).into();
-    hash[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash[..12])
 }
 
 fn document(payload: &[u8]) -> Value {

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::private;
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::ids::StoreId;
+use crate::domain::text::hex;
 use crate::limits;
 
 use super::tls::{self, TlsError};
@@ -318,9 +319,4 @@ fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("texts and numbers are always JSON")
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -31,6 +31,7 @@ use tokio::time::{interval, timeout};
 use crate::clock::Clock;
 use crate::domain::code::Code;
 use crate::domain::ids::{MemberId, StoreId};
+use crate::domain::text::hex;
 use crate::gate::tls::{self, Clients, Own, Served, TlsError};
 use crate::gate::{Bounds, Closing, Complaints, Gate, Listening, Porter};
 use crate::limits;
@@ -332,7 +333,7 @@ fn bounds() -> Bounds {
 fn secret() -> std::io::Result<String> {
     let mut bytes = [0_u8; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// Our bounds in the broker crate's words.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{Epoch, Seq, StoreId};
+use crate::domain::text::hex;
 use crate::limits;
 
 use super::checkpoint::{self, CHECKPOINT_DIR};
@@ -268,10 +269,6 @@ fn sync_dirs(dir: &Path) -> Result<()> {
         Some(parent) => OsDisk.sync_dir(parent),
         None => Ok(()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bad(path: &Path, why: &str) -> StorageError {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::ids::{Epoch, StoreId};
+use crate::domain::text::hex;
 use crate::storage::disk::DiskOp;
 use crate::storage::error::{Result, StorageError};
 
@@ -113,7 +114,7 @@ pub(super) fn on_this_machine(
 /// A machine's id as it is kept: it tells nothing of the id itself.
 fn mark(identity: &BoxIdentity, machine: &str) -> String {
     let hash = Sha256::new().chain_update(identity.secret).chain_update(machine.trim()).finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash)
 }
 
 fn create(path: &Path, dir: &Path, store: &StoreId) -> Result<BoxIdentity> {

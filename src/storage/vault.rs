@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::ids::{MemberId, Seq};
 use crate::domain::member::TokenHash;
+use crate::domain::text::hex;
 use crate::engine::decision::{
     self, Change, Encoder, Entry, EntryFault, Instead, Key, Kind, Numbers, Record, Values,
 };
@@ -738,10 +739,6 @@ fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     file.sync_data()?;
     OsDisk.rename(&dir.join(&draft), &dir.join(name))?;
     OsDisk.sync_dir(dir)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(line: &[u8]) -> Option<Mark> {
