@@ -140,6 +140,7 @@ fn sale(seq: u64) -> Entry {
             device,
             id: RequestId::new(&format!("request-{seq}")).expect("a request id"),
             digest: Digest([0; 16]),
+            sent: None,
             at: None,
             body: Body::Commit(commit),
         })),

@@ -165,7 +165,8 @@ pub fn decode(
     }
     let refused = |fault| refused(id_of(&document), fault);
     let (id, at, body) = request_of(op, device, chain, &document).map_err(refused)?;
-    Ok((format, Request { device: device.clone(), id, digest: digest(payload), at, body }))
+    let (digest, sent) = (document::digest(&document), Some(Digest::of(&Sha256::digest(payload).into())));
+    Ok((format, Request { device: device.clone(), id, digest, sent, at, body }))
 }
 
 /// From the tree on: steps 4 to 8 of the module's list.
@@ -217,14 +218,6 @@ fn body<'t, D: Deserialize<'t> + Checked>(
     let at = envelope.at.map(|text| check::time(At::top("at"), text)).transpose()?;
     let body = envelope.data.check(Sender { at, ..sender })?;
     Ok((at, body))
-}
-
-/// SHA-256 of a payload as sent, its first 16 bytes.
-pub fn digest(payload: &[u8]) -> Digest {
-    let hash: [u8; 32] = Sha256::digest(payload).into();
-    let mut short = [0; 16];
-    short.copy_from_slice(&hash[..16]);
-    Digest(short)
 }
 
 fn id_of(document: &Node<'_>) -> Option<RequestId> {

@@ -70,8 +70,11 @@ pub struct Request {
     pub device: DeviceId,
     /// The device's own key of this request.
     pub id: RequestId,
-    /// SHA-256 of the body as sent, shortened: tells a repetition from a reuse.
+    /// Of the document but for what is personal in it: with that, tells a repetition from a reuse.
     pub digest: Digest,
+    /// Of the body as sent. Nowhere on the disk: a phone number could be found out from it.
+    #[serde(skip)]
+    pub sent: Option<Digest>,
     /// When the device says it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<UnixMs>,
@@ -82,6 +85,14 @@ pub struct Request {
 /// The first 16 bytes of a SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// Of a whole hash.
+    pub fn of(hash: &[u8; 32]) -> Digest {
+        let (short, _) = hash.split_first_chunk().expect("32 bytes have a first 16");
+        Digest(*short)
+    }
+}
 
 /// The nine requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +130,22 @@ impl Body {
             Body::Scan(_) | Body::Quote { .. } | Body::Wallet(_) => false,
             Body::Commit(_) | Body::Void(_) | Body::Return(_) => true,
             Body::Feedback(_) | Body::Event(_) | Body::Enroll(_) => true,
+        }
+    }
+
+    /// Does it say the same of persons? Yes to the body of somebody who was forgotten since.
+    pub fn is_of_the_same(&self, first: &Body) -> bool {
+        match (self, first) {
+            (Body::Enroll(enroll), Body::Enroll(first)) => {
+                let said = |enroll: &Enroll| (enroll.token, enroll.birthday, enroll.link);
+                first.token == TokenHash::NOBODYS || said(enroll) == said(first)
+            }
+            (Body::Feedback(feedback), Body::Feedback(first)) => {
+                first.text.is_none() || feedback.text == first.text
+            }
+            _ => {
+                first.token().is_none_or(|token| token == TokenHash::NOBODYS) || self.token() == first.token()
+            }
         }
     }
 

@@ -54,7 +54,7 @@ use crate::limits;
 use advice::{Advice, Adviser};
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
-use input::{Body, Forgotten, Input, QuoteBody, Request, Shown, Sold};
+use input::{Body, Digest, Forgotten, Input, QuoteBody, Request, Shown, Sold};
 use quotes::{FirstAnswer, OpenQuotes, ReadReplays};
 use reply::{Answer, DataAge, Noted, Refusal, Reply, ScanReply};
 
@@ -410,8 +410,8 @@ impl Engine {
     }
 
     fn handle_read(&mut self, request: Request, facts: &Facts, now: UnixMs) -> Outcome {
-        if let Some((digest, first)) = self.reads.find(&request.device, &request.id) {
-            if *digest != request.digest {
+        if let Some((sent, first)) = self.reads.find(&request.device, &request.id) {
+            if *sent != request.sent {
                 return Outcome::Read(Arc::new(Err(id_reused(&request))));
             }
             if let Some(answer) = self.answer_again(first, facts) {
@@ -457,7 +457,7 @@ impl Engine {
             }
             answer => FirstAnswer::said(answer),
         };
-        self.reads.keep(request.device, request.id, request.digest, first);
+        self.reads.keep(request.device, request.id, request.sent, first);
         Outcome::Read(Arc::new(answer))
     }
 
@@ -514,11 +514,14 @@ impl Engine {
     }
 
     fn handle_write(&mut self, mut request: Box<Request>, facts: Facts, now: UnixMs) -> Outcome {
+        let sent = request.sent.take();
         if let Some(record) = facts.request(&request.device, &request.id) {
-            if record.digest != request.digest {
-                return Outcome::Read(Arc::new(Err(id_reused(&request))));
-            }
-            return again(record.decision, &facts);
+            return match facts.decision(record.decision).map(|first| &first.input) {
+                Some(Input::Request(first)) if !is_repeated(&request, sent, (record, first)) => {
+                    Outcome::Read(Arc::new(Err(id_reused(&request))))
+                }
+                _ => again(record.decision, &facts),
+            };
         }
         if let Body::Commit(commit) = &request.body
             && let Some(decision) = sale::committed_before(commit, &facts)
@@ -629,6 +632,12 @@ fn again(decision: Seq, facts: &Facts) -> Outcome {
             Outcome::Deferred(Refusal::later(Code::Busy, detail, 1_000))
         }
     }
+}
+
+/// The same request again; versions before 0.1.1 kept the digest of what was sent.
+fn is_repeated(request: &Request, sent: Option<Digest>, (record, first): (&RequestRecord, &Request)) -> bool {
+    let is_same = record.digest == request.digest && request.body.is_of_the_same(&first.body);
+    is_same || sent == Some(record.digest)
 }
 
 fn no_bundle() -> Refusal {

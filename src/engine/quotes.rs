@@ -430,22 +430,22 @@ impl FirstAnswer {
 /// The last answers to reads, so that a repeated read gets the same answer.
 #[derive(Default)]
 pub struct ReadReplays {
-    answers: BTreeMap<(DeviceId, RequestId), (Digest, FirstAnswer)>,
+    answers: BTreeMap<(DeviceId, RequestId), (Option<Digest>, FirstAnswer)>,
     by_age: VecDeque<(DeviceId, RequestId)>,
     bytes: usize,
 }
 
 impl ReadReplays {
     /// The answer a device got to an id.
-    pub fn find(&self, device: &DeviceId, id: &RequestId) -> Option<&(Digest, FirstAnswer)> {
+    pub fn find(&self, device: &DeviceId, id: &RequestId) -> Option<&(Option<Digest>, FirstAnswer)> {
         self.answers.get(&(device.clone(), id.clone()))
     }
 
     /// Keeps an answer; the oldest leaves.
-    pub fn keep(&mut self, device: DeviceId, id: RequestId, digest: Digest, answer: FirstAnswer) {
+    pub fn keep(&mut self, device: DeviceId, id: RequestId, sent: Option<Digest>, answer: FirstAnswer) {
         let key = (device, id);
         self.bytes += answer.bytes();
-        match self.answers.insert(key.clone(), (digest, answer)) {
+        match self.answers.insert(key.clone(), (sent, answer)) {
             Some((_, before)) => self.bytes -= before.bytes(),
             None => self.by_age.push_back(key),
         }
