@@ -922,8 +922,11 @@ pub const LEASE_KEPT_BACK_PART: i64 = 2;
 pub const LEASE_TRICKLE_PART: i64 = 32;
 /// Slices are called back for another shop only where this part of what is left is more than all that the other has.
 pub const LEASE_RECALL_PART: i64 = 4;
-/// Milliseconds between two recalls of one scope: the first has to come back before another helps.
+/// Milliseconds between two looks for a shop to call slices of one scope back from: the first have to come back before
+/// another look helps.
 pub const LEASE_RECALL_MS: i64 = 60_000;
+/// Shops, of those that hold most, among which one is chosen to give slices back.
+pub const LEASE_RECALL_LOOKS_MAX: usize = 16;
 /// Of the time a slice is good for, the part that may be left before it is made good for longer.
 pub const LEASE_PROLONG_PART: i64 = 2;
 /// Hours without a line that slices are good for, where the bundle does not say: a long weekend.

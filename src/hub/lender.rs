@@ -17,6 +17,7 @@
 
 pub mod homes;
 mod lane;
+mod market;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -34,7 +35,8 @@ use crate::limits;
 use crate::upstream::wire::{Ask, PROTOCOL, Words};
 
 use homes::Homes;
-use lane::{Burden, Lane, Pending};
+use lane::{Burden, Hold, Lane, Pending};
+use market::{Rests, Wanting};
 pub use view::ScopeView;
 
 /// Mistakes that the simulation switches on to see that it would notice them. Production has none.
@@ -150,9 +152,10 @@ pub struct Lender {
     blind_below: u64,
     /// Boxes that have not heard from `blind_below`.
     unknown: BTreeSet<(StoreId, Epoch)>,
-    /// What stores need, as they last said in this run.
-    wanting: BTreeMap<Scope, BTreeMap<StoreId, i64>>,
-    recalled: BTreeMap<Scope, UnixMs>,
+    rests: Rests,
+    wanting: Wanting,
+    /// When it was last looked for somebody to call something back from.
+    looked: BTreeMap<Scope, UnixMs>,
     homes: Homes,
     records: Vec<Record>,
     /// Places of words: made, handed to the log, written, in the backup.
@@ -178,8 +181,9 @@ impl Lender {
             sums: BTreeMap::new(),
             blind_below: 0,
             unknown: BTreeSet::new(),
-            wanting: BTreeMap::new(),
-            recalled: BTreeMap::new(),
+            rests: Rests::default(),
+            wanting: Wanting::default(),
+            looked: BTreeMap::new(),
             homes: Homes::default(),
             records: Vec::new(),
             made: 0,
@@ -320,9 +324,11 @@ impl Lender {
         act: impl FnOnce(&mut Lane),
     ) {
         let Some(lane) = self.lanes.get_mut(store).and_then(|lanes| lanes.get_mut(&epoch)) else { return };
-        let before: Vec<Burden> = scopes.clone().map(|scope| lane.burden(scope)).collect();
+        let before: Vec<(Burden, i64)> =
+            scopes.clone().map(|scope| (lane.burden(scope), lane.rest(scope))).collect();
         act(lane);
-        for (scope, before) in scopes.zip(before) {
+        for (scope, (before, rest)) in scopes.zip(before) {
+            self.rests.replace(scope, (store, epoch), rest, lane.rest(scope));
             let after = lane.burden(scope);
             let sum = self.sums.entry(scope.clone()).or_default();
             sum.replace(before, after);
@@ -364,17 +370,24 @@ impl Lender {
         let (Some(lane), Some(terms)) = (self.lane(store, epoch), &self.terms) else { return };
         let good_ms = i64::from(terms.outage_hours) * 3_600_000;
         let (soon, expires) = (now.plus_ms(good_ms / limits::LEASE_PROLONG_PART), now.plus_ms(good_ms));
+        let idle_max = u32::try_from(limits::LEASE_WANT_MS / (good_ms / limits::LEASE_PROLONG_PART).max(1));
+        let is_idle = |hold: &Hold| hold.prolonged >= idle_max.unwrap_or(u32::MAX).max(1);
         let mut says = Vec::new();
-        for scope in lane.holds.keys().filter(|scope| !self.is_retired(scope, now)) {
+        for (scope, hold) in lane.holds.iter().filter(|(scope, _)| !self.is_retired(scope, now)) {
             let is_prolonged = |id: LeaseId| {
                 let is_it = |say: &Say| matches!(say, Say::TopUp { scope: of, lease, .. } if of == scope && *lease == id);
                 lane.pending.iter().any(|pending| is_it(&pending.word.say))
             };
             let ending = lane.open(scope).filter(|slice| slice.expires < soon && !is_prolonged(slice.lease));
-            says.extend(ending.map(|slice| (scope.clone(), slice.lease)));
+            let goes_home = scope.pocket().is_some() && is_idle(hold);
+            says.extend(ending.map(|slice| (scope.clone(), slice.lease, goes_home)));
         }
-        for (scope, lease) in says {
-            self.say(store, epoch, Say::TopUp { scope, lease, more: 0, expires });
+        for (scope, lease, goes_home) in says {
+            let say = match goes_home {
+                true => Say::Seal { scope, lease },
+                false => Say::TopUp { scope, lease, more: 0, expires },
+            };
+            self.say(store, epoch, say);
         }
     }
 
@@ -437,8 +450,10 @@ impl Lender {
     pub fn line(&mut self, store: &StoreId, epoch: Epoch, applied: Seq, whole: bool) {
         let Some(lane) = self.lane_mut(store, epoch) else { return };
         (lane.applied, lane.whole) = (lane.applied.max(applied), whole);
-        let scopes = lane.scopes();
-        self.change((store, epoch), scopes.iter(), Lane::forget);
+        if lane.is_behind() {
+            let scopes = lane.scopes();
+            self.change((store, epoch), scopes.iter(), Lane::forget);
+        }
         let Some(lane) = self.lane(store, epoch) else { return };
         if whole && lane.heard.incarnation >= self.blind_below {
             self.unknown.remove(&(store.clone(), epoch));
@@ -517,13 +532,7 @@ impl Lender {
         } else {
             lane.floor = ask.number;
         }
-        for wanting in self.wanting.values_mut() {
-            wanting.remove(store);
-        }
-        for want in ask.wants.iter().filter(|want| want.need > 0) {
-            self.wanting.entry(want.scope.clone()).or_default().insert(store.clone(), want.need);
-        }
-        self.wanting.retain(|_, wanting| !wanting.is_empty());
+        self.wanting.said(store, &ask.wants);
         for want in &ask.wants {
             self.serve(store, ask.epoch, want, now, balance);
         }
@@ -549,10 +558,11 @@ impl Lender {
         let short = want.need.min(limits::LEASE_BUDGET_MAX).saturating_sub(left);
         if short > 0 {
             let free = self.free(scope, now, balance);
-            let asking = self.wanting.get(scope).map_or(1, |wanting| wanting.len().max(1));
-            let share = free / limits::LEASE_KEPT_BACK_PART / i64::try_from(asking).unwrap_or(i64::MAX);
-            // A half of a half of it would go on for ever, each a decision in the shop's journal: the last goes whole.
-            let is_trickle = share <= left / limits::LEASE_TRICKLE_PART;
+            let share = free / limits::LEASE_KEPT_BACK_PART / self.wanting.asking(scope);
+            // A half of a half of it would go on for ever, each a decision in the shop's journal: the last goes whole. Of a
+            // member's points the first half is kept for another shop; who has some and asks for more is where they are.
+            let is_trickle =
+                share <= left / limits::LEASE_TRICKLE_PART || (scope.pocket().is_some() && left > 0);
             let amount = short.min(if is_trickle { free } else { share.max(1) }).min(free);
             if amount > 0 {
                 let scope = scope.clone();
@@ -586,25 +596,25 @@ impl Lender {
         }
     }
 
-    /// Nothing is left for `store`, which holds `has`: the store that holds most beyond what it needs gives its slices back and
-    /// asks anew. One that asks for nothing is taken to need half of what it holds. Between stores that hold about the same
-    /// nothing moves: it would go to and fro for ever.
+    /// Nothing is left for `store`, which holds `has`: of the stores that hold most, the one that holds most beyond what it
+    /// needs gives its slices back and asks anew. One that asks for nothing is taken to need half of what it holds. Between
+    /// stores that hold about the same nothing moves: it would go to and fro for ever.
     fn recall(&mut self, (store, has): (&StoreId, i64), scope: &Scope, short: i64, now: UnixMs) {
         let waited = |at: &UnixMs| now.ms_since(*at).abs() >= limits::LEASE_RECALL_MS;
-        if !self.unknown.is_empty() || !self.recalled.get(scope).is_none_or(waited) {
+        if !self.unknown.is_empty() || !self.looked.get(scope).is_none_or(waited) {
             return;
         }
-        let surplus = |(other, lanes): (&StoreId, &BTreeMap<Epoch, Lane>)| {
-            let (epoch, lane) = lanes.last_key_value()?;
-            let left = lane.open(scope).map(|slice| slice.amount - slice.used).sum::<i64>();
-            let need = self.wanting.get(scope).and_then(|wanting| wanting.get(other)).copied();
-            let beyond = left - need.map_or(left / 2, |need| need.saturating_mul(2));
-            let is_rich = left / limits::LEASE_RECALL_PART > has;
-            (other != store && beyond > 0 && is_rich).then(|| (beyond, other.clone(), *epoch))
+        self.looked.insert(scope.clone(), now);
+        let is_rich = |rest: i64| rest / limits::LEASE_RECALL_PART > has;
+        let richest = self.rests.richest(scope).take_while(|(rest, ..)| is_rich(*rest));
+        let surplus = |(rest, other, epoch): &(i64, StoreId, Epoch)| {
+            let need = self.wanting.need(other, scope);
+            let beyond = rest - need.map_or(rest / 2, |need| need.saturating_mul(2));
+            let may_give = other != store && beyond > 0 && self.newest(other) == Some(*epoch);
+            may_give.then(|| (beyond, other.clone(), *epoch))
         };
-        let most = self.lanes.iter().filter_map(surplus).max();
+        let most = richest.take(limits::LEASE_RECALL_LOOKS_MAX).filter_map(surplus).max();
         if let Some((_, other, epoch)) = most.filter(|(beyond, ..)| *beyond >= short.min(2)) {
-            self.recalled.insert(scope.clone(), now);
             self.seal(&other, epoch, scope);
         }
     }
@@ -673,20 +683,25 @@ impl Lender {
         let ended: Vec<Scope> =
             self.sums.iter().filter(|(_, sum)| sum.open > 0).map(|(scope, _)| scope.clone()).collect();
         let ended: Vec<Scope> = ended.into_iter().filter(|scope| self.is_retired(scope, now)).collect();
-        let lanes: Vec<(StoreId, Epoch)> = self
-            .lanes
-            .iter()
-            .flat_map(|(store, lanes)| lanes.keys().map(|epoch| (store.clone(), *epoch)))
+        let holds = |lane: &Lane| ended.iter().any(|scope| lane.may_hold(scope));
+        let lanes = self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
+        let holding: Vec<(StoreId, Epoch)> = lanes
+            .filter(|(_, (_, lane))| holds(lane))
+            .map(|(store, (epoch, _))| (store.clone(), *epoch))
             .collect();
-        for (store, epoch) in &lanes {
+        for (store, epoch) in &holding {
             for scope in &ended {
                 self.seal(store, *epoch, scope);
             }
-            let Some(lane) = self.lane_mut(store, *epoch) else { continue };
-            let waited = |at: UnixMs| now.ms_since(at).abs() >= limits::LEASE_RESEND_MS;
-            if !lane.pending.is_empty() && lane.said_at.is_some_and(waited) {
-                lane.said = 0;
-                self.due.insert((store.clone(), *epoch));
+        }
+        self.looked.retain(|_, at| now.ms_since(*at).abs() < limits::LEASE_RECALL_MS);
+        let waited = |at: UnixMs| now.ms_since(at).abs() >= limits::LEASE_RESEND_MS;
+        for (store, lanes) in &mut self.lanes {
+            for (epoch, lane) in lanes {
+                if !lane.pending.is_empty() && lane.said_at.is_some_and(waited) {
+                    lane.said = 0;
+                    self.due.insert((store.clone(), *epoch));
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ currency = { code = "EUR", minor_units = 2 }
 time_zone = "Europe/Berlin"
 lang = "en"
 quote_seconds = 600
-leases = { risk_budget = RISK, overdraft = OVERDRAFT, pockets = true, outage_hours = 12 }
+leases = { risk_budget = RISK, overdraft = OVERDRAFT, pockets = true, outage_hours = 24 }
 "#;
 
 const POINTS: &str = r#"

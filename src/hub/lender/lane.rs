@@ -53,6 +53,8 @@ pub(super) struct Hold {
     pub(super) finals: i64,
     /// Slices that vanished unread, with all that was lent in them.
     pub(super) unseen: BTreeMap<LeaseId, i64>,
+    /// How often in a row nothing but its time changed.
+    pub(super) prolonged: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +106,17 @@ impl Lane {
             burden = Burden { open: 0, closed: burden.all() };
         }
         burden
+    }
+
+    /// What is not spent of its open slices.
+    pub(super) fn rest(&self, scope: &Scope) -> i64 {
+        self.open(scope).map(|slice| slice.amount - slice.used).sum()
+    }
+
+    /// Is there, or may there come, a slice of it?
+    pub(super) fn may_hold(&self, scope: &Scope) -> bool {
+        let of_scope = |pending: &Pending| pending.word.say.scope() == Some(scope);
+        self.holds.contains_key(scope) || self.pending.iter().any(of_scope)
     }
 
     /// Every scope that may burden something.
@@ -171,11 +184,17 @@ impl Lane {
         self.pending.retain(|pending| pending.word.id > last || pending.word.say.lends() > 0);
     }
 
+    /// Is there anything to forget?
+    pub(super) fn is_behind(&self) -> bool {
+        let is_older = |pending: &Pending| pending.word.id.incarnation < self.heard.incarnation;
+        self.whole && (self.pending.iter().any(is_older) || self.holds.values().any(Hold::is_empty))
+    }
+
     /// With every entry read: scopes of which nothing is left; and what was said by an older incarnation than the last one
     /// heard, and is not held now: it was never taken, and never will be.
     pub(super) fn forget(&mut self) {
         if self.whole {
-            self.holds.retain(|_, hold| *hold != Hold { as_of: hold.as_of, ..Hold::default() });
+            self.holds.retain(|_, hold| !hold.is_empty());
             let heard = self.heard.incarnation;
             self.pending.retain(|pending| pending.word.id.incarnation >= heard);
         }
@@ -183,6 +202,10 @@ impl Lane {
 }
 
 impl Hold {
+    fn is_empty(&self) -> bool {
+        *self == Hold { as_of: self.as_of, prolonged: self.prolonged, ..Hold::default() }
+    }
+
     fn read(&mut self, seq: Seq, slices: &[Slice], is_pocket: bool) {
         let closes = |slice: &Slice| if is_pocket { 0 } else { slice.used };
         if seq <= self.as_of {
@@ -206,6 +229,11 @@ impl Hold {
         open.iter().for_each(|slice| {
             self.unseen.remove(&slice.lease);
         });
+        let figures = |slices: &[Slice]| -> Vec<_> {
+            slices.iter().map(|slice| (slice.lease, slice.amount, slice.used)).collect()
+        };
+        let is_only_longer = figures(&self.slices) == figures(&open);
+        self.prolonged = if is_only_longer { self.prolonged.saturating_add(1) } else { 0 };
         for before in std::mem::replace(&mut self.slices, open) {
             if !slices.iter().any(|slice| slice.lease == before.lease) {
                 self.unseen.insert(before.lease, before.amount);

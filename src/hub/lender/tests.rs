@@ -634,10 +634,17 @@ fn is_a_pocket_no_deeper_than_the_balance() {
         let wants = vec![Want { scope: pocket.clone(), left: 0, need: 1_000 }];
         Ask { v: PROTOCOL, epoch: Epoch(1), incarnation: 1, number, as_of: Seq(0), wants }
     };
-    for number in 1..=20 {
-        lender.ask(&store(1), &ask(number), now, &|_| Some(90));
-    }
-    assert_eq!(lender.view()[0].lent, 90);
+    let lent: Vec<i64> = (1..=20)
+        .map(|number| {
+            lender.ask(&store(1), &ask(number), now, &|_| Some(90));
+            lender.view()[0].lent
+        })
+        .collect();
+    assert_eq!(
+        (lent[0], &lent[1..3]),
+        (45, &[90, 90][..]),
+        "a half is kept for another shop, and then nothing"
+    );
     // 30 are spent: the balance falls with the same entry.
     let slice = Slice {
         lease: LeaseId { incarnation: 1, number: 1 },
@@ -652,6 +659,44 @@ fn is_a_pocket_no_deeper_than_the_balance() {
     lender.ask(&store(1), &ask(21), now, &|_| Some(60));
     assert_eq!(lender.view()[0].lent, before, "nothing is left to lend");
     assert!(lender.check().is_empty());
+}
+
+#[test]
+fn does_a_pocket_that_nobody_opens_come_home() {
+    let pocket = Scope::Pocket(MemberId::new("m1").expect("an id"));
+    let budget = Budget { max: BUDGET, until: None };
+    let terms = Terms { pockets: true, budgets: BTreeMap::from([(scope(), budget)]), ..Terms::default() };
+    let good_ms = i64::from(terms.outage_hours) * 3_600_000;
+    let mut lender = Lender::new(1, false);
+    lender.set_terms(Some(terms));
+    lender.hello(&store(1), Epoch(1), UnixMs(0));
+    let wants = [&pocket, &scope()].map(|scope| Want { scope: scope.clone(), left: 0, need: 40 });
+    let ask =
+        Ask { v: PROTOCOL, epoch: Epoch(1), incarnation: 1, number: 1, as_of: Seq(0), wants: wants.into() };
+    lender.ask(&store(1), &ask, UnixMs(0), &|_| Some(40));
+    let mut held: BTreeMap<Scope, Slices> = BTreeMap::new();
+    let (mut read, mut now, mut sealed) = (0, UnixMs(0), None);
+    for round in 0..40 {
+        now = now.plus_ms(good_ms / limits::LEASE_PROLONG_PART + 1);
+        lender.hello(&store(1), Epoch(1), now);
+        lender.take_records();
+        lender.committed();
+        for word in lender.words(now).into_iter().flat_map(|(_, words)| words.words) {
+            let scope = word.say.scope().expect("each is about one").clone();
+            let slices = held.entry(scope.clone()).or_default();
+            slices.follow(word.id, &word.say);
+            if let Say::Seal { scope, .. } = &word.say {
+                assert_eq!(scope, &pocket, "what the whole chain shares stays where it is");
+                sealed.get_or_insert(round);
+            }
+            read += 1;
+            let heard = Some(Heard { last: word.id });
+            lender.read(&store(1), Epoch(1), Seq(read), heard, &[(&scope, Some(&*slices))]);
+        }
+    }
+    let idle = now.ms_since(UnixMs(0)) / 40 * i64::from(sealed.expect("it came home"));
+    assert!((limits::LEASE_WANT_MS / 2..2 * limits::LEASE_WANT_MS).contains(&idle), "after {idle} ms");
+    assert_eq!(lender.view().iter().map(|view| view.lent).sum::<i64>(), 40, "the other is lent still");
 }
 
 #[test]
