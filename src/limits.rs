@@ -906,6 +906,12 @@ pub const SIMULATE_JOBS_MAX: usize = 256;
 pub const RECORDED_BASKET_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one scope that a box holds at a time: one in use, one that came early, the rest while old ones drain.
 pub const LEASE_SLICES_MAX: usize = 4;
+/// Letters of what the numbers of a series begin with: staff read it aloud.
+pub const PREFIX_BYTES_MAX: usize = 8;
+/// Numbers of one series: nine digits are as many as a person copies.
+pub const SERIES_NUMBERS_MAX: i64 = 1_000_000_000;
+/// Bytes of head office's log of words from which on it is folded: some hundred thousand words, read in a second at a start.
+pub const LENDER_LOG_BYTES: u64 = 16 * 1024 * 1024;
 /// Words in one frame to a shop: each becomes a decision there, and a shop that was away long gets the next ones after.
 pub const LEASE_WORDS_MAX: usize = 64;
 /// Words said to one life of a box and not yet seen in its journal; beyond it nothing more is said.

@@ -152,6 +152,42 @@ fn are_mistakes_between_files_named_at_the_entry_that_makes_them() {
 }
 
 #[test]
+fn where_does_a_folder_name_a_series_that_cannot_be_lent() {
+    let said = |members: &str, coupons: &str| {
+        let shop = format!("{SHOP}leases = {{ members = {members} }}\n");
+        let promotions = "[[promotion]]\nid = \"p\"\ntitles = { en = \"P\" }\ntrigger = \"code\"\nbenefit = { order_amount = 5 }\n\
+            [[promotion]]\nid = \"q\"\ntitles = { en = \"Q\" }\naudience = \"member\"\ntrigger = \"claim\"\n\
+            benefit = { points_redeem = { points = 9, coupon = { coupon = \"bought\", valid_days = 9 } } }\n";
+        let files =
+            [("shop.toml", shop.as_str()), ("promotions.toml", promotions), ("coupons.toml", coupons)];
+        match authoring::read(folder(&files)) {
+            Ok(_) => Vec::new(),
+            refused => places(refused),
+        }
+    };
+    let coupon = |id: &str, more: &str| format!("[[coupon]]\nid = \"{id}\"\npromotion = \"p\"\n{more}\n");
+    let members = "{ prefix = \"MB\", count = 10 }";
+    let series = |prefix: &str| format!("series = {{ prefix = \"{prefix}\", count = 10 }}");
+    let bought = coupon("bought", "");
+    let with = |coupons: &str| said(members, &format!("{bought}{coupons}"));
+    assert_eq!(with(&[coupon("a", &series("NX")), coupon("b", &series("NY"))].concat()), [""; 0]);
+    assert_eq!(with(&coupon("a", &series("MB"))), ["coupons.toml:8:21 AIS-3105"], "the members'");
+    assert_eq!(
+        with(&[coupon("a", &series("NX")), coupon("b", &series("NX"))].concat()),
+        ["coupons.toml:12:21 AIS-3105"]
+    );
+    assert_eq!(with(&coupon("a", &series("nx"))), ["coupons.toml:8:21 AIS-3104"]);
+    let none = "series = { prefix = \"NX\", count = 0 }";
+    assert_eq!(with(&coupon("a", none)), ["coupons.toml:8:35 AIS-3109"]);
+    let public = format!("code = \"FLYER\"\n{}", series("NX"));
+    assert_eq!(with(&coupon("a", &public)), ["coupons.toml:9:10 AIS-3109"], "everybody's");
+    let sold = coupon("bought", &series("NX"));
+    assert_eq!(said(members, &sold), ["coupons.toml:4:10 AIS-3109"], "points would be spent for nothing");
+    let many = "{ prefix = \"MB\", count = 1000000001 }";
+    assert_eq!(said(many, &bought), ["shop.toml:4:47 AIS-3109"]);
+}
+
+#[test]
 fn where_does_a_folder_name_what_cannot_be_measured_or_shown() {
     let scales = "[scales.lifetime]\nr = nan\nalpha = 1\na = 1\nb = 1\n";
     assert_eq!(

@@ -23,6 +23,8 @@ mod disk;
 mod gifts;
 #[path = "daemon/labels.rs"]
 mod labels;
+#[path = "daemon/numbers.rs"]
+mod numbers;
 #[path = "daemon/once.rs"]
 mod once;
 #[path = "daemon/online.rs"]

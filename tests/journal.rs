@@ -1,6 +1,10 @@
 //! Does the journal keep what it acknowledged, and only that, through power cuts, failing disks and flipped bytes?
 //!
-//! Everything runs on the emulated disk, from seeds; a failing case prints the seed and the operation.
+//! Everything runs on the emulated disk, from seeds; a failing case prints the seed and the operation. The bodies of the
+//! fuzz targets, of which one reads journals, run here too.
+
+#[path = "support/fuzz_bodies.rs"]
+mod fuzz_bodies;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -666,4 +670,30 @@ fn is_a_frame_torn_over_an_older_torn_one_still_a_torn_tail() {
             journal = again;
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn do_arbitrary_bytes_harm_any_reader(bytes in prop::collection::vec(any::<u8>(), 0..1_500)) {
+        for (target, _) in fuzz_bodies::BODIES {
+            fuzz_bodies::run(target, &bytes);
+        }
+    }
+}
+
+#[test]
+fn is_every_fuzz_target_one_that_runs_here_too() {
+    let manifest = std::fs::read_to_string("fuzz/Cargo.toml").expect("the targets are declared");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let bins = manifest["bin"].as_array().expect("there are some");
+    let declared: Vec<&str> = bins.iter().filter_map(|bin| bin["name"].as_str()).collect();
+    assert_eq!(declared, fuzz_bodies::BODIES.map(|(name, _)| name));
+    let mut files: Vec<String> = (std::fs::read_dir("fuzz/targets").expect("they are there").flatten())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let mut expected: Vec<String> = declared.iter().map(|name| format!("{name}.rs")).collect();
+    expected.sort();
+    assert_eq!(files, expected);
 }

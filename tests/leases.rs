@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use aisled::bundle::authoring::Authored;
 use aisled::bundle::document::CodeRecord;
 use aisled::domain::calendar::UnixMs;
-use aisled::domain::ids::{CouponCode, CouponId, Epoch, MemberId, PromotionId, Seq, StoreId};
+use aisled::domain::ids::{CouponCode, CouponId, Epoch, MemberId, Prefix, PromotionId, Seq, StoreId};
 use aisled::domain::lease::{LeaseId, Say, Scope, Slice, Slices, Word};
+use aisled::domain::series::Series;
 use aisled::engine::decision::{Entry, Facts, Key, Record};
 use aisled::engine::input::Input;
 use aisled::engine::replay::replay;
@@ -48,6 +49,10 @@ impl Shop {
     fn with(head_office: HeadOffice, pockets: bool) -> Shop {
         let mut authored = rules::authored();
         authored.rules.shop.leases.pockets = pockets;
+        Shop::under(authored, head_office)
+    }
+
+    fn under(mut authored: Authored, head_office: HeadOffice) -> Shop {
         authored.rules.promotions.push(toml::from_str(FLASH).expect("a promotion"));
         authored.codes.push(CodeRecord {
             code: CouponCode::new("AWAY-01").expect("a code"),
@@ -120,7 +125,7 @@ impl Shop {
     }
 
     fn lend(&mut self, scope: Scope, amount: i64) {
-        assert!(self.hear(Say::Grant { scope, amount, expires: NOON.plus_ms(3_600_000) }));
+        assert!(self.hear(Say::Grant { scope, amount, expires: NOON.plus_ms(3_600_000), first: None }));
     }
 
     fn slices(&self, scope: &Scope) -> Vec<Slice> {
@@ -238,7 +243,7 @@ fn is_a_word_taken_twice_or_out_of_turn() {
     let grant = |number, amount| Word {
         id: LeaseId { incarnation: 1, number },
         epoch: Epoch(1),
-        say: Say::Grant { scope: money(), amount, expires: NOON.plus_ms(1_000) },
+        say: Say::Grant { scope: money(), amount, expires: NOON.plus_ms(1_000), first: None },
     };
     assert!(!shop.hear_word(grant(2, 7)), "the first is missing");
     assert!(shop.hear_word(grant(1, 5)));
@@ -414,7 +419,155 @@ fn does_a_new_life_of_the_box_spend_what_was_lent_to_the_old_one() {
     shop.counter = Counter::living(counter::bundle(&authored), Seq(3), Epoch(2));
     shop.counter.engine.head_office_is(HeadOffice::Near);
     assert_eq!(flash(&shop.quote("till-1", &rice(1))), 0, "its tables were copied or restored");
-    let say = Say::Grant { scope: money(), amount: 500, expires: NOON.plus_ms(1_000) };
+    let say = Say::Grant { scope: money(), amount: 500, expires: NOON.plus_ms(1_000), first: None };
     assert!(shop.hear_word(Word { id: LeaseId { incarnation: 1, number: 1 }, epoch: Epoch(2), say }));
     assert_eq!(shop.slices(&money())[0].used, 0);
+}
+
+/// What is done, and what is given out. A check letter is `?`; `own` is what the shop makes by itself.
+const NUMBERED: &str = "
+    sell              none of NX is left
+    lend NX 41 2
+    sell              NX000041?
+    sell              NX000042?
+    sell              none of NX is left
+    void 1
+    sell              none of NX is left
+    lend NX 90 1
+    sell              NX000090?
+    reward            none of NX is left
+    lend NX 7 1
+    reward            NX000007?
+    enroll            own, none of MB is left
+    lend MB 1000000 2
+    enroll            MB1000000?
+    seal MB
+    enroll            own, none of MB is left
+";
+
+impl Shop {
+    fn numbered(head_office: HeadOffice) -> Shop {
+        let mut authored = rules::authored();
+        let series = |prefix: &str, count| Series { prefix: Prefix::new(prefix).expect("a prefix"), count };
+        let next = authored.rules.coupons.iter_mut().find(|coupon| coupon.id.as_str() == "next-five");
+        next.expect("it is there").series = Some(series("NX", 640));
+        authored.rules.shop.leases.members = Some(series("MB", 2_000_000));
+        authored.codes.push(CodeRecord {
+            code: CouponCode::new("FRIEND-01").expect("a code"),
+            coupon: CouponId::new("friend").expect("a coupon"),
+            member: Some(MemberId::new("m-1001").expect("an id")),
+            home: None,
+        });
+        Shop::under(authored, head_office)
+    }
+
+    /// A sale of oil to a member; what it issued, or what it says.
+    fn sell(&mut self, member: &Value, coupons: &Value) -> Answer {
+        self.sold += 1;
+        let data = json!({
+            "transaction": { "business_day": "2026-11-18", "seq": self.sold },
+            "basket": { "lines": [{ "line": "1", "sku": "6901234000048", "qty": 2 }] },
+            "member": member, "coupons": coupons, "tenders": [{ "kind": "cash", "amount": 100_000 }],
+        });
+        self.ask("till-1", "commit", &data)
+    }
+
+    fn enroll(&mut self) -> Answer {
+        self.sold += 1;
+        let token = json!({ "kind": "card", "value": format!("7700{:04}", self.sold) });
+        self.ask("till-1", "enroll", &json!({ "token": token, "consent": { "programme": true } }))
+    }
+
+    /// One line of a table: what it gave out.
+    fn line(&mut self, what: &[&str]) -> String {
+        let card = |value: &str| json!({ "kind": "card", "value": value });
+        let series = |prefix: &str| Scope::Series(Prefix::new(prefix).expect("a prefix"));
+        let number = |text: &str| text.parse().expect("a number");
+        let (answer, own) = match what {
+            ["sell"] => (self.sell(&card("88001001"), &json!([])), false),
+            // Somebody new brings a friend's code: of both coupons the friend's comes last.
+            ["reward"] => {
+                let new = self.sold + 1;
+                assert!(self.enroll().is_ok());
+                let mut of_friend = rice(3);
+                of_friend["transaction"] = json!({ "business_day": "2026-11-18", "seq": 1_000 + new });
+                of_friend["member"] = card(&format!("7700{new:04}"));
+                of_friend["coupons"] = json!(["FRIEND-01"]);
+                of_friend["tenders"] = json!([{ "kind": "cash", "amount": 100_000 }]);
+                (self.ask("till-1", "commit", &of_friend), false)
+            }
+            ["enroll"] => (self.enroll(), true),
+            ["void", sale] => {
+                let sale = json!({ "business_day": "2026-11-18", "seq": number(sale) });
+                assert!(self.ask("till-1", "void", &json!({ "transaction": sale })).is_ok());
+                return String::new();
+            }
+            ["lend", prefix, first, amount] => {
+                let (scope, expires) = (series(prefix), NOON.plus_ms(3_600_000));
+                let (amount, first) = (number(amount), Some(number(first)));
+                assert!(self.hear(Say::Grant { scope, amount, expires, first }));
+                return String::new();
+            }
+            ["seal", prefix] => {
+                let (scope, lease) = (series(prefix), self.slices(&series(prefix))[0].lease);
+                assert!(self.hear(Say::Seal { scope, lease }));
+                return String::new();
+            }
+            other => panic!("{other:?}"),
+        };
+        let (given, remarks): (Vec<String>, _) = match answer.expect("it is done") {
+            Reply::Commit(receipt) => {
+                let entry = self.entries.last().expect("it was decided");
+                let rewarded =
+                    entry.changes.iter().filter_map(|change| match (&change.key, &change.record) {
+                        (Key::Code(code), Some(Record::Code(_))) => Some(code.as_str().to_owned()),
+                        _ => None,
+                    });
+                assert!(
+                    receipt
+                        .coupons_issued
+                        .iter()
+                        .all(|it| rewarded.clone().any(|code| code == it.code.as_str()))
+                );
+                let bundle = self.counter.engine.bundle().expect("rules");
+                assert!(replay(bundle, entry).expect("a sale").expect("it is priced").same);
+                (rewarded.clone().collect(), receipt.remarks.clone())
+            }
+            Reply::Enroll(enrolled) => (vec![enrolled.member.as_str().to_owned()], enrolled.remarks),
+            other => panic!("{other:?}"),
+        };
+        let shown = given.iter().map(|number| match number.get(..2) {
+            Some("NX" | "MB") => format!("{}?", &number[..number.len() - 1]),
+            _ if own => "own".to_owned(),
+            _ => number.clone(),
+        });
+        let missing = remarks.iter().map(|remark| {
+            assert_eq!(remark.code.number(), 2024, "{remark:?}");
+            let prefix = remark.detail.split("no number of ").nth(1).expect("it names it");
+            format!("none of {} is left", &prefix[..2])
+        });
+        shown.chain(missing).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[test]
+fn is_a_number_given_out_once_and_does_the_sale_go_on_without() {
+    let mut shop = Shop::numbered(HeadOffice::DownSince(UnixMs(NOON.0 - 86_400_000)));
+    for line in NUMBERED.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (what, expected) = line.split_once("  ").unwrap_or((line, ""));
+        let what: Vec<&str> = what.split_whitespace().collect();
+        assert_eq!(shop.line(&what), expected.trim(), "{line}");
+    }
+    let wants = shop.counter.engine.wants(NOON);
+    let scope = Scope::Series(Prefix::new("NX").expect("a prefix"));
+    let want = wants.iter().find(|want| want.scope == scope).expect("it ran out of it");
+    assert!(want.left == 0 && want.need >= 640 / 64, "{want:?}");
+}
+
+#[test]
+fn does_a_shop_without_head_office_issue_codes_that_nobody_can_guess() {
+    let mut shop = Shop::numbered(HeadOffice::Absent);
+    let given = shop.line(&["sell"]);
+    assert!(given.len() == 12 && !given.starts_with("NX"), "{given}");
+    assert_eq!(shop.line(&["enroll"]), "own");
 }

@@ -172,6 +172,7 @@ const TOP_LEVEL: &[&str] = &[
     "config",
     "deny.toml",
     "examples",
+    "fuzz",
     "rust-toolchain.toml",
     "rustfmt.toml",
     "src",

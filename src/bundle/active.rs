@@ -11,6 +11,7 @@ use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CampaignId, CouponCode, CouponId, MemberId, PromotionId, Sku};
+use crate::domain::series::Series;
 use crate::limits;
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
@@ -186,6 +187,11 @@ impl Bundle {
     /// Every coupon definition, by id.
     pub fn coupons(&self) -> impl Iterator<Item = &Coupon> {
         self.coupons.values()
+    }
+
+    /// Every series whose numbers head office lends.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.coupons().filter_map(|coupon| coupon.series.as_ref()).chain(&self.shop.leases.members)
     }
 
     /// What a partner's voucher gives on a civil day of the store.

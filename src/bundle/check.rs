@@ -9,9 +9,12 @@ use std::fmt::Display;
 
 use crate::domain::calendar::Day;
 use crate::domain::code::Code;
-use crate::domain::ids::{BrandId, CategoryId, CouponCode, CouponId, PromotionId, SegmentId, Sku, TierId};
+use crate::domain::ids::{
+    BrandId, CategoryId, CouponCode, CouponId, Prefix, PromotionId, SegmentId, Sku, TierId,
+};
 use crate::domain::member::{Attribute, TokenHash};
 use crate::domain::money::Money;
+use crate::domain::series::Series;
 use crate::domain::text::Texts;
 use crate::limits;
 use crate::pricing::Book;
@@ -190,6 +193,10 @@ impl<'f> Checker<'f> {
                 || folder.shop_place(leases(field)),
                 || format!("is not 0 to {}", limits::LEASE_BUDGET_MAX),
             );
+        }
+        if let Some(series) = &shop.leases.members {
+            let place = |field| vec![Step::Key("leases"), Step::Key("members"), Step::Key(field)];
+            self.series_count(series, || folder.shop_place(place("count")));
         }
         self.range(
             shop.holdout <= BUCKETS,
@@ -477,10 +484,18 @@ impl<'f> Checker<'f> {
         );
     }
 
+    fn series_count(&mut self, series: &Series, place: impl FnOnce() -> Place) {
+        let counts = 1..=limits::SERIES_NUMBERS_MAX;
+        let message = || format!("a series has 1 to {} numbers", counts.end());
+        self.range(counts.contains(&series.count), place, message);
+    }
+
     fn coupons(&mut self) {
         let coupons = &self.folder.coupons;
         self.unique(coupons, &key("id"), |coupon| coupon.id.clone());
         let mut seen = BTreeSet::new();
+        let mut prefixes: BTreeSet<&Prefix> =
+            self.folder.shop.leases.members.iter().map(|series| &series.prefix).collect();
         for (index, coupon) in coupons.values.iter().enumerate() {
             let at = |path: Path| coupons.place(index, path);
             self.by_code(&coupon.promotion, || at(key("promotion")));
@@ -496,6 +511,25 @@ impl<'f> Checker<'f> {
                     let found = self.known.coupons.contains(&issue.coupon);
                     self.reference(found, || at("coupon"), "coupon", &issue.coupon);
                 }
+            }
+            if let Some(series) = &coupon.series {
+                let at = |field| at(vec![Step::Key("series"), Step::Key(field)]);
+                self.series_count(series, || at("count"));
+                if !prefixes.insert(&series.prefix) {
+                    let message = format!("another series begins with {} too", series.prefix);
+                    self.say(Code::AuthoringDuplicate, at("prefix"), message);
+                }
+                let place = || coupons.place(index, key("series"));
+                let message = "everybody's code is not issued: leave out code or series";
+                self.range(coupon.code.is_none(), place, || message.into());
+                let spends = |p: &&Promotion| matches!(p.benefit, Benefit::PointsRedeem(_));
+                let mut bought = self.folder.promotions.values.iter().filter(spends);
+                let by = bought.find(|p| p.benefit.issues().is_some_and(|issue| issue.coupon == coupon.id));
+                let message = || {
+                    let by = by.map_or("", |by| by.id.as_str());
+                    format!("points buy it by {by}, and it cannot be issued where no number is left")
+                };
+                self.range(by.is_none(), place, message);
             }
             let Some(code) = coupon.code.as_ref().map(normal) else { continue };
             self.own_code(&code, || at(key("code")));

@@ -16,6 +16,7 @@ use crate::domain::ids::{
 };
 use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
+use crate::domain::series::Series;
 use crate::domain::text::{Lang, Texts};
 use crate::limits;
 use crate::pricing::model::{
@@ -119,7 +120,7 @@ pub struct Shop {
 }
 
 /// What head office lends: spent without a line only inside what was lent before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Leases {
     /// Money off, in minor units, that all shops together may give for single-use codes whose home is another shop.
@@ -133,6 +134,9 @@ pub struct Leases {
     pub outage_hours: u32,
     /// May a member's points be lent to the shop where they are spent?
     pub pockets: bool,
+    /// Numbers of the members whom shops enrol; without it, or where none is left, an id that the shop makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Series>,
 }
 
 impl Default for Leases {
@@ -142,6 +146,7 @@ impl Default for Leases {
             overdraft: None,
             outage_hours: limits::LEASE_OUTAGE_HOURS,
             pockets: false,
+            members: None,
         }
     }
 }
@@ -313,6 +318,18 @@ pub struct Coupon {
     /// Its codes are members' own, to be handed on: only others may use them, and the owner gains too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
+    /// Codes that shops issue of it are numbers of this series, lent to them by head office; without it nobody can guess them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+}
+
+impl Rules {
+    /// Every series that is lent, with the promotion its numbers set off.
+    pub fn series(&self) -> impl Iterator<Item = (&Series, Option<&PromotionId>)> {
+        let coupons = self.coupons.iter();
+        let codes = coupons.filter_map(|coupon| Some((coupon.series.as_ref()?, Some(&coupon.promotion))));
+        codes.chain(self.shop.leases.members.iter().map(|series| (series, None)))
+    }
 }
 
 /// What a referral code gives its owner. Whoever presents it gets the coupon's promotion; how often one code serves is a

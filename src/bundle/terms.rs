@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{Prefix, PromotionId};
 use crate::domain::lease::Scope;
 use crate::limits;
 use crate::pricing::model::{Limit, LimitMeasure, LimitScope, Promotion};
@@ -30,11 +31,18 @@ pub struct Terms {
     pub outage_hours: u32,
     /// May a member's points be lent to a shop?
     pub pockets: bool,
+    /// Which promotion a series' numbers set off: when it is called back, so are they.
+    pub sets_off: BTreeMap<Prefix, PromotionId>,
 }
 
 impl Default for Terms {
     fn default() -> Terms {
-        Terms { budgets: BTreeMap::new(), outage_hours: limits::LEASE_OUTAGE_HOURS, pockets: false }
+        Terms {
+            budgets: BTreeMap::new(),
+            outage_hours: limits::LEASE_OUTAGE_HOURS,
+            pockets: false,
+            sets_off: BTreeMap::new(),
+        }
     }
 }
 
@@ -66,6 +74,11 @@ impl Terms {
         let points = leases.overdraft.map(|points| (Scope::Overdraft, points));
         for (scope, max) in money.into_iter().chain(points) {
             terms.add(scope, Budget { max, until: None });
+        }
+        for (series, promotion) in rules.series() {
+            let prefix = &series.prefix;
+            terms.add(Scope::Series(prefix.clone()), Budget { max: series.count, until: None });
+            terms.sets_off.extend(promotion.map(|promotion| (prefix.clone(), promotion.clone())));
         }
         terms
     }

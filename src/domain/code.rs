@@ -159,6 +159,9 @@ codes! {
     DetailDropped = 2023, 422, "details dropped", "明细已舍弃",
         cause: "a member's history holds no more categories, parts of a sale, kinds of events or marks than its bounds; the oldest left, or the cheapest of one sale", "会员历史的品类、单次销售的部分、事件种类或标记已达上限，最旧者（或同一销售中金额最小者）已舍弃",
         remedy: "nothing: sums stay exact; `aisled segments count` says how many details are gone", "无需处理：合计仍然准确；`aisled segments count` 显示舍弃数量";
+    SeriesEmpty = 2024, 409, "no number left here", "本店号码已用完",
+        cause: "what head office lent this shop of a series of coupon codes or member numbers is used up or has expired: the sale stands without the coupon, the member is enrolled under an id of the shop's own", "总部借给本店的券码或会员号段已用完或过期：销售照常成立但未发券；入会照常，会员号由本店自行生成",
+        remedy: "nothing at the till; the shop asks for more as soon as it has a line, and head office raises `count` when the series itself runs out", "收银端无需处理；恢复联网后门店自动申请；若整个号段用尽，请总部调大 `count`";
 
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",

@@ -34,6 +34,10 @@ fn topic_safe(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
 }
 
+fn capital(byte: u8) -> bool {
+    byte.is_ascii_uppercase()
+}
+
 fn name_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte)
 }
@@ -127,6 +131,8 @@ ids! {
     MemberId, "member id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
     /// What is printed on a coupon or typed by the shopper; compared as `CouponCode::normal` makes it.
     CouponCode, "coupon code", name_safe, 1, limits::CODE_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,240}$";
+    /// What every number of a series begins with.
+    Prefix, "prefix", capital, 1, limits::PREFIX_BYTES_MAX, r"^[A-Z]{1,8}$";
     /// A coupon definition of the bundle.
     CouponId, "coupon id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
     /// A line of a basket, named by the device.

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calendar::UnixMs;
-use super::ids::{CouponCode, CouponId, Epoch, MemberId, PromotionId, StoreId};
+use super::ids::{CouponCode, CouponId, Epoch, MemberId, Prefix, PromotionId, StoreId};
 use crate::limits;
 
 /// What is limited. Amounts are in the unit of the scope.
@@ -35,9 +35,19 @@ pub enum Scope {
     Overdraft,
     /// Money off, in minor units, for single-use codes whose home is another shop.
     Risk,
+    /// Numbers of a series: codes of a coupon, or numbers of members. Its slices are ranges.
+    Series(Prefix),
 }
 
 impl Scope {
+    /// Of which series it is a part.
+    pub fn series(&self) -> Option<&Prefix> {
+        match self {
+            Scope::Series(prefix) => Some(prefix),
+            _ => None,
+        }
+    }
+
     /// Whose points these are.
     pub fn pocket(&self) -> Option<&MemberId> {
         match self {
@@ -82,6 +92,9 @@ pub enum Say {
         amount: i64,
         /// Last moment it may be spent, by the box's clock.
         expires: UnixMs,
+        /// Of a series: the first serial lent, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<i64>,
     },
     /// An open slice is larger from now on, and good for longer.
     TopUp {
@@ -182,6 +195,10 @@ pub struct Slice {
     pub expires: UnixMs,
     /// `used` is final.
     pub sealed: bool,
+    /// Of a series: the first serial lent. So many from there on as `amount` says are this box's, and `used` of them are
+    /// given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<i64>,
 }
 
 /// The slices of one scope that a box holds, oldest first. A sealed one is told by the decision that sealed it and
@@ -210,6 +227,15 @@ impl Slices {
         rest
     }
 
+    /// The next serial of a series, which nobody else has and nobody gets again; nothing if none is left here.
+    pub fn take(&mut self, now: UnixMs) -> Option<i64> {
+        let open = self.0.iter_mut().filter(|slice| slice.left(now) > 0);
+        let slice = open.min_by_key(|slice| (slice.expires, slice.lease))?;
+        let serial = slice.first?.checked_add(slice.used)?;
+        slice.used += 1;
+        Some(serial)
+    }
+
     /// Takes a use back, latest lent first, into slices that are open, expired ones too: what they were not asked to give
     /// goes back to head office with their seal. Returns what no open slice had given.
     pub fn give_back(&mut self, amount: i64) -> i64 {
@@ -228,14 +254,18 @@ impl Slices {
         self.0.retain(|slice| !slice.sealed);
         match say {
             Say::Greet | Say::Release { .. } | Say::Adopt { .. } => {}
-            Say::Grant { amount, expires, .. } => {
-                let sealed = *amount <= 0 || self.0.len() >= limits::LEASE_SLICES_MAX;
+            Say::Grant { scope, amount, expires, first } => {
+                let is_range = first.is_some_and(|first| first > 0 && first.checked_add(*amount).is_some());
+                let misses = scope.series().is_some() != is_range;
+                let sealed = *amount <= 0 || self.0.len() >= limits::LEASE_SLICES_MAX || misses;
                 let amount = if sealed { 0 } else { *amount };
-                self.0.push(Slice { lease: word, amount, used: 0, expires: *expires, sealed });
+                self.0.push(Slice { lease: word, amount, used: 0, expires: *expires, sealed, first: *first });
             }
             Say::TopUp { lease, more, expires, .. } => {
                 if let Some(slice) = self.0.iter_mut().find(|slice| slice.lease == *lease) {
-                    slice.amount = slice.amount.saturating_add((*more).max(0));
+                    // What stands behind a range may be another shop's.
+                    let more = if slice.first.is_none() { (*more).max(0) } else { 0 };
+                    slice.amount = slice.amount.saturating_add(more);
                     slice.expires = slice.expires.max(*expires);
                 }
             }
@@ -265,7 +295,7 @@ mod tests {
     }
 
     fn grant(slices: &mut Slices, number: u64, amount: i64, expires: i64) {
-        let say = Say::Grant { scope: Scope::Risk, amount, expires: UnixMs(expires) };
+        let say = Say::Grant { scope: Scope::Risk, amount, expires: UnixMs(expires), first: None };
         slices.follow(id(number), &say);
     }
 
@@ -314,6 +344,27 @@ mod tests {
         assert!(slices.0.last().is_some_and(|slice| slice.sealed && slice.amount == 0 && slice.used == 0));
     }
 
+    #[test]
+    fn is_a_serial_given_out_twice_or_beyond_what_was_lent() {
+        let scope = || Scope::Series(Prefix::new("NX").expect("a prefix"));
+        let say =
+            |first, amount, expires| Say::Grant { scope: scope(), amount, expires: UnixMs(expires), first };
+        let mut slices = Slices::default();
+        for (number, said) in (1..).zip([say(Some(11), 3, 2_000), say(Some(31), 2, 1_000)]) {
+            slices.follow(id(number), &said);
+        }
+        slices.follow(id(3), &Say::TopUp { scope: scope(), lease: id(1), more: 9, expires: UnixMs(3_000) });
+        let taken: Vec<Option<i64>> = (0..6).map(|_| slices.take(UnixMs(0))).collect();
+        assert_eq!(taken, [Some(31), Some(32), Some(11), Some(12), Some(13), None], "a range never grows");
+        slices.follow(id(4), &say(Some(41), 2, 1_000));
+        assert_eq!((slices.take(UnixMs(1_001)), slices.take(UnixMs(1_000))), (None, Some(41)), "expired");
+        for bad in [say(None, 2, 9_000), say(Some(0), 2, 9_000), say(Some(i64::MAX), 2, 9_000)] {
+            let mut slices = Slices::default();
+            slices.follow(id(1), &bad);
+            assert_eq!(slices.take(UnixMs(0)), None, "{bad:?}");
+        }
+    }
+
     #[derive(Clone, Debug)]
     enum Event {
         Spend(i64),
@@ -336,7 +387,7 @@ mod tests {
             1 => Just(Event::Hear(Say::Greet)),
             3 => (much.clone(), time.clone()).prop_map({
                 let scope = scope.clone();
-                move |(amount, expires)| Event::Hear(Say::Grant { scope: scope.clone(), amount, expires })
+                move |(amount, expires)| Event::Hear(Say::Grant { scope: scope.clone(), amount, expires, first: None })
             }),
             2 => (lease.clone(), much, time).prop_map({
                 let scope = scope.clone();

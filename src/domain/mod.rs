@@ -7,7 +7,7 @@
 //! `money` amounts, percentages and how they round · `ids` checked names · `calendar` the shop's civil time ·
 //! `catalog` what is sold · `basket` unpaid lines · `member` who buys, `history` what the shop learned of them ·
 //! `points` the programme and its ledger · `receipt` a committed sale with each unit's share frozen · `lease` slices of
-//! limited things · `tally` what a journal comes to · `code` every stable error code with its remedy.
+//! limited things · `series` numbers that people read · `tally` what a journal comes to · `code` every stable error code with its remedy.
 
 pub mod basket;
 pub mod calendar;
@@ -20,5 +20,6 @@ pub mod member;
 pub mod money;
 pub mod points;
 pub mod receipt;
+pub mod series;
 pub mod tally;
 pub mod text;

@@ -118,6 +118,11 @@ fn least(bundle: &Bundle, scope: &Scope) -> i64 {
             (max.unwrap_or_default() / limits::LEASE_FIRST_PART).max(1)
         }
         Scope::Pocket(_) => 0,
+        Scope::Series(prefix) => {
+            let count =
+                bundle.series().find(|series| series.prefix == *prefix).map_or(0, |series| series.count);
+            (count / limits::LEASE_FIRST_PART).max(1)
+        }
         Scope::Overdraft | Scope::Risk => limits::LEASE_FIRST_NEED,
     }
 }
@@ -130,7 +135,14 @@ mod tests {
 
     fn slices(left: i64) -> Slices {
         let lease = LeaseId { incarnation: 1, number: 1 };
-        Slices(vec![Slice { lease, amount: left, used: 0, expires: UnixMs(i64::MAX), sealed: false }])
+        Slices(vec![Slice {
+            lease,
+            amount: left,
+            used: 0,
+            expires: UnixMs(i64::MAX),
+            sealed: false,
+            first: None,
+        }])
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record};
 use super::input::QuoteBody;
 use super::quotes::{OpenQuotes, uses};
 use super::reply::Refusal;
-use super::{Identity, Turn, homes};
+use super::{Identity, Turn, homes, issue};
 
 /// What hearing a word reads.
 pub(super) fn needs(word: &Word) -> Vec<Key> {
@@ -61,6 +61,7 @@ pub(super) fn needs_of_sale(bundle: &Bundle, asked: &QuoteBody, epoch: Epoch) ->
     if asked.basket.coupons.iter().any(|code| bundle.generic(code).is_none()) {
         keys.push(Key::Lease(epoch, Scope::Risk));
     }
+    keys.extend(issue::needs(bundle, asked, epoch));
     keys
 }
 
@@ -95,7 +96,8 @@ pub(super) fn lent(
     member: Option<&Member>,
     codes: &mut [PresentedCode],
 ) -> Option<Lent> {
-    if !turn.is_lent || !turn.facts.keys().any(|key| matches!(key, Key::Lease(..))) {
+    let limits_it = |key: &Key| matches!(key, Key::Lease(_, scope) if scope.series().is_none());
+    if !turn.is_lent || !turn.facts.keys().any(limits_it) {
         return None;
     }
     let mut limits: BTreeMap<PromotionId, Used> = BTreeMap::new();

@@ -12,6 +12,7 @@ use crate::domain::member::{Ledger, Profile};
 use super::Turn;
 use super::decision::{Change, Facts, Key, Known, Record};
 use super::input::{Enroll, MembersUpdate};
+use super::issue::Given;
 use super::reply::{Enrolled, Refusal, Reply};
 
 /// Answers `enroll`.
@@ -40,10 +41,14 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
         };
         let mut changes = vec![Change::put(Key::Member(id.clone()), Record::Member(Box::new(known)))];
         changes.extend(enroll.link.map(|link| Change::put(Key::Token(link), Record::Token(id.clone()))));
-        return Ok((Reply::Enroll(Enrolled { member: id.clone(), decision: turn.reference() }), changes));
+        let (member, decision) = (id.clone(), turn.reference());
+        return Ok((Reply::Enroll(Enrolled { member, decision, remarks: Vec::new() }), changes));
     }
-    let id = format!("{}-{:x}-{:x}", turn.identity.store, turn.identity.epoch.0, turn.seq.0);
-    let id = MemberId::new(&id).expect("a store id and two hexadecimal numbers are a member id");
+    let mut given = Given::of(turn);
+    let id = given.member().unwrap_or_else(|| {
+        let id = format!("{}-{:x}-{:x}", turn.identity.store, turn.identity.epoch.0, turn.seq.0);
+        MemberId::new(&id).expect("a store id and two hexadecimal numbers are a member id")
+    });
     let profile = Profile {
         birthday: enroll.birthday,
         consent: enroll.consent,
@@ -57,7 +62,9 @@ pub(super) fn enroll(turn: &Turn<'_>, enroll: &Enroll) -> Result<(Reply, Vec<Cha
         Change::put(Key::Member(id.clone()), Record::Member(Box::new(known))),
     ];
     changes.extend(link);
-    Ok((Reply::Enroll(Enrolled { member: id, decision: turn.reference() }), changes))
+    let (taken, remarks) = given.done();
+    changes.extend(taken);
+    Ok((Reply::Enroll(Enrolled { member: id, decision: turn.reference(), remarks }), changes))
 }
 
 /// What taking head office's word reads.

@@ -7,7 +7,7 @@
 //!
 //! Operations, a file each: `scan` (scan, wallet; `showing` chooses what a member is shown, `answers` what came of it) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
-//! office's members) · `learning` (event, feedback, and what sales teach of members) · `leases` (slices of limited things; `demand` how much is
+//! office's members) · `learning` (event, feedback, and what sales teach of members) · `issue` (codes and numbers given out) · `leases` (slices of limited things; `demand` how much is
 //! wanted). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again; `tally` what one counts for.
 //!
@@ -22,6 +22,7 @@ pub mod decision;
 mod demand;
 mod homes;
 pub mod input;
+mod issue;
 mod kept;
 pub mod labels;
 mod lately;
@@ -358,7 +359,11 @@ impl Engine {
                 keys.extend(sale.and_then(|sale| sale.member.as_ref()).into_iter().flat_map(Key::of_member));
             }
             Body::Event(event) => keys.extend(learning::needs_of_event(event)),
-            Body::Enroll(enroll) => keys.extend(enroll.link.map(Key::Token)),
+            Body::Enroll(enroll) => {
+                keys.extend(enroll.link.map(Key::Token));
+                let numbers = issue::needs_of_enrolment(&active.bundle, self.identity.epoch);
+                keys.extend(numbers.filter(|_| self.head_office != HeadOffice::Absent));
+            }
             Body::Scan(_) | Body::Wallet(_) => {}
         }
         keys

@@ -21,8 +21,9 @@ use crate::pricing::{PresentedCode, Right};
 use super::Turn;
 use super::codes::effective;
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
+use super::issue::Given;
 use super::reply::Refusal;
-use super::sale::{issued_code, keep_newest};
+use super::sale::keep_newest;
 
 /// What a referral code that was found reads further: its owner, and how often it served.
 pub(super) fn needs(bundle: &Bundle, code: &CouponCode, facts: &Facts) -> Vec<Key> {
@@ -96,8 +97,13 @@ pub(super) fn check_still_new(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -
     Ok(())
 }
 
-/// What the owner of the code gets for a sale.
-pub(super) fn reward(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Option<(Referred, Vec<Change>)> {
+/// What the owner of the code gets for a sale, behind what the sale itself gives out.
+pub(super) fn reward(
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    quote: &Quote,
+    given: &mut Given<'_>,
+) -> Option<(Referred, Vec<Change>)> {
     let (_, owned, referral) = used(turn, bundle, quote)?;
     let owner = turn.facts.member(owned.member.as_ref()?)?;
     let mut ledger = owner.ledger;
@@ -106,8 +112,7 @@ pub(super) fn reward(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote) -> Option<
     let coupon = referral.coupon.as_ref().and_then(|coupon| {
         let promotion = bundle.coupon(&coupon.coupon)?.promotion.clone();
         let what = (&coupon.coupon, coupon.valid_days, Some(&owner.id));
-        // Behind those the sale itself issues.
-        let (code, kept) = issued_code(turn, bundle, quote.day, what, quote.priced.issues.len());
+        let (code, kept) = given.coupon(bundle, quote.day, what)?;
         let expires = kept.expires.unwrap_or(turn.now);
         ledger.coupons.push(HeldCoupon { code: code.clone(), promotion, expires });
         keep_newest(&mut ledger.coupons);

@@ -244,9 +244,14 @@ fn lost_coupons(bundle: &Bundle, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Vec
             Some(ReturnPolicy::ClawBack | ReturnPolicy::ReEvaluate)
         )
     };
-    let issuers: Vec<_> =
-        quote.priced.issues.iter().filter(|issue| bundle.coupon(&issue.coupon).is_some()).collect();
-    if issuers.len() != issued.len() || issuers.iter().all(|issue| keeps(&issue.promotion)) {
+    // Of a series one may not have been issued.
+    let mut next = issued.iter().peekable();
+    let pairs = quote.priced.issues.iter().filter_map(|issue| {
+        let sets_off = &bundle.coupon(&issue.coupon)?.promotion;
+        Some((issue, next.next_if(|coupon| coupon.promotion == *sets_off)?))
+    });
+    let pairs: Vec<_> = pairs.collect();
+    if pairs.len() != issued.len() || pairs.iter().all(|(issue, _)| keeps(&issue.promotion)) {
         return Vec::new();
     }
     let units = |line: &LineUnits| -> u32 { line.shares.iter().map(|share| share.qty).sum() };
@@ -259,8 +264,7 @@ fn lost_coupons(bundle: &Bundle, sale: &Sold<'_>, back: &[(LineId, u32)]) -> Vec
         .collect();
     let Some(again) = rest(bundle, quote, &left) else { return Vec::new() };
     let still = |promotion: &PromotionId| again.issues.iter().any(|issue| issue.promotion == *promotion);
-    let lost =
-        issuers.iter().zip(issued).filter(|(issue, _)| !keeps(&issue.promotion) && !still(&issue.promotion));
+    let lost = pairs.into_iter().filter(|(issue, _)| !keeps(&issue.promotion) && !still(&issue.promotion));
     lost.map(|(_, coupon)| coupon.code.clone()).collect()
 }
 

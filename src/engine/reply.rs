@@ -440,6 +440,9 @@ pub struct Enrolled {
     pub member: MemberId,
     /// A reference to the decision.
     pub decision: String,
+    /// What is otherwise than the rules say, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// To `wallet`.

@@ -19,9 +19,9 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::Bundle;
 use crate::bundle::voucher::used_as;
 use crate::domain::basket::{Tender, TenderKind, TransactionKey};
-use crate::domain::calendar::{Day, UnixMs};
+use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, CouponId, DeviceId, MemberId, PromotionId, Seq, Sku};
+use crate::domain::ids::{CouponCode, DeviceId, PromotionId, Seq, Sku};
 use crate::domain::member::{HeldCoupon, Ledger, Member, Usage, Used};
 use crate::domain::money::Money;
 use crate::domain::receipt::{SaleRecord, Took};
@@ -36,6 +36,7 @@ use super::charged::{as_charged, name_prices};
 use super::codes::{self, LookUp};
 use super::decision::{Change, Facts, IssuedCode, Key, Quote, Record, UsageOf};
 use super::input::{Commit, QuoteBody, Sold};
+use super::issue::Given;
 use super::learning::{self, Coupons};
 use super::quotes::{OpenQuotes, uses};
 use super::referral;
@@ -325,10 +326,11 @@ fn settle(
     }
     let lang = turn.lang(quote.asked.lang, quote.member.as_ref().and_then(|member| member.profile.lang));
     let burned: Vec<CouponCode> = codes::burned(turn, &bundle, &quote).cloned().collect();
+    let mut given = Given::of(turn);
     let issued = if commit.training || quote.member.is_none() {
         Vec::new()
     } else {
-        issue(turn, &bundle, &quote, lang)
+        issue(&mut given, turn, &bundle, &quote, lang)
     };
     let member = quote.member.as_ref().and_then(|member| turn.facts.member(&member.id));
     let took = if commit.training { Vec::new() } else { taken(&bundle, &quote) };
@@ -337,7 +339,8 @@ fn settle(
     } else {
         leases::draw(turn, &bundle, &quote, charged.is_some())?
     };
-    let rewarded = (!commit.training).then(|| referral::reward(turn, &bundle, &quote)).flatten();
+    let rewarded = (!commit.training).then(|| referral::reward(turn, &bundle, &quote, &mut given)).flatten();
+    let (taken_of_series, not_given) = given.done();
     let (referred, rewards) = rewarded.unzip();
     let mut changes: Vec<Change> = rewards.unwrap_or_default();
     let mut balance_after = member.as_ref().map(|member| member.ledger.points.balance());
@@ -357,7 +360,7 @@ fn settle(
             Change::put(Key::Code(coupon.code.clone()), Record::Code(issued.clone()))
         }));
         changes.extend(usage_after(turn, &quote, &took));
-        changes.extend(lent_after);
+        changes.extend(lent_after.into_iter().chain(taken_of_series));
     }
     changes.push(Change::put(
         Key::Sale(commit.transaction.clone()),
@@ -398,7 +401,7 @@ fn settle(
         training: commit.training,
         charged,
         figures,
-        remarks: unknown_articles(&bundle, &quote).into_iter().collect(),
+        remarks: unknown_articles(&bundle, &quote).into_iter().chain(not_given).collect(),
     };
     drop(settled);
     Ok((Reply::Commit(Box::new(receipt)), changes, Some(Box::new(quote))))
@@ -532,12 +535,18 @@ fn check_tenders(priced: &Priced, tenders: &[Tender]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(IssuedCoupon, IssuedCode)> {
+fn issue(
+    given: &mut Given<'_>,
+    turn: &Turn<'_>,
+    bundle: &Bundle,
+    quote: &Quote,
+    lang: Lang,
+) -> Vec<(IssuedCoupon, IssuedCode)> {
     let mut issued = Vec::new();
-    for (nth, Issue { coupon, valid_days, .. }) in quote.priced.issues.iter().enumerate() {
+    for Issue { coupon, valid_days, .. } in &quote.priced.issues {
         let Some(definition) = bundle.coupon(coupon) else { continue };
         let to = quote.member.as_ref().map(|member| &member.id);
-        let (code, kept) = issued_code(turn, bundle, quote.day, (coupon, *valid_days, to), nth);
+        let Some((code, kept)) = given.coupon(bundle, quote.day, (coupon, *valid_days, to)) else { continue };
         let expires = kept.expires.unwrap_or(turn.now);
         let title = title(bundle, &definition.promotion, lang);
         let shown = IssuedCoupon {
@@ -549,26 +558,6 @@ fn issue(turn: &Turn<'_>, bundle: &Bundle, quote: &Quote, lang: Lang) -> Vec<(Is
         issued.push((shown, kept));
     }
     issued
-}
-
-/// The n-th coupon that this decision issues: which one, good for how many days, to whom.
-pub(super) fn issued_code(
-    turn: &Turn<'_>,
-    bundle: &Bundle,
-    day: Day,
-    (coupon, valid_days, to): (&CouponId, u16, Option<&MemberId>),
-    nth: usize,
-) -> (CouponCode, IssuedCode) {
-    let last_day = day.plus_days(i64::from(valid_days) + 1);
-    let kept = IssuedCode {
-        coupon: coupon.clone(),
-        member: to.cloned(),
-        home: Some(turn.identity.store.clone()),
-        expires: Some(bundle.shop.time_zone.start_of(last_day).plus_ms(-1)),
-        listed: None,
-        moved: 0,
-    };
-    (turn.secret_code(nth), kept)
 }
 
 fn ledger_after(

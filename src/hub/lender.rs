@@ -15,9 +15,11 @@
 //!   nothing at all is lent.
 //! - A request is served once and only in order (`floor`), by what the journal shows and not by what the request says is left.
 
+mod folding;
 pub mod homes;
 mod lane;
 mod market;
+mod ranges;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -50,6 +52,8 @@ pub enum Wrong {
     NaiveRestore,
     /// What was said and not answered is forgotten when the shop asks again.
     GrantTwice,
+    /// Which numbers of a series were given out is forgotten.
+    LendNumbersAgain,
 }
 
 /// What the log holds; in this order it makes the lender again.
@@ -70,6 +74,19 @@ pub enum Record {
         /// The word.
         word: Word,
         /// The request it answers, or the last one answered before.
+        floor: u64,
+    },
+    /// In place of words that a box has answered (`folding`).
+    Answered {
+        /// The store.
+        store: StoreId,
+        /// The life.
+        epoch: Epoch,
+        /// How far it had listened.
+        through: LeaseId,
+        /// The last word that was ever made for it.
+        top: LeaseId,
+        /// The last request that was answered.
         floor: u64,
     },
     /// A human gave a box up: what it holds counts as spent.
@@ -132,6 +149,8 @@ pub enum Breach {
     ServedTwice(StoreId, u64),
     /// The running sums are not the sums.
     Sums(Scope),
+    /// A number of a series is lent to two, or again after it was given out.
+    TwiceLent(Scope),
 }
 
 /// Points of a member as head office counts them.
@@ -234,7 +253,12 @@ impl Lender {
 
     fn blind(&mut self) {
         self.blind_below = self.incarnation;
-        let below = |lane: &Lane| !lane.written_off && lane.heard.incarnation < self.blind_below;
+        self.doubt();
+    }
+
+    /// Which boxes may have heard what is not known here.
+    fn doubt(&mut self) {
+        let below = |lane: &Lane| !lane.written_off && !lane.is_known(self.blind_below);
         let lanes = self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
         let unknown = lanes.filter(|(_, (_, lane))| below(lane));
         self.unknown = unknown.map(|(store, (epoch, _))| (store.clone(), *epoch)).collect();
@@ -263,6 +287,9 @@ impl Lender {
                 (self.made, self.taken, self.written) = (place, place, place);
                 true
             }
+            Record::Answered { store, epoch, through, top, floor } => {
+                self.replay_answered((store, *epoch), (*through, *top, *floor))
+            }
             Record::WrittenOff { store, epoch } => self.book_off(store, *epoch),
             Record::Drained { promotion } => {
                 self.drained.insert(promotion.clone());
@@ -281,11 +308,7 @@ impl Lender {
 
     /// Log and journals were replayed: what they say together.
     pub fn replayed(&mut self) {
-        if self.blind_below > 0 {
-            let speaking = std::mem::replace(&mut self.incarnation, self.blind_below);
-            self.blind();
-            self.incarnation = speaking;
-        }
+        self.doubt();
     }
 
     fn lane_mut(&mut self, store: &StoreId, epoch: Epoch) -> Option<&mut Lane> {
@@ -378,7 +401,9 @@ impl Lender {
                 let is_it = |say: &Say| matches!(say, Say::TopUp { scope: of, lease, .. } if of == scope && *lease == id);
                 lane.pending.iter().any(|pending| is_it(&pending.word.say))
             };
-            let ending = lane.open(scope).filter(|slice| slice.expires < soon && !is_prolonged(slice.lease));
+            let ending = lane.open(scope).filter(|slice| {
+                slice.expires < soon && !is_prolonged(slice.lease) && !ranges::is_used_up(slice)
+            });
             let goes_home = scope.pocket().is_some() && is_idle(hold);
             says.extend(ending.map(|slice| (scope.clone(), slice.lease, goes_home)));
         }
@@ -455,7 +480,7 @@ impl Lender {
             self.change((store, epoch), scopes.iter(), Lane::forget);
         }
         let Some(lane) = self.lane(store, epoch) else { return };
-        if whole && lane.heard.incarnation >= self.blind_below {
+        if whole && lane.is_known(self.blind_below) {
             self.unknown.remove(&(store.clone(), epoch));
         }
     }
@@ -467,6 +492,11 @@ impl Lender {
             Scope::Pocket(_) => !terms.pockets,
             Scope::Uses(id) | Scope::Units(id) | Scope::Money(id) | Scope::Points(id)
                 if self.drained.contains(id) =>
+            {
+                true
+            }
+            Scope::Series(prefix)
+                if terms.sets_off.get(prefix).is_some_and(|promotion| self.drained.contains(promotion)) =>
             {
                 true
             }
@@ -541,13 +571,16 @@ impl Lender {
 
     fn serve(&mut self, store: &StoreId, epoch: Epoch, want: &Want, now: UnixMs, balance: Balance<'_>) {
         let scope = &want.scope;
-        let Some(lane) = self.lane(store, epoch) else { return };
         let Some(terms) = &self.terms else { return };
         if self.is_retired(scope, now) || want.need <= 0 {
             return;
         }
         let good_ms = i64::from(terms.outage_hours) * 3_600_000;
         let expires = now.plus_ms(good_ms);
+        if scope.series().is_some() {
+            self.seal_used_up(store, epoch, scope);
+        }
+        let Some(lane) = self.lane(store, epoch) else { return };
         let left = match self.wrong {
             Some(Wrong::GrantTwice) => lane.left(scope) - lane.lends(scope),
             _ => lane.left(scope),
@@ -566,11 +599,13 @@ impl Lender {
             let amount = short.min(if is_trickle { free } else { share.max(1) }).min(free);
             if amount > 0 {
                 let scope = scope.clone();
-                let say = match latest {
-                    Some(lease) => Say::TopUp { scope, lease, more: amount, expires },
-                    None => Say::Grant { scope, amount, expires },
-                };
-                self.say(store, epoch, say);
+                match latest {
+                    _ if scope.series().is_some() => {
+                        self.grant_range((store, epoch), &scope, amount, (now, expires))
+                    }
+                    Some(lease) => self.say(store, epoch, Say::TopUp { scope, lease, more: amount, expires }),
+                    None => self.say(store, epoch, Say::Grant { scope, amount, expires, first: None }),
+                }
                 self.look_at(store, epoch, &want.scope, now, balance);
             } else {
                 self.recall((store, left), scope, short, now);
@@ -779,6 +814,6 @@ impl Lender {
                 != self.sums.get(*scope).copied().unwrap_or_default()
         };
         let off = scopes.into_iter().filter(differs).map(|scope| Breach::Sums(scope.clone()));
-        self.breaches.iter().cloned().chain(off).collect()
+        self.breaches.iter().cloned().chain(off).chain(self.check_ranges()).collect()
     }
 }

@@ -12,7 +12,7 @@ use super::best::{Again, best};
 use super::book::{Book, Phase};
 use super::explain::{self, Why};
 use super::mixed;
-use super::model::{Benefit, PointsReward, ResolutionMode};
+use super::model::ResolutionMode;
 use super::near::near;
 use super::outcome::{
     Applied, CouponOutcome, CouponResult, GiftCardUse, GivenGift, Issue, LineDiscount, NotApplied,
@@ -44,15 +44,11 @@ pub(super) fn price(book: &Book, sale: &Sale<'_>) -> Result<Priced, PriceFault> 
         points: done.proposal.points,
         coupon: sitting.candidates[done.candidate].code.map(|code| sale.codes[code].code.clone()),
     });
-    let issues = resolved.applied.iter().filter_map(|done| match &promotion(done).benefit {
-        Benefit::IssueCoupon(issue) | Benefit::PointsRedeem(PointsReward { coupon: Some(issue), .. }) => {
-            Some(Issue {
-                promotion: promotion(done).id.clone(),
-                coupon: issue.coupon.clone(),
-                valid_days: issue.valid_days,
-            })
-        }
-        _ => None,
+    let issues = resolved.applied.iter().filter_map(|done| {
+        let promotion = promotion(done);
+        let issue = promotion.benefit.issues()?;
+        let (coupon, valid_days) = (issue.coupon.clone(), issue.valid_days);
+        Some(Issue { promotion: promotion.id.clone(), coupon, valid_days })
     });
     Ok(Priced {
         subtotal,

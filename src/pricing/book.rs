@@ -232,6 +232,18 @@ impl Book {
         promotions.filter(|p| p.active && counted(p)).map(|p| p.id.clone()).collect()
     }
 
+    /// The coupons that a sale of these goods may issue.
+    pub fn issuing(&self, basket: &Basket) -> Vec<CouponId> {
+        let Ok(goods) = units::goods(self, basket) else { return Vec::new() };
+        let touching = self.index.touching(&goods);
+        let promotions = touching.into_iter().map(|number| &self.rules[number as usize].promotion);
+        promotions
+            .filter(|p| p.active)
+            .filter_map(|p| p.benefit.issues())
+            .map(|it| it.coupon.clone())
+            .collect()
+    }
+
     /// Prices a sale: every figure, every unit's share, and a reason for every promotion that was asked.
     ///
     /// `UnknownSku` if a line has neither a catalogue article nor a price, `AmountTooLarge` outside `limits`.

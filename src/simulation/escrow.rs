@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::terms::Terms;
-use crate::domain::ids::{Epoch, StoreId};
+use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::lease::{LeaseId, Say, Scope, Slice, Slices, Word};
+use crate::engine::decision::Entry;
+use crate::engine::reply::Reply;
 
 type Life = (StoreId, Epoch);
 
@@ -45,6 +47,8 @@ pub(super) struct Escrow {
     spent: BTreeMap<Scope, i64>,
     /// The newest request head office served, by life and incarnation.
     served: BTreeMap<(Life, u64), u64>,
+    /// Every number of a series that was given out, and by which decision.
+    given: BTreeMap<String, (StoreId, Epoch, Seq)>,
     /// Two boxes spend the same slices: what they spend together is bounded by nothing but what was copied.
     pub(super) is_cloned: bool,
 }
@@ -153,6 +157,32 @@ impl Escrow {
         self.served.clear();
     }
 
+    /// A box's journal shows what it gave out: of a series, each number once in the whole chain, and none beyond the last.
+    pub(super) fn gave_out(&mut self, store: &StoreId, entry: &Entry, terms: &Terms, found: &mut Findings) {
+        let numbers: Vec<&str> = match &entry.answer {
+            Ok(Reply::Commit(receipt)) => {
+                receipt.coupons_issued.iter().map(|coupon| coupon.code.as_str()).collect()
+            }
+            Ok(Reply::Enroll(enrolled)) => vec![enrolled.member.as_str()],
+            _ => return,
+        };
+        for number in numbers {
+            let of_series = terms.budgets.iter().find_map(|(scope, budget)| {
+                let rest = number.strip_prefix(scope.series()?.as_str())?;
+                Some((rest.get(..rest.len().checked_sub(1)?)?.parse::<i64>().ok()?, budget.max))
+            });
+            let Some((serial, count)) = of_series else { continue };
+            let by = (store.clone(), entry.epoch, entry.seq);
+            if !(1..=count).contains(&serial) {
+                found.push(("I4", format!("{store}: {number} was given out, of {count}")));
+            }
+            let before = self.given.insert(number.to_owned(), by.clone());
+            if let Some(before) = before.filter(|before| *before != by && !self.is_cloned) {
+                found.push(("I4", format!("{number} was given out by {before:?} and by {by:?}")));
+            }
+        }
+    }
+
     /// A box's journal shows what it holds of a scope now.
     pub(super) fn holds(
         &mut self,
@@ -175,7 +205,13 @@ impl Escrow {
                 continue;
             };
             let is_as_lent = slice.amount == lent.amount || self.is_cloned && slice.amount < lent.amount;
-            if !is_as_lent || !(0..=slice.amount).contains(&slice.used) || lent.scope != *scope {
+            let said = self.words.get(&key).map(|word| &word.say);
+            let is_its_range = matches!(said, Some(Say::Grant { first, .. }) if *first == slice.first);
+            if !is_its_range
+                || !is_as_lent
+                || !(0..=slice.amount).contains(&slice.used)
+                || lent.scope != *scope
+            {
                 found.push(("I2", format!("{name}: {slice:?} of {scope:?}, lent were {}", lent.amount)));
             }
             if lent.is_sealed && (!slice.sealed || slice.used != lent.used) && !self.is_cloned {

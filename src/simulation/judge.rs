@@ -235,6 +235,8 @@ impl Judge {
             });
             self.escrow.took((store, *epoch), (word, slices), &mut found);
         }
+        let Line { store, .. } = &self.lines[of];
+        self.escrow.gave_out(store, entry, &self.terms, &mut found);
         for change in entry.changes.iter() {
             if let (Key::Lease(of_life, scope), Some(Record::Slices(slices))) = (&change.key, &change.record)
             {

@@ -32,7 +32,7 @@ currency = { code = "EUR", minor_units = 2 }
 time_zone = "Europe/Berlin"
 lang = "en"
 quote_seconds = 600
-leases = { risk_budget = RISK, overdraft = OVERDRAFT, pockets = true, outage_hours = 24 }
+leases = { risk_budget = RISK, overdraft = OVERDRAFT, pockets = true, outage_hours = 24, members = { prefix = "MB", count = MEMBERS } }
 "#;
 
 const POINTS: &str = r#"
@@ -100,6 +100,7 @@ promotion = "once-five"
 id = "next"
 promotion = "once-five"
 personal = true
+series = { prefix = "NX", count = CODES }
 "#;
 
 /// Every version of the rules, and what they bring into a box's tables.
@@ -221,7 +222,11 @@ pub(super) fn code(shop: usize, nth: u64) -> String {
 
 fn authored(shops: usize) -> Authored {
     let budget = |each: usize| (shops.max(1) * each).to_string();
-    let shop = SHOP.replace("RISK", &budget(1_500)).replace("OVERDRAFT", &budget(200));
+    let shop = SHOP
+        .replace("RISK", &budget(1_500))
+        .replace("OVERDRAFT", &budget(200))
+        .replace("MEMBERS", &budget(6));
+    let coupons = COUPONS.replace("CODES", &budget(6));
     let promotions = PROMOTIONS.replace("USES", &budget(8)).replace("MONEY", &budget(1_600));
     let mut catalogue = String::new();
     for article in 1..=ARTICLES {
@@ -235,7 +240,7 @@ fn authored(shops: usize) -> Authored {
         ("shop.toml", shop.as_str()),
         ("points.toml", POINTS),
         ("promotions.toml", &promotions),
-        ("coupons.toml", COUPONS),
+        ("coupons.toml", &coupons),
         ("catalogue.toml", &catalogue),
     ];
     let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();

@@ -26,6 +26,8 @@ pub enum Wrong {
     GrantNotIdempotent,
     /// Head office serves a request for slices as often as it comes.
     NoRequestFloor,
+    /// Head office forgets which numbers of a series were given out.
+    LendNumbersAgain,
     /// A box forgets at each start which requests it has answered.
     ForgetAnswers,
     /// A box counts sales and forgets what was taken back.
@@ -35,7 +37,7 @@ pub enum Wrong {
 }
 
 /// All of them, with their names and what they do.
-pub const ALL: [(Wrong, &str, &str); 12] = [
+pub const ALL: [(Wrong, &str, &str); 13] = [
     (Wrong::NoDedupe, "no-dedupe", "head office counts an entry each time it comes"),
     (Wrong::SpendAfterSeal, "spend-after-seal", "a box spends of a slice it has sealed"),
     (
@@ -65,6 +67,11 @@ pub const ALL: [(Wrong, &str, &str); 12] = [
         "no-request-floor",
         "head office serves a request for slices as often as it comes",
     ),
+    (
+        Wrong::LendNumbersAgain,
+        "lend-numbers-again",
+        "head office forgets which numbers of a series were given out",
+    ),
     (Wrong::ForgetAnswers, "forget-answers", "a box forgets at each start which requests it has answered"),
     (Wrong::FoldForgetsReturns, "fold-forgets-returns", "a box counts sales and forgets what was taken back"),
     (Wrong::NoRewind, "no-rewind", "a box goes on where it was when head office was restored"),
@@ -83,6 +90,7 @@ impl Wrong {
             Wrong::NoRequestFloor => Some(lender::Wrong::NoRequestFloor),
             Wrong::NaiveRestore => Some(lender::Wrong::NaiveRestore),
             Wrong::GrantNotIdempotent => Some(lender::Wrong::GrantTwice),
+            Wrong::LendNumbersAgain => Some(lender::Wrong::LendNumbersAgain),
             _ => None,
         }
     }

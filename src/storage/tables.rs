@@ -498,6 +498,7 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
                 Scope::Pocket(member) => (POCKET, member.as_str()),
                 Scope::Overdraft => (5, ""),
                 Scope::Risk => (6, ""),
+                Scope::Series(prefix) => (7, prefix.as_str()),
             };
             (LEASES, [&epoch.0.to_be_bytes()[..], &[kind], of.as_bytes()].concat())
         }

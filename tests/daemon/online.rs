@@ -33,12 +33,19 @@ fn bundle() -> Vec<u8> {
         .expect("it packs")
 }
 
-struct Box {
-    dir: tempfile::TempDir,
+pub struct Box {
+    pub dir: tempfile::TempDir,
     running: daemon::Running,
 }
 
-async fn open(store: &str, office: std::net::SocketAddr) -> Box {
+impl Box {
+    pub async fn stop(self) {
+        let stopped = tokio::task::spawn_blocking(move || self.running.stop());
+        stopped.await.expect("no panic").expect("in order");
+    }
+}
+
+pub async fn open(store: &str, office: std::net::SocketAddr, bundle: Vec<u8>) -> Box {
     let dir = tempfile::tempdir().expect("a directory");
     let mut config: Config = config(dir.path());
     config.store.id = StoreId::new(store).expect("an id");
@@ -46,7 +53,7 @@ async fn open(store: &str, office: std::net::SocketAddr) -> Box {
     config.head_office = Some(HeadOffice { url, login: None, tls: LineTls::default() });
     let inbox = dir.path().join("bundles/inbox");
     std::fs::create_dir_all(&inbox).expect("a folder");
-    std::fs::write(inbox.join("1.aisb"), bundle()).expect("it is written");
+    std::fs::write(inbox.join("1.aisb"), bundle).expect("it is written");
     let started = tokio::task::spawn_blocking(move || daemon::start(config, Arc::new(SystemClock), None));
     let running = started.await.expect("no panic").expect("the daemon starts");
     let opened = Box { dir, running };
@@ -139,7 +146,8 @@ async fn is_a_code_redeemed_once_online_or_in_the_shop() {
     let online_id = StoreId::new("online").expect("an id");
     settings.partners.insert(online_id, "secret".to_owned());
     let office = Hub::start(settings, Arc::new(SystemClock)).await.expect("head office starts");
-    let (shop, online) = (open("s01", office.addr()).await, open("online", office.addr()).await);
+    let (shop, online) =
+        (open("s01", office.addr(), bundle()).await, open("online", office.addr(), bundle()).await);
     let (in_shop, on_net) = (shop.dir.path().to_owned(), online.dir.path().to_owned());
     let mut stranger = Partner::connect(office.addr(), "guessed").await;
     assert_eq!(soon("the refusal", stranger.heard.recv()).await, Some(Value::Null));
@@ -177,10 +185,7 @@ async fn is_a_code_redeemed_once_online_or_in_the_shop() {
         assert!(!redeems(in_shop.clone(), &code, 200 + n).await, "{code} is redeemed once");
     }
     for opened in [shop, online] {
-        tokio::task::spawn_blocking(move || opened.running.stop())
-            .await
-            .expect("no panic")
-            .expect("in order");
+        opened.stop().await;
     }
     office.shutdown().await;
 }

@@ -14,7 +14,7 @@ const LENT: i64 = 700;
 
 /// Head office lends this life of the box something; false if the word is not for it.
 fn lend(shop: &mut Memory, epoch: Epoch) -> bool {
-    let say = Say::Grant { scope: Scope::Risk, amount: LENT, expires: UnixMs(i64::MAX) };
+    let say = Say::Grant { scope: Scope::Risk, amount: LENT, expires: UnixMs(i64::MAX), first: None };
     let input = Input::Lease(Word { id: LeaseId { incarnation: 1, number: 1 }, epoch, say });
     let mut facts = Facts::default();
     for key in shop.counter.engine.needs(&input, &facts) {

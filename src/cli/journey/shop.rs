@@ -242,6 +242,7 @@ fn coupon_of(journey: &Journey, upc: &str, offer: &Offer, shift: i64) -> Option<
         schedule: Schedule::default(),
         personal: false,
         referral: None,
+        series: None,
     };
     Some((coupon, promotion))
 }

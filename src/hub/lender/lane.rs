@@ -40,6 +40,31 @@ pub(super) struct Pending {
     pub(super) place: u64,
 }
 
+/// Serials of a series: so many from the first on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) first: i64,
+    pub(super) amount: i64,
+}
+
+impl Range {
+    pub(super) fn of(slice: &Slice) -> Option<Range> {
+        Some(Range { first: slice.first?, amount: slice.amount })
+    }
+
+    /// The first serial behind it.
+    pub(super) fn end(self) -> i64 {
+        self.first.saturating_add(self.amount)
+    }
+}
+
+/// A slice that vanished unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unseen {
+    pub(super) amount: i64,
+    pub(super) first: Option<i64>,
+}
+
 /// The slices of one scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hold {
@@ -52,7 +77,9 @@ pub(super) struct Hold {
     /// Sum of final figures; none for pockets.
     pub(super) finals: i64,
     /// Slices that vanished unread, with all that was lent in them.
-    pub(super) unseen: BTreeMap<LeaseId, i64>,
+    pub(super) unseen: BTreeMap<LeaseId, Unseen>,
+    /// Of a series: what sealed slices gave out, so many by their first.
+    pub(super) given_out: BTreeMap<i64, i64>,
     /// How often in a row nothing but its time changed.
     pub(super) prolonged: u32,
 }
@@ -66,6 +93,8 @@ pub(super) struct Lane {
     /// The last word that was ever made for it.
     pub(super) top: LeaseId,
     pub(super) heard: LeaseId,
+    /// Words through this one were answered when they left the log: it must have been heard before more is lent.
+    pub(super) answered: LeaseId,
     pub(super) applied: Seq,
     newest: Seq,
     /// Every entry through `applied` was read.
@@ -88,6 +117,11 @@ impl Lane {
         Lane { next: 1, whole: true, ..Lane::default() }
     }
 
+    /// Was its journal read so far that nothing said before `blind_below`, or left out of the log, can be missing?
+    pub(super) fn is_known(&self, blind_below: u64) -> bool {
+        self.heard.incarnation >= blind_below && self.heard >= self.answered
+    }
+
     /// Lent in words that nothing has answered.
     pub(super) fn lends(&self, scope: &Scope) -> i64 {
         let of_scope = |pending: &&Pending| pending.word.say.scope() == Some(scope);
@@ -99,7 +133,7 @@ impl Lane {
         if let Some(hold) = self.holds.get(scope) {
             let spent = |slice: &Slice| if is_pocket(scope) { slice.used } else { 0 };
             burden.open += hold.slices.iter().map(|slice| slice.amount - spent(slice)).sum::<i64>();
-            burden.open += hold.unseen.values().sum::<i64>();
+            burden.open += hold.unseen.values().map(|unseen| unseen.amount).sum::<i64>();
             burden.closed = hold.finals;
         }
         if self.written_off {
@@ -212,6 +246,7 @@ impl Hold {
             for slice in slices.iter().filter(|slice| slice.sealed) {
                 if self.unseen.remove(&slice.lease).is_some() {
                     self.finals += closes(slice);
+                    self.give_out(slice);
                 }
             }
             return;
@@ -222,6 +257,7 @@ impl Hold {
             if !self.sealed.contains(&slice.lease) {
                 self.finals += closes(slice);
                 self.unseen.remove(&slice.lease);
+                self.give_out(slice);
             }
             sealed.insert(slice.lease);
         }
@@ -236,10 +272,20 @@ impl Hold {
         self.prolonged = if is_only_longer { self.prolonged.saturating_add(1) } else { 0 };
         for before in std::mem::replace(&mut self.slices, open) {
             if !slices.iter().any(|slice| slice.lease == before.lease) {
-                self.unseen.insert(before.lease, before.amount);
+                self.unseen.insert(before.lease, Unseen { amount: before.amount, first: before.first });
             }
         }
         self.sealed = sealed;
+    }
+
+    fn give_out(&mut self, slice: &Slice) {
+        let Some(first) = slice.first.filter(|_| slice.used > 0) else { return };
+        // Ranges that were lent one behind the other are one.
+        let before = self.given_out.range(..first).next_back().map(|(first, amount)| (*first, *amount));
+        match before.filter(|(start, amount)| start + amount == first) {
+            Some((start, amount)) => self.given_out.insert(start, amount + slice.used),
+            None => self.given_out.insert(first, slice.used),
+        };
     }
 
     /// Takes out the words that this entry answers.
@@ -259,12 +305,12 @@ impl Hold {
                 self.sealed.contains(&lease) || self.slices.iter().any(|slice| slice.lease == lease)
             };
             match say {
-                Say::Grant { amount, .. } if !holds(id) => {
-                    self.unseen.insert(id, amount);
+                Say::Grant { amount, first, .. } if !holds(id) => {
+                    self.unseen.insert(id, Unseen { amount, first });
                 }
                 Say::TopUp { lease, more, .. } => {
                     if let Some(lent) = self.unseen.get_mut(&lease) {
-                        *lent += more;
+                        lent.amount += more;
                     }
                 }
                 _ => {}

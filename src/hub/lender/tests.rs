@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::bundle::terms::Budget;
+use crate::domain::ids::Prefix;
 use crate::domain::lease::Slice;
 
 const BUDGET: i64 = 1_000;
@@ -18,14 +19,21 @@ fn scope() -> Scope {
     Scope::Uses(PromotionId::new("flash").expect("an id"))
 }
 
+fn series() -> Scope {
+    Scope::Series(Prefix::new("NX").expect("a prefix"))
+}
+
 fn terms() -> Terms {
     let budget = Budget { max: BUDGET, until: None };
-    Terms { budgets: BTreeMap::from([(scope(), budget)]), ..Terms::default() }
+    let sets_off =
+        BTreeMap::from([(Prefix::new("NX").expect("a prefix"), PromotionId::new("next").expect("an id"))]);
+    Terms { budgets: BTreeMap::from([(scope(), budget), (series(), budget)]), sets_off, ..Terms::default() }
 }
 
 /// One decision as its journal tells it.
 #[derive(Clone, Debug)]
 struct Told {
+    scope: Scope,
     heard: Option<Heard>,
     slices: Option<Slices>,
 }
@@ -39,15 +47,22 @@ struct Till {
     finals: i64,
     journal: Vec<Told>,
     asked: u64,
+    /// What it spends are numbers of a series.
+    is_numbered: bool,
+    given: Vec<i64>,
 }
 
 impl Till {
+    fn scope(&self) -> Scope {
+        if self.is_numbered { series() } else { scope() }
+    }
+
     fn hear(&mut self, word: &Word) {
         if !self.heard.is_next(word.id) {
             return;
         }
         self.heard.last = word.id;
-        let mut told = Told { heard: Some(self.heard), slices: None };
+        let mut told = Told { scope: self.scope(), heard: Some(self.heard), slices: None };
         if word.say.scope().is_some() {
             let open: Vec<LeaseId> = self.open().map(|slice| slice.lease).collect();
             self.slices.follow(word.id, &word.say);
@@ -63,9 +78,13 @@ impl Till {
     }
 
     fn spend(&mut self, amount: i64, now: UnixMs) {
-        let amount = amount.min(self.slices.left(now));
-        assert_eq!(self.slices.spend(amount, now), 0);
-        self.journal.push(Told { heard: None, slices: Some(self.slices.clone()) });
+        if self.is_numbered {
+            self.given.extend((0..amount / 4).map_while(|_| self.slices.take(now)));
+        } else {
+            let amount = amount.min(self.slices.left(now));
+            assert_eq!(self.slices.spend(amount, now), 0);
+        }
+        self.journal.push(Told { scope: self.scope(), heard: None, slices: Some(self.slices.clone()) });
     }
 
     fn spent(&self) -> i64 {
@@ -81,6 +100,7 @@ impl Till {
 type Reads = Vec<(StoreId, Epoch, u64)>;
 
 struct World {
+    seed: u64,
     random: u64,
     wrong: Option<Wrong>,
     has_backup: bool,
@@ -104,6 +124,7 @@ impl World {
         let mut lender = Lender::new(1, has_backup).with_wrong(wrong);
         lender.set_terms(Some(terms()));
         let mut world = World {
+            seed,
             random: seed,
             wrong,
             has_backup,
@@ -120,10 +141,15 @@ impl World {
             withholds: [0, 1, 8, 20][usize::try_from(seed / 2 % 4).expect("small")],
         };
         for number in 0..4 {
-            world.tills.insert((store(number), Epoch(1)), Till::default());
+            world.tills.insert((store(number), Epoch(1)), world.new_till());
             world.lender.hello(&store(number), Epoch(1), UnixMs(0));
         }
         world
+    }
+
+    /// Every third world is one of numbers.
+    fn new_till(&self) -> Till {
+        Till { is_numbered: self.seed % 3 == 1, ..Till::default() }
     }
 
     fn draw(&mut self, below: u64) -> u64 {
@@ -227,7 +253,7 @@ impl World {
                 let at = self.tills.get_mut(&till).expect("it exists");
                 at.asked += 1;
                 let (number, as_of) = (at.asked, Seq(at.journal.len() as u64));
-                let wants = vec![Want { scope: scope(), left: at.slices.left(self.now), need }];
+                let wants = vec![Want { scope: at.scope(), left: at.slices.left(self.now), need }];
                 let ask = Ask { v: PROTOCOL, epoch: till.1, incarnation, number, as_of, wants };
                 self.up.push((till.0, ask));
             }
@@ -266,6 +292,9 @@ impl World {
             19 => self.commit(),
             20 => {
                 self.commit();
+                if self.wrong.is_none() && self.draw(2) == 0 {
+                    self.log = self.lender.fold(std::mem::take(&mut self.log));
+                }
                 self.backup = (self.log.clone(), self.reads.clone());
                 self.lender.covered();
             }
@@ -278,7 +307,8 @@ impl World {
                 match self.draw(4) {
                     0 if self.tills.len() < 8 => {
                         let newest = self.tills.keys().filter(|(of, _)| *of == till.0).count() as u64 + 1;
-                        self.tills.insert((till.0.clone(), Epoch(newest)), Till::default());
+                        let new = self.new_till();
+                        self.tills.insert((till.0.clone(), Epoch(newest)), new);
                         self.lender.hello(&till.0, Epoch(newest), self.now);
                     }
                     1 if self.draw(4) == 0 => {
@@ -327,13 +357,20 @@ impl World {
         if burden > BUDGET {
             return Err(format!("{spent} spent, {burden} lent or spent of {BUDGET}"));
         }
+        let mut given: Vec<i64> = self.tills.values().flat_map(|till| till.given.iter().copied()).collect();
+        let count = given.len();
+        given.sort_unstable();
+        given.dedup();
+        let is_of_series = |serial: &i64| (1..=BUDGET).contains(serial);
+        if given.len() < count || !given.iter().all(is_of_series) {
+            return Err(format!("{} numbers were given out, {count} times", given.len()));
+        }
         Ok(())
     }
 }
 
 fn replay_entry(lender: &mut Lender, (of, epoch, seq): &(StoreId, Epoch, u64), told: &Told) {
-    let scope = scope();
-    let held: Vec<_> = told.slices.iter().map(|slices| (&scope, Some(slices))).collect();
+    let held: Vec<_> = told.slices.iter().map(|slices| (&told.scope, Some(slices))).collect();
     lender.read(of, *epoch, Seq(*seq), told.heard, &held);
 }
 
@@ -360,7 +397,8 @@ fn is_no_more_lent_than_there_is_whatever_happens() {
                 spent += world.tills.values().map(Till::spent).sum::<i64>();
                 world.calm();
                 let burden: i64 = world.tills.values().map(Till::burden).sum();
-                let sum = world.lender.sums.get(&scope()).copied().unwrap_or_default().all();
+                let of = world.tills.values().next().expect("there are four").scope();
+                let sum = world.lender.sums.get(&of).copied().unwrap_or_default().all();
                 assert_eq!(sum, burden, "seed {seed}: at rest the lender knows what is true");
                 assert_eq!(world.truth(), Ok(()), "seed {seed}");
             }
@@ -409,7 +447,13 @@ fn come_to_rest(need: i64) {
 
 #[test]
 fn is_each_mistake_noticed() {
-    for wrong in [Wrong::ReclaimAtExpiry, Wrong::NoRequestFloor, Wrong::NaiveRestore, Wrong::GrantTwice] {
+    for wrong in [
+        Wrong::ReclaimAtExpiry,
+        Wrong::NoRequestFloor,
+        Wrong::NaiveRestore,
+        Wrong::GrantTwice,
+        Wrong::LendNumbersAgain,
+    ] {
         let caught = (0..300).find(|seed| run(*seed, Some(wrong), 600).is_err());
         assert!(caught.is_some(), "{wrong:?} went unnoticed");
     }
@@ -422,6 +466,7 @@ fn essence(lender: &Lender) -> Vec<(StoreId, Epoch, Lane)> {
     let essential = |lane: &Lane| {
         let mut lane = lane.clone();
         (lane.said, lane.said_at, lane.floor, lane.applied) = (0, None, 0, Seq(0));
+        lane.answered = LeaseId::default();
         lane.pending.iter_mut().for_each(|pending| pending.place = 0);
         lane
     };
@@ -464,7 +509,7 @@ impl Near {
 
     fn ask(&mut self, need: i64, now: UnixMs) -> Served {
         self.till.asked += 1;
-        let wants = vec![Want { scope: scope(), left: 0, need }];
+        let wants = vec![Want { scope: self.till.scope(), left: 0, need }];
         let incarnation = self.lender.incarnation();
         let (number, as_of) = (self.till.asked, Seq(self.read));
         let ask = Ask { v: PROTOCOL, epoch: Epoch(1), incarnation, number, as_of, wants };
@@ -497,6 +542,56 @@ impl Near {
 }
 
 #[test]
+fn is_a_log_shorter_once_its_words_are_answered_and_does_a_journal_that_was_cut_stop_all_lending() {
+    let now = UnixMs(0);
+    let mut near = Near::new(false);
+    let mut log = Vec::new();
+    for round in 1..=20 {
+        near.ask(20 * round, now);
+        log.extend(near.lender.take_records());
+        near.exchange(now);
+        near.till.spend(20, now);
+        near.read_all();
+    }
+    near.ask(500, now);
+    log.extend(near.lender.take_records());
+    let shorter = near.lender.fold(log.clone());
+    let words = |log: &[Record]| log.iter().filter(|record| matches!(record, Record::Word { .. })).count();
+    assert!(words(&log) > 20 && words(&shorter) == 1, "{} and {}", words(&log), words(&shorter));
+    assert_eq!(near.lender.fold(shorter.clone()), shorter);
+    let again = |through: usize| {
+        let mut lender = Lender::new(1, false);
+        assert!(shorter.iter().all(|record| lender.replay(record)));
+        for (seq, told) in (1..).zip(&near.till.journal[..through]) {
+            replay_entry(&mut lender, &(store(1), Epoch(1), seq), told);
+            lender.line(&store(1), Epoch(1), Seq(seq), true);
+        }
+        lender.replayed();
+        lender.set_terms(Some(terms()));
+        lender
+    };
+    let whole = again(near.till.journal.len());
+    assert!(near.lender.is_told_by(&whole) && essence(&whole) == essence(&near.lender));
+    assert_eq!(whole.sums, near.lender.sums);
+    let mut cut = again(3);
+    let wants = vec![Want { scope: scope(), left: 0, need: 50 }];
+    let ask = Ask { v: PROTOCOL, epoch: Epoch(1), incarnation: 1, number: 1, as_of: Seq(0), wants };
+    cut.hello(&store(2), Epoch(1), now);
+    cut.ask(&store(2), &ask, now, &|_| None);
+    assert_eq!(
+        cut.lane(&store(2), Epoch(1)).map(|lane| lane.lends(&scope())),
+        Some(0),
+        "what is out is not known"
+    );
+    for (seq, told) in (1..).zip(&near.till.journal).skip(3) {
+        replay_entry(&mut cut, &(store(1), Epoch(1), seq), told);
+        cut.line(&store(1), Epoch(1), Seq(seq), true);
+    }
+    cut.ask(&store(2), &Ask { number: 2, ..ask }, now, &|_| None);
+    assert_eq!(cut.lane(&store(2), Epoch(1)).map(|lane| lane.lends(&scope())), Some(50));
+}
+
+#[test]
 fn is_a_shop_lent_what_it_needs_topped_up_and_closed_by_its_seal_alone() {
     let now = UnixMs(0);
     let mut near = Near::new(false);
@@ -526,6 +621,54 @@ fn is_a_shop_lent_what_it_needs_topped_up_and_closed_by_its_seal_alone() {
         (Served::Yes, 0),
         "nothing more of what was called back"
     );
+}
+
+#[test]
+fn is_a_shop_lent_another_range_and_is_what_a_seal_left_over_lent_again() {
+    let now = UnixMs(0);
+    let mut near = Near::new(false);
+    near.till.is_numbered = true;
+    assert_eq!((near.ask(100, now), near.exchange(now)), (Served::Yes, 1));
+    near.till.spend(4 * 100, now);
+    near.read_all();
+    assert_eq!((near.ask(60, now), near.exchange(now)), (Served::Yes, 2), "the one used up is sealed");
+    let ranges = |near: &Near| -> Vec<_> {
+        near.till.open().map(|slice| (slice.first, slice.amount, slice.used)).collect()
+    };
+    assert_eq!(ranges(&near), [(Some(101), 60, 0)]);
+    near.till.spend(4 * 10, now);
+    near.read_all();
+    near.lender.hello(&store(2), Epoch(1), now);
+    let wants = |need| vec![Want { scope: series(), left: 0, need }];
+    let ask = |number, need| Ask {
+        v: PROTOCOL,
+        epoch: Epoch(1),
+        incarnation: 1,
+        number,
+        as_of: Seq(0),
+        wants: wants(need),
+    };
+    near.lender.ask(&store(2), &ask(1, 20), now, &|_| None);
+    near.lender.seal(&store(1), Epoch(1), &series());
+    near.exchange(now);
+    near.lender.ask(&store(2), &ask(2, 60), now, &|_| None);
+    let said = near.lender.lanes[&store(2)][&Epoch(1)].pending.iter().map(|pending| pending.word.say.clone());
+    let firsts: Vec<_> = said
+        .filter_map(|say| match say {
+            Say::Grant { first, amount, .. } => Some((first, amount)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(firsts, [(Some(161), 20), (Some(111), 40)], "what is behind, and what came back");
+    assert!(near.lender.check().is_empty());
+    near.lender.write_off(&store(2), Epoch(1));
+    near.ask(1_000, now);
+    near.exchange(now);
+    assert_eq!(ranges(&near)[0].0, Some(181), "what a lost box holds is nobody else's");
+    near.lender.drain(&PromotionId::new("next").expect("an id"));
+    near.lender.tick(now);
+    near.exchange(now);
+    assert_eq!(ranges(&near), [], "called back with the promotion its numbers set off");
 }
 
 #[test]
@@ -586,7 +729,7 @@ fn does_a_blind_head_office_lend_nothing_until_every_box_was_heard() {
     let late = Word {
         id: LeaseId { incarnation: 1, number: 2 },
         epoch: Epoch(1),
-        say: Say::Grant { scope: scope(), amount: 400, expires: UnixMs(DAY) },
+        say: Say::Grant { scope: scope(), amount: 400, expires: UnixMs(DAY), first: None },
     };
     near.lender.hello(&store(1), Epoch(1), UnixMs(0));
     near.read_all();
@@ -652,6 +795,7 @@ fn is_a_pocket_no_deeper_than_the_balance() {
         used: 30,
         expires: now,
         sealed: false,
+        first: None,
     };
     let heard = Heard { last: LeaseId { incarnation: 1, number: 9 } };
     lender.read(&store(1), Epoch(1), Seq(1), Some(heard), &[(&pocket, Some(&Slices(vec![slice])))]);
@@ -723,7 +867,11 @@ fn does_a_slice_that_vanished_unread_count_until_its_seal_is_read() {
     };
     near.lender.unread(&store(1), Epoch(1));
     assert_eq!(read(&mut near, 5), (300, 0), "not known to be heard");
-    near.till.journal.push(Told { heard: Some(Heard { last: next }), slices: Some(Slices::default()) });
+    near.till.journal.push(Told {
+        scope: scope(),
+        heard: Some(Heard { last: next }),
+        slices: Some(Slices::default()),
+    });
     assert_eq!(read(&mut near, 6), (300, 0), "heard, and gone unread");
     assert_eq!(read(&mut near, 2), (300, 0), "not final");
     assert_eq!(read(&mut near, 3), (0, 120), "its seal");

@@ -65,6 +65,15 @@ pub enum Benefit {
 }
 
 impl Benefit {
+    /// The coupon it issues.
+    pub fn issues(&self) -> Option<&IssueCoupon> {
+        match self {
+            Benefit::IssueCoupon(issue) => Some(issue),
+            Benefit::PointsRedeem(reward) => reward.coupon.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The gift it gives.
     pub fn gift(&self) -> Option<&Gift> {
         match self {

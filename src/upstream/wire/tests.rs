@@ -53,13 +53,13 @@ fn do_requests_and_words_keep_their_bounds() {
         assert_eq!(Up::decode(UpKind::Ask, &Up::Ask(hostile).encode()), Err(WireError::Bound(what)));
     }
     let id = |number| LeaseId { incarnation: 2, number };
-    let say = Say::Grant { scope: Scope::Risk, amount: 5, expires: UnixMs(7) };
+    let say = Say::Grant { scope: Scope::Risk, amount: 5, expires: UnixMs(7), first: None };
     let word = |number| Word { id: id(number), epoch: Epoch(3), say: say.clone() };
     let words = |words| Words { v: PROTOCOL, incarnation: 2, epoch: Epoch(3), words };
     let fair = Down::Words(words(vec![word(1), Word { say: Say::Greet, ..word(2) }]));
     assert_eq!(Down::decode(DownKind::Words, &fair.encode()), Ok(fair));
     let foreign = Word { epoch: Epoch(4), ..word(1) };
-    let huge = Say::Grant { scope: Scope::Risk, amount: i64::MAX, expires: UnixMs(7) };
+    let huge = Say::Grant { scope: Scope::Risk, amount: i64::MAX, expires: UnixMs(7), first: None };
     for (hostile, what) in [
         (vec![], "words"),
         ((1..=65).map(word).collect(), "words"),
