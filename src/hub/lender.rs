@@ -17,6 +17,7 @@
 
 pub mod homes;
 mod lane;
+pub mod orders;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -35,6 +36,7 @@ use crate::upstream::wire::{Ask, PROTOCOL, Words};
 
 use homes::Homes;
 use lane::{Burden, Lane, Pending};
+use orders::{Orders, Wish};
 pub use view::ScopeView;
 
 /// Mistakes that the simulation switches on to see that it would notice them. Production has none.
@@ -91,6 +93,8 @@ pub enum Record {
         /// To this one.
         to: StoreId,
     },
+    /// An online shop wants something of an order.
+    Order(Box<Wish>),
     /// Head office was restored by nobody knows what: it may have lent what is not known here.
     Blind {
         /// The incarnation from which on it knows again.
@@ -154,6 +158,7 @@ pub struct Lender {
     wanting: BTreeMap<Scope, BTreeMap<StoreId, i64>>,
     recalled: BTreeMap<Scope, UnixMs>,
     homes: Homes,
+    orders: Orders,
     records: Vec<Record>,
     /// Places of words: made, handed to the log, written, in the backup.
     made: u64,
@@ -181,6 +186,7 @@ impl Lender {
             wanting: BTreeMap::new(),
             recalled: BTreeMap::new(),
             homes: Homes::default(),
+            orders: Orders::default(),
             records: Vec::new(),
             made: 0,
             taken: 0,
@@ -268,6 +274,10 @@ impl Lender {
                 self.homes.begin(code, from, to);
                 true
             }
+            Record::Order(wish) => {
+                self.orders.wish(wish);
+                true
+            }
             Record::Blind { incarnation } => {
                 self.blind_below = self.blind_below.max(*incarnation);
                 true
@@ -277,6 +287,8 @@ impl Lender {
 
     /// Log and journals were replayed: what they say together.
     pub fn replayed(&mut self) {
+        // Partners hear what is new from now on.
+        self.order_news();
         if self.blind_below > 0 {
             let speaking = std::mem::replace(&mut self.incarnation, self.blind_below);
             self.blind();
@@ -357,6 +369,7 @@ impl Lender {
             }
         }
         self.tell_homes(store);
+        self.tell_orders(store, now);
         self.due.insert((store.clone(), epoch));
     }
 
@@ -381,6 +394,7 @@ impl Lender {
     /// Reads an entry of a journal: once, at the place where the ledger took it.
     pub fn entry(&mut self, store: &StoreId, epoch: Epoch, seq: Seq, entry: &Entry) {
         self.homes.read(store, epoch, entry);
+        self.orders.read(store, epoch, entry);
         let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
             (Key::Heard(_), Some(Kept::Heard(heard))) => Some(*heard),
             _ => None,
