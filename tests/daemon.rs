@@ -27,6 +27,8 @@ mod labels;
 mod once;
 #[path = "daemon/online.rs"]
 mod online;
+#[path = "daemon/orders.rs"]
+mod orders;
 #[path = "daemon/poslog.rs"]
 mod poslog;
 #[path = "daemon/privacy.rs"]
