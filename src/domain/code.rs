@@ -210,13 +210,13 @@ codes! {
         remedy: "send the shopper to the shop that the detail names", "请顾客前往 detail 所示门店";
     OrderExpired = 2203, 410, "order kept no longer", "订单已过保留期",
         cause: "the last moment at which the order is handed over has passed; the detail says when", "订单已超过最后取货时间，时间见 detail",
-        remedy: "let the online shop keep it longer, or give the money back there", "请线上商城延长保留期，或在线上退款";
+        remedy: "let the online shop keep it longer, or cancel it there and give the money back", "请线上商城延长保留期，或取消订单并退款";
     OrderCancelled = 2204, 410, "order cancelled", "订单已取消",
         cause: "the online shop cancelled the order before it was handed over", "线上商城已在交付前取消该订单",
         remedy: "do not hand it over: the money goes back online; put the goods back", "请勿交付，款项由线上退回；商品请归架";
     OrderCollected = 2205, 409, "order handed over before", "订单已交付",
         cause: "the order was handed over already; the detail says when, at which device and in which decision", "该订单已交付，时间、设备与决策编号见 detail",
-        remedy: "do not hand it over again; the console's page Why shows the first hand-over by its decision", "请勿再次交付；可在管理页面“原因”中按决策编号查看首次交付";
+        remedy: "do not hand it over again; `aisled explain DECISION` shows the first hand-over", "请勿再次交付；用 `aisled explain 决策编号` 查看首次交付";
     OrdersFull = 2206, 422, "no room for another order", "待取订单已满",
         cause: "the shop holds as many waiting orders as it may, in all or of one member or code", "本店或同一会员、同一取货码的待取订单已达上限",
         remedy: "hand over, cancel or let expire what waits, then place the order again", "先交付、取消或等待过期，再重新下单";
