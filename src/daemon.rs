@@ -46,7 +46,6 @@ use crate::devices::topic::{Topic, Topics};
 use crate::devices::wire::status::{EngineState, EngineStatus, Presence as DevicePresence};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{BundleRef, DeviceId, MemberId, Seq};
-use crate::domain::lease::Word;
 use crate::engine::advice::Advice;
 use crate::engine::decision::{Key, Record};
 use crate::engine::input::{Input, MembersUpdate};
@@ -384,8 +383,9 @@ struct Shop {
     newest: Option<BundleRef>,
     /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
     told: std::collections::VecDeque<MembersUpdate>,
-    /// Head office's words about leases, in order, that wait for room in the store. They come again until they are taken.
-    words: std::collections::VecDeque<Word>,
+    /// Head office's words about leases and orders, in order, that wait for room in the store. They come again until they are
+    /// taken.
+    words: std::collections::VecDeque<Input>,
     /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
     arrived: Option<Arc<Bundle>>,
     coming: Option<Coming>,
@@ -548,9 +548,10 @@ impl Shop {
                 self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Words(words)) => {
-                let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
-                self.words.extend(words.into_iter().take(room));
-                self.decide_own()?;
+                self.hear(words.into_iter().map(Input::Lease))?;
+            }
+            Command::HeadOffice(head_office::Happening::Orders(orders)) => {
+                self.hear(orders.into_iter().map(|order| Input::Order(Box::new(order))))?;
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
@@ -588,6 +589,12 @@ impl Shop {
             }
         }
         Ok(())
+    }
+
+    fn hear(&mut self, words: impl Iterator<Item = Input>) -> Result<()> {
+        let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
+        self.words.extend(words.take(room));
+        self.decide_own()
     }
 
     /// See `privacy`: steps 1 and 2.
@@ -630,7 +637,7 @@ impl Shop {
                     self.desk.commit(entry).map_err(storage_failed)?;
                 }
             } else if let Some(word) = self.words.pop_front() {
-                let decided = self.desk.decide(Input::Lease(word)).map_err(storage_failed)?;
+                let decided = self.desk.decide(word).map_err(storage_failed)?;
                 // Any other is passed over: heard before, or one before it was lost and both come again.
                 if let Outcome::Decided(entry) = decided {
                     self.desk.commit(entry).map_err(storage_failed)?;

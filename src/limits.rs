@@ -1061,8 +1061,40 @@ pub const LABELS_IN_A_PART: usize = 100;
 /// Pushes handed to the broker at once for one gateway; the others follow second by second.
 pub const LABEL_PARTS_AT_ONCE_MAX: usize = 16;
 
-/// Bytes of a partner's request: two store ids and the longest code are a tenth.
-pub const PARTNER_REQUEST_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a partner's request: an order of the most lines with the longest titles in Chinese, escaped, is most of it.
+pub const PARTNER_REQUEST_BYTES_MAX: usize = 24 * 1024;
+
+/// Lines of one order that is picked up: eight such orders with their titles are one reply to a scan.
+pub const ORDER_LINES_MAX: usize = 40;
+/// Bytes of what the online shop calls an article: 32 Chinese characters.
+pub const ORDER_TITLE_BYTES_MAX: usize = 96;
+/// Longest time in milliseconds from placing an order to the end of its keeping: goods are not stored for good.
+pub const ORDER_KEEP_MS_MAX: i64 = 90 * 86_400_000;
+/// Orders that wait in one shop at once: a large shop's shelf, several days of its orders.
+pub const ORDERS_WAITING_MAX: u32 = 2_000;
+/// Orders that wait under one member or code: all are told at a scan.
+pub const ORDERS_SHOWN_MAX: usize = 8;
+/// Days since it last changed after which a shop, and head office, let go of an order: its keeping and as long again, in which
+/// a second hand-over is refused by name.
+pub const ORDER_REMEMBERED_DAYS: u32 = 180;
+/// Orders of one frame to a shop: with the most lines and longest titles they fill two thirds of it.
+pub const ORDERS_TOLD_MAX: usize = 24;
+/// Orders of one shop that were told and not answered by its journal: a frame's worth three times over.
+pub const ORDERS_UNHEARD_MAX: usize = 3 * ORDERS_TOLD_MAX;
+/// Milliseconds after which an order that no journal answers is told again.
+pub const ORDER_RESEND_MS: i64 = 60_000;
+/// Orders that head office holds, those that are over included until they are forgotten: some 600 bytes each.
+pub const HUB_ORDERS_MAX: usize = 200_000;
+
+const _: () = assert!(ORDER_REMEMBERED_DAYS as i64 * 86_400_000 >= 2 * ORDER_KEEP_MS_MAX);
+const _: () = assert!(
+    ORDERS_SHOWN_MAX * ORDER_LINES_MAX * (NAME_BYTES_MAX + ORDER_TITLE_BYTES_MAX + 64)
+        < MQTT_PACKET_BYTES_MAX / 2
+);
+const _: () = assert!(
+    ORDERS_TOLD_MAX * ORDER_LINES_MAX * (NAME_BYTES_MAX + ORDER_TITLE_BYTES_MAX + 64)
+        < UPSTREAM_FRAME_BYTES_MAX
+);
 
 /// Requests judged in one watch, some 300 bytes each: a day of a busy till.
 pub const CONFORM_REQUESTS_MAX: u64 = 200_000;

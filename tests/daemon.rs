@@ -29,6 +29,8 @@ mod numbers;
 mod once;
 #[path = "daemon/online.rs"]
 mod online;
+#[path = "daemon/orders.rs"]
+mod orders;
 #[path = "daemon/poslog.rs"]
 mod poslog;
 #[path = "daemon/privacy.rs"]

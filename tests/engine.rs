@@ -2,6 +2,8 @@
 
 #[path = "support/counter.rs"]
 mod counter;
+#[path = "engine/orders.rs"]
+mod orders;
 #[path = "support/rules.rs"]
 mod rules;
 

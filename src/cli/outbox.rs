@@ -177,6 +177,7 @@ pub(crate) fn word(entry: &Entry) -> &'static str {
         Input::Lease(_) => "lease",
         Input::Shown(_) => "shown",
         Input::Forget(_) => "forget",
+        Input::Order(_) => "order",
         Input::Activate(_) => "activate",
         Input::Request(request) => match &request.body {
             Body::Scan(_) => "scan",

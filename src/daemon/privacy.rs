@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, MemberId, Seq};
+use crate::domain::order::Shown;
 use crate::domain::text::hex;
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
@@ -202,8 +203,15 @@ pub(super) fn known(tables: &Tables, member: &MemberId) -> Result<Value> {
         _ => Value::Null,
     };
     let (tokens, codes) = tables.held_by(member).map_err(|fault| anyhow!("failed to {fault}"))?;
+    let waiting = match get(&Key::Waiting(Shown::Member(member.clone())))? {
+        Some(Record::Waiting(waiting)) => waiting.0,
+        _ => Vec::new(),
+    };
+    let orders = waiting.into_iter().map(|(id, _)| get(&Key::Order(id))).filter_map(Result::transpose);
+    let orders = orders.collect::<Result<Vec<_>>>()?;
     Ok(json!({
         "member": member,
+        "orders": orders,
         "profile": known,
         "ledger": ledger,
         "history": history,
@@ -247,6 +255,7 @@ fn told(entry: &Entry, member: &MemberId) -> Value {
             part("shown", json!(theirs))
         }
         Input::Lease(word) => part("points_lent", json!(word)),
+        Input::Order(word) => part("order", json!(word)),
         Input::Activate(_) | Input::Forget(_) => part("mentioned", Value::Null),
         Input::Request(request) => {
             let owner = request.body.token().and_then(|token| entry.facts.owner(token));

@@ -205,6 +205,25 @@ codes! {
     MemberForgotten = 2116, 410, "member was forgotten", "会员已被遗忘",
         cause: "the member asked to be forgotten: what is left is what their baskets cost, in decisions that name nobody", "会员要求被遗忘：仅保留不指向任何人的购物篮金额",
         remedy: "nothing; a decision of theirs may come out otherwise when it is replayed without their birthday or attributes", "无需处理；缺少生日或属性时，重放其决策的结果可能不同";
+    OrderUnknown = 2201, 404, "unknown order", "订单不存在",
+        cause: "no order of this number waits here: it was never sent to this shop, is for another shop, or is long over", "本店没有该编号的待取订单：从未发送到本店、属于其他门店，或早已结束",
+        remedy: "read the shop on the shopper's message; with the right shop and a line to head office, wait a minute and scan again", "核对顾客通知中的取货门店；若门店无误且与总部连通，请一分钟后重新扫码";
+    OrderElsewhere = 2202, 422, "order of another shop", "订单须在其他门店提取",
+        cause: "the order is to be handed over in another shop; the detail names it", "该订单须在其他门店提取，门店见 detail",
+        remedy: "send the shopper to the shop that the detail names", "请顾客前往 detail 所示门店";
+    OrderExpired = 2203, 410, "order kept no longer", "订单已过保留期",
+        cause: "the last moment at which the order is handed over has passed; the detail says when", "订单已超过最后取货时间，时间见 detail",
+        remedy: "let the online shop keep it longer, or cancel it there and give the money back", "请线上商城延长保留期，或取消订单并退款";
+    OrderCancelled = 2204, 410, "order cancelled", "订单已取消",
+        cause: "the online shop cancelled the order before it was handed over", "线上商城已在交付前取消该订单",
+        remedy: "do not hand it over: the money goes back online; put the goods back", "请勿交付，款项由线上退回；商品请归架";
+    OrderCollected = 2205, 409, "order handed over before", "订单已交付",
+        cause: "the order was handed over already; the detail says when, at which device and in which decision", "该订单已交付，时间、设备与决策编号见 detail",
+        remedy: "do not hand it over again; `aisled explain DECISION` shows the first hand-over", "请勿再次交付；用 `aisled explain 决策编号` 查看首次交付";
+    OrdersFull = 2206, 422, "no room for another order", "待取订单已满",
+        cause: "the shop holds as many waiting orders as it may, in all or of one member or code", "本店或同一会员、同一取货码的待取订单已达上限",
+        remedy: "hand over, cancel or let expire what waits, then place the order again", "先交付、取消或等待过期，再重新下单";
+
     Busy = 2901, 503, "not now", "暂时繁忙",
         cause: "more decisions wait for the disk than the queue holds", "等待写盘的决策过多",
         remedy: "repeat the same request with the same id after retry_after_ms", "按 retry_after_ms 后以相同编号重发";
@@ -516,6 +535,9 @@ codes! {
     HubShop = 6108, 401, "a shop is not let in", "门店被拒绝接入",
         cause: "a shop's password is wrong, or its certificate does not name the store it says it is", "门店密码错误，或证书未注明其所称的门店",
         remedy: "give the shop a certificate with its store id as DNS name; somebody else may use that id", "为门店签发以其编号为 DNS 名称的证书；也可能有他人冒用该编号";
+    HubOrder = 6111, 409, "an order is not taken", "订单未被接受",
+        cause: "an online shop's order is for a shop that never said hello, out of bounds, known with other content, over already or another partner's; the detail says which", "线上订单的门店从未连接、内容超出上限、与已知内容不同、已经结束或属于其他合作方，详见 detail",
+        remedy: "correct the order as the detail says; a changed order gets a number of its own", "按 detail 修正；内容不同的订单请使用新的编号";
     BrokerNotLoopback = 7001, 503, "embedded broker on a network address", "内置消息代理监听了网络地址",
         cause: "the embedded broker was told to listen on an address that other machines reach, where it would serve plain text", "内置消息代理被配置为监听其他机器可达的地址，而它只提供明文连接",
         remedy: "keep the loopback default and set broker.listen_tls for the network", "保留默认的本机地址，网络设备请使用 broker.listen_tls";

@@ -139,6 +139,8 @@ ids! {
     LineId, "line id", name_safe, 1, limits::ID_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,32}$";
     /// A device's own key of a request: its idempotency key.
     RequestId, "request id", name_safe, limits::REQUEST_ID_BYTES_MIN, limits::REQUEST_ID_BYTES_MAX, r"^[A-Za-z0-9._:/-]{8,64}$";
+    /// An order of an online shop, the same number there and here.
+    OrderId, "pick-up order id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
     /// A priced basket with an expiry.
     QuoteId, "quote id", name_safe, 1, limits::NAME_BYTES_MAX, r"^[A-Za-z0-9._:/-]{1,64}$";
 }

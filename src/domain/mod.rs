@@ -7,7 +7,8 @@
 //! `money` amounts, percentages and how they round · `ids` checked names · `calendar` the shop's civil time ·
 //! `catalog` what is sold · `basket` unpaid lines · `member` who buys, `history` what the shop learned of them ·
 //! `points` the programme and its ledger · `receipt` a committed sale with each unit's share frozen · `lease` slices of
-//! limited things · `series` numbers that people read · `tally` what a journal comes to · `code` every stable error code with its remedy.
+//! limited things · `series` numbers that people read · `order` what was bought online and is handed over here ·
+//! `tally` what a journal comes to · `code` every stable error code with its remedy.
 
 pub mod basket;
 pub mod calendar;
@@ -18,6 +19,7 @@ pub mod ids;
 pub mod lease;
 pub mod member;
 pub mod money;
+pub mod order;
 pub mod points;
 pub mod receipt;
 pub mod series;

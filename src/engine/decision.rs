@@ -13,10 +13,12 @@ use crate::domain::basket::TransactionKey;
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::history::{History, packed};
 use crate::domain::ids::{
-    BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, PromotionId, QuoteId, RequestId, Seq, StoreId,
+    BundleRef, CouponCode, CouponId, DeviceId, Epoch, MemberId, OrderId, PromotionId, QuoteId, RequestId,
+    Seq, StoreId,
 };
 use crate::domain::lease::{Heard, Scope, Slices};
 use crate::domain::member::{Ledger, Member, Profile, TokenHash, Usage};
+use crate::domain::order::{self, Pickup, Shelf, Waiting};
 use crate::domain::receipt::SaleRecord;
 use crate::limits;
 use crate::pricing::model::ReturnPolicy;
@@ -152,6 +154,12 @@ pub enum Key {
     Lease(Epoch, Scope),
     /// How far a life of the box has listened to head office's words about leases.
     Heard(Epoch),
+    /// An order that is handed over here.
+    Order(OrderId),
+    /// The orders that wait under a code or member.
+    Waiting(order::Shown),
+    /// How many orders wait.
+    Shelf,
 }
 
 impl Key {
@@ -166,6 +174,7 @@ impl Key {
             Key::Member(id) | Key::Ledger(id) | Key::History(id) | Key::Lease(_, Scope::Pocket(id)) => {
                 gone(id)
             }
+            Key::Waiting(order::Shown::Member(id)) => gone(id),
             Key::Token(token) => *token == TokenHash::NOBODYS,
             _ => false,
         }
@@ -175,6 +184,8 @@ impl Key {
     pub fn leads_on(&self) -> bool {
         match self {
             Key::Token(_) | Key::Code(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => true,
+            Key::Order(_) | Key::Waiting(_) => true,
+            Key::Shelf => false,
             Key::Member(_) | Key::Ledger(_) | Key::History(_) | Key::Redeemed(_) => false,
             Key::Quote(_) | Key::Usage(..) | Key::Lease(..) | Key::Heard(_) => false,
         }
@@ -223,6 +234,12 @@ pub enum Record {
     Slices(Slices),
     /// The last word taken.
     Heard(Heard),
+    /// The order.
+    Order(Box<Pickup>),
+    /// Their numbers.
+    Waiting(Waiting),
+    /// How many.
+    Shelf(Shelf),
 }
 
 /// Head office's half of a member, as last written by a bundle, a member update or an enrolment here.
@@ -297,6 +314,7 @@ impl Record {
         match self {
             Record::Token(id) => gone(id),
             Record::Code(code) => code.member.as_ref().is_some_and(gone),
+            Record::Order(pickup) => pickup.order.member.as_ref().is_some_and(gone),
             Record::Sale(sale) => {
                 let owner = sale.referred.as_ref().map(|referred| &referred.owner);
                 let pockets = sale.drawn.iter().filter_map(|(scope, _)| scope.pocket());
@@ -306,7 +324,8 @@ impl Record {
         }
     }
 
-    /// The record without those that `gone` says: nothing where it is theirs, a sale that nobody made where they made it.
+    /// The record without those that `gone` says: nothing where it is theirs, a sale that nobody made where they made it, an
+    /// order of nobody, which was paid for and is handed over by its code or number.
     pub fn without(self, gone: &dyn Fn(&MemberId) -> bool) -> Option<Record> {
         match self {
             Record::Sale(sale) if sale.member.as_ref().is_some_and(gone) => {
@@ -317,6 +336,10 @@ impl Record {
                 sale.referred.take_if(|referred| gone(&referred.owner));
                 sale.drawn.retain(|(scope, _)| !scope.pocket().is_some_and(gone));
                 Some(Record::Sale(sale))
+            }
+            Record::Order(pickup) if pickup.order.member.as_ref().is_some_and(gone) => {
+                let order = pickup.order.clone().of_nobody();
+                Some(Record::Order(Box::new(Pickup { order, ..*pickup })))
             }
             record => (!record.names(gone)).then_some(record),
         }

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::basket::{Basket, Charged, Tender, TransactionKey};
 use crate::domain::calendar::{MonthDay, UnixMs};
 use crate::domain::ids::{
-    BundleRef, CampaignId, DeviceId, LineId, MemberId, PromotionId, QuoteId, RequestId, Seq, Sku, Tag, Zone,
+    BundleRef, CampaignId, DeviceId, LineId, MemberId, OrderId, PromotionId, QuoteId, RequestId, Seq, Sku,
+    Tag, Zone,
 };
 use crate::domain::lease::Word;
 use crate::domain::member::{Consent, Profile, TokenHash};
+use crate::domain::order::OrderWord;
 use crate::domain::text::Lang;
 pub use crate::pricing::model::Channel;
 
@@ -32,6 +34,8 @@ pub enum Input {
     Shown(Vec<Shown>),
     /// Somebody is forgotten.
     Forget(Forgotten),
+    /// Head office says how an order stands that is handed over here.
+    Order(Box<OrderWord>),
 }
 
 /// Who is forgotten, as far as the journal may still say it: so that one can see that it was done.
@@ -280,6 +284,9 @@ pub struct Event {
     /// A further token of the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<TokenHash>,
+    /// The order that is handed over with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
 }
 
 /// A mark that a device sets.

@@ -228,9 +228,10 @@ impl Record {
     fn write_to(&self, out: &mut Out<'_>) {
         match self {
             Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
-            Record::Member(_) | Record::Ledger(_) | Record::Code(_) => named(out, self),
+            Record::Member(_) | Record::Ledger(_) | Record::Code(_) | Record::Order(_) => named(out, self),
             Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => named(out, self),
             Record::Slices(_) | Record::Heard(_) | Record::History(_) => list(out, self),
+            Record::Waiting(_) | Record::Shelf(_) => list(out, self),
         }
     }
 }

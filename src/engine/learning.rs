@@ -20,10 +20,10 @@ use crate::limits;
 use crate::pricing::outcome::Priced;
 use crate::pricing::returns::Refunded;
 
-use super::Turn;
 use super::decision::{Change, Key, Known, Quote, Record};
 use super::input::{Event, Feedback};
 use super::reply::{Noted, Receipt, Refusal, Remark, Reply};
+use super::{Turn, orders};
 
 type Part = (Option<CategoryId>, Money);
 
@@ -158,7 +158,7 @@ pub(super) fn needs_of_event(event: &Event) -> Vec<Key> {
     event.link.map(Key::Token).into_iter().collect()
 }
 
-/// Answers `event`. Order of checks of one that says something of a member: known (422) · [link] not somebody else's (409),
+/// Answers `event`. Order of checks: an order's own (see `orders`); of one that says something of a member: known (422) · [link] not somebody else's (409),
 /// not too many (422) · [mark] they agreed to be learned of (422).
 ///
 /// # Errors
@@ -168,6 +168,10 @@ pub(super) fn event(
     (device, at): (&DeviceId, Option<UnixMs>),
     event: &Event,
 ) -> Result<(Reply, Vec<Change>), Refusal> {
+    let mut changes = match &event.order {
+        Some(order) => orders::pick_up(turn, device, order)?,
+        None => Vec::new(),
+    };
     let mut remarks = Vec::new();
     let day = believed(turn, at, &mut remarks);
     if let Some(sku) = event.sku.as_ref().filter(|sku| turn.bundle.book.item(sku).is_none()) {
@@ -186,9 +190,8 @@ pub(super) fn event(
         if event.member.is_some() {
             remarks.push(Remark::new(Code::TokenUnknown, "the event was counted for nobody"));
         }
-        return Ok((noted(turn, remarks), Vec::new()));
+        return Ok((noted(turn, remarks), changes));
     };
-    let mut changes = Vec::new();
     let mut ledger = member.ledger.clone();
     if let Some(token) = event.link {
         changes.extend(linked(turn, &member.id, &mut ledger, token)?);

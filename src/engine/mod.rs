@@ -8,7 +8,7 @@
 //! Operations, a file each: `scan` (scan, wallet; `showing` chooses what a member is shown, `answers` what came of it) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
 //! office's members) · `learning` (event, feedback, and what sales teach of members) · `issue` (codes and numbers given out) · `leases` (slices of limited things; `demand` how much is
-//! wanted). `quotes` holds what open quotes hold; `kept` writes
+//! wanted) · `orders` (what was bought online and is handed over here). `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again; `tally` what one counts for.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
@@ -30,6 +30,7 @@ mod learning;
 mod leases;
 mod marks;
 mod membership;
+mod orders;
 pub mod quotes;
 mod referral;
 mod refund;
@@ -49,6 +50,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, CampaignId, CouponCode, Epoch, MemberId, Seq, StoreId};
 use crate::domain::lease::Want;
+use crate::domain::order;
 use crate::domain::text::Lang;
 use crate::limits;
 
@@ -267,7 +269,9 @@ impl Engine {
         self.quotes.forget(member);
         self.reads = ReadReplays::default();
         self.shown.retain(|shown| shown.member != *member);
-        let changes = Key::of_member(member).map(|key| Change { key, record: None }).to_vec();
+        let theirs =
+            Key::of_member(member).into_iter().chain([Key::Waiting(order::Shown::Member(member.clone()))]);
+        let changes = theirs.map(|key| Change { key, record: None }).collect();
         let noted = Reply::Noted(Noted::of(self.turn_reference()));
         self.entry(Input::Forget(Forgotten { number }), Facts::default(), Ok(noted), changes, now)
     }
@@ -283,6 +287,7 @@ impl Engine {
                 self.bundle().map_or_else(Vec::new, |bundle| showing::needs(bundle, shown))
             }
             Input::Forget(_) => Vec::new(),
+            Input::Order(word) => orders::needs(word, facts, &self.identity),
         };
         keys.retain(|key| !facts.knows(key));
         keys.sort();
@@ -358,13 +363,17 @@ impl Engine {
                 let sale = feedback.transaction.as_ref().and_then(|key| facts.sale(key));
                 keys.extend(sale.and_then(|sale| sale.member.as_ref()).into_iter().flat_map(Key::of_member));
             }
-            Body::Event(event) => keys.extend(learning::needs_of_event(event)),
+            Body::Event(event) => {
+                keys.extend(learning::needs_of_event(event));
+                keys.extend(event.order.iter().flat_map(|id| orders::needs_of_pick_up(id, facts)));
+            }
             Body::Enroll(enroll) => {
                 keys.extend(enroll.link.map(Key::Token));
                 let numbers = issue::needs_of_enrolment(&active.bundle, self.identity.epoch);
                 keys.extend(numbers.filter(|_| self.head_office != HeadOffice::Absent));
             }
-            Body::Scan(_) | Body::Wallet(_) => {}
+            Body::Scan(scan) => keys.extend(orders::needs_of_scan(scan.token, facts, &self.identity)),
+            Body::Wallet(_) => {}
         }
         keys
     }
@@ -403,6 +412,15 @@ impl Engine {
                 let changes = changes.unwrap_or_default();
                 Outcome::Decided(self.entry(Input::Shown(shown), facts, Ok(noted), changes, now))
             }
+            Input::Order(word) => match orders::hear(&word, &facts, (&self.identity, self.next), now) {
+                Some(heard) => {
+                    let noted = || Reply::Noted(Noted::of(self.turn_reference()));
+                    let answer = heard.as_ref().map(|_| noted()).map_err(Clone::clone);
+                    let changes = heard.unwrap_or_default();
+                    Outcome::Decided(self.entry(Input::Order(word), facts, answer, changes, now))
+                }
+                None => Outcome::Passed,
+            },
             Input::Forget(_) => {
                 let detail = "a forgetting comes with the member it is of, not as a request";
                 Outcome::Deferred(Refusal::new(Code::UnknownOperation, detail))

@@ -11,9 +11,10 @@ use crate::domain::calendar::Day;
 use crate::domain::catalog::SoldBy;
 use crate::domain::code::Code;
 use crate::domain::ids::{
-    BundleRef, CampaignId, CouponCode, LineId, MemberId, PromotionId, QuoteId, Sku, TierId,
+    BundleRef, CampaignId, CouponCode, LineId, MemberId, OrderId, PromotionId, QuoteId, Sku, TierId,
 };
 use crate::domain::money::Money;
+use crate::domain::order::OrderLine;
 use crate::domain::points::PointsLine;
 use crate::pricing::outcome::{
     Addition, CouponOutcome, GiftCardUse, GivenGift, LineDiscount, Reason, Resolution, ShelfChange, UnitShare,
@@ -113,6 +114,22 @@ pub struct ScanReply {
     pub care: Vec<Care>,
     /// How old the data are.
     pub data_age: DataAge,
+    /// Orders bought online that wait here for whoever shows this, those kept for the shortest time first; absent if none do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pickups: Vec<PickupView>,
+}
+
+/// An order that waits to be handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PickupView {
+    /// Its number: send it with the hand-over's `event` of kind `pick_up`.
+    pub order: OrderId,
+    /// What is in it.
+    pub lines: Vec<OrderLine>,
+    /// Last moment it is handed over, RFC 3339.
+    pub until: String,
+    /// `placed`, or `ready`: packed and waiting.
+    pub state: String,
 }
 
 /// An offer open to the shopper.

@@ -15,7 +15,7 @@ use super::reply::{
     Care, IssuedCoupon, MemberView, Offer, PointsView, Reply, ScanReply, Suggestion, WalletReply,
 };
 use super::showing::Chooser;
-use super::{Turn, leases};
+use super::{Turn, leases, orders};
 
 /// Days before its end within which a coupon is said to run out soon.
 const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
@@ -64,6 +64,7 @@ pub(super) fn scan(turn: &Turn<'_>, scan: &Scan, waiting: &[Shown]) -> (Reply, V
         care,
         data_age: turn.data_age(member.as_ref().map(|member| member.profile_as_of)),
         member: member.as_ref().map(|member| view(turn, member)),
+        pickups: orders::pickups(turn, scan.token),
     }));
     (reply, chooser.map(Chooser::held).unwrap_or_default())
 }

@@ -83,7 +83,8 @@ impl Fold {
                     }
                 }
             }
-            (Input::Activate(_) | Input::Lease(_) | Input::Shown(_) | Input::Forget(_), _) => {}
+            (Input::Activate(_) | Input::Lease(_) | Input::Shown(_) | Input::Forget(_), _)
+            | (Input::Order(_), _) => {}
         }
         Some(entry)
     }

@@ -19,6 +19,7 @@ mod folding;
 pub mod homes;
 mod lane;
 mod market;
+pub mod orders;
 mod ranges;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use crate::upstream::wire::{Ask, PROTOCOL, Words};
 use homes::Homes;
 use lane::{Burden, Hold, Lane, Pending};
 use market::{Rests, Wanting};
+use orders::{Orders, Wish};
 pub use view::ScopeView;
 
 /// Mistakes that the simulation switches on to see that it would notice them. Production has none.
@@ -110,6 +112,8 @@ pub enum Record {
         /// To this one.
         to: StoreId,
     },
+    /// An online shop wants something of an order.
+    Order(Box<Wish>),
     /// Head office was restored by nobody knows what: it may have lent what is not known here.
     Blind {
         /// The incarnation from which on it knows again.
@@ -176,6 +180,7 @@ pub struct Lender {
     /// When it was last looked for somebody to call something back from.
     looked: BTreeMap<Scope, UnixMs>,
     homes: Homes,
+    orders: Orders,
     records: Vec<Record>,
     /// Places of words: made, handed to the log, written, in the backup.
     made: u64,
@@ -204,6 +209,7 @@ impl Lender {
             wanting: Wanting::default(),
             looked: BTreeMap::new(),
             homes: Homes::default(),
+            orders: Orders::default(),
             records: Vec::new(),
             made: 0,
             taken: 0,
@@ -299,6 +305,10 @@ impl Lender {
                 self.homes.begin(code, from, to);
                 true
             }
+            Record::Order(wish) => {
+                self.orders.wish(wish);
+                true
+            }
             Record::Blind { incarnation } => {
                 self.blind_below = self.blind_below.max(*incarnation);
                 true
@@ -308,6 +318,8 @@ impl Lender {
 
     /// Log and journals were replayed: what they say together.
     pub fn replayed(&mut self) {
+        // Partners hear what is new from now on.
+        self.order_news();
         self.doubt();
     }
 
@@ -386,6 +398,7 @@ impl Lender {
             }
         }
         self.tell_homes(store);
+        self.tell_orders(store, now);
         self.due.insert((store.clone(), epoch));
     }
 
@@ -419,6 +432,7 @@ impl Lender {
     /// Reads an entry of a journal: once, at the place where the ledger took it.
     pub fn entry(&mut self, store: &StoreId, epoch: Epoch, seq: Seq, entry: &Entry) {
         self.homes.read(store, epoch, entry);
+        self.orders.read(store, epoch, entry);
         let heard = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
             (Key::Heard(_), Some(Kept::Heard(heard))) => Some(*heard),
             _ => None,

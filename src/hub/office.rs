@@ -30,6 +30,7 @@ use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
 use super::lender::homes::MoveView;
 use super::lender::{Breach, Lender, ScopeView};
+use super::partner::Known;
 
 /// A bundle that shops may fetch.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Published {
     file: File,
     /// What may be lent under its rules; none if they cannot be read here.
     terms: Option<Terms>,
+    /// The chain of its rules.
+    chain: Option<String>,
 }
 
 impl Published {
@@ -61,14 +64,14 @@ impl Published {
             offset += wanted as u64;
         }
         let offer = Offer { v: PROTOCOL, version, hash: Blob(hasher.finalize().to_vec()), size };
-        let terms = match packed::rules(&file) {
-            Ok(rules) => Some(Terms::of(&rules)),
+        let (terms, chain) = match packed::rules(&file) {
+            Ok(rules) => (Some(Terms::of(&rules)), Some(rules.shop.chain)),
             Err(error) => {
                 tracing::warn!(%error, "nothing is lent: the rules of the bundle to offer cannot be read");
-                None
+                (None, None)
             }
         };
-        Ok(Published { offer, file, terms })
+        Ok(Published { offer, file, terms, chain })
     }
 
     fn chunk(&self, get: &Get) -> Option<Chunk> {
@@ -424,8 +427,9 @@ impl Office {
     pub fn partner(&mut self, partner: &StoreId, payload: &[u8], now: UnixMs) -> serde_json::Value {
         self.now = now;
         let fold = &self.fold;
-        let answer =
-            super::partner::answer(&mut self.lender, &|member| fold.balance(member), partner, payload);
+        let chain = self.bundle.as_ref().and_then(|bundle| bundle.chain.as_deref());
+        let known = Known { points: &|member| fold.balance(member), chain, now };
+        let answer = super::partner::answer(&mut self.lender, &known, partner, payload);
         self.lender.go_on_moving();
         answer
     }
@@ -459,7 +463,15 @@ impl Office {
     }
 
     fn words(&mut self) -> impl Iterator<Item = (StoreId, Down)> + use<> {
-        self.lender.words(self.now).into_iter().map(|(store, words)| (store, Down::Words(words)))
+        let orders = self.lender.order_frames(self.now).into_iter();
+        let orders = orders.map(|(store, orders)| (store, Down::Orders(orders)));
+        let words = self.lender.words(self.now).into_iter();
+        words.map(|(store, words)| (store, Down::Words(words))).chain(orders)
+    }
+
+    /// What partners are to hear without having asked. After a commit.
+    pub fn partner_news(&mut self) -> Vec<(StoreId, serde_json::Value)> {
+        super::partner::news(&mut self.lender)
     }
 
     fn ack(&self, store: StoreId, epoch: Epoch, again: bool) -> (StoreId, Down) {

@@ -1,4 +1,5 @@
-//! What an online shop says to head office: where a single-use code is, and that it is wanted; how many points a member has.
+//! What an online shop says to head office: where a single-use code is, and that it is wanted; how many points a member has; which
+//! orders are to be handed over in which shop.
 //!
 //! An online shop is a store without shelves: it runs a box of its own, whose daemon quotes and commits its orders (`channel:
 //! online`, the order's number as the request's id and the transaction's), so it spends points from slices lent to it and
@@ -6,22 +7,31 @@
 //! a code that is at home in a shop is moved to it first, and comes back when the order falls through.
 //!
 //! ```text
-//! aisle-partner/1/{store}/req   to head office   {"v":1,"id":...,"move":{"code","from","to"}} or {...,"balance":{"member"}}
+//! aisle-partner/1/{store}/req   to head office   {"v":1,"id":...,"move":{"code","from","to"}}, or {...,"balance":{"member"}},
+//!                                                "order":{"order","store","code","member","lines","ready","placed","until"},
+//!                                                "cancel":{"order"}, "ask":{"order"}
 //! aisle-partner/1/{store}/rep   from it          {"v":1,"re":...,"status":...,"data":{...}} or with "code" and "title"
 //! ```
+//! What becomes of an order is told without being asked for, as one more reply to the request that placed it; it may be lost,
+//! and is asked for again.
+//!
 //! Invariants: a partner speaks for its own store only: one end of every move is that store. Asking again changes nothing and
 //! tells how far it is, so a lost reply is asked for again. Nothing is told of a move before the log holds it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
-use crate::domain::ids::{CouponCode, MemberId, RequestId, StoreId};
+use crate::domain::ids::{CouponCode, MemberId, OrderId, RequestId, Sku, StoreId};
+use crate::domain::member::{Token, TokenHash, TokenKind};
+use crate::domain::order::{Order, OrderLine};
 use crate::domain::text::Lang;
 use crate::limits;
 
 use super::lender::Lender;
 use super::lender::homes::Asked;
+use super::lender::orders::{OrderView, Wish};
 
 const ROOT: &str = "aisle-partner/1/";
 /// What head office hears.
@@ -43,6 +53,78 @@ pub struct Request {
     /// Ask what a member has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
+    /// Have an order handed over in a shop, or say that it is ready or kept longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Placing>,
+    /// Have an order not handed over any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Which>,
+    /// Ask how far an order is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Which>,
+}
+
+/// An order that was paid online.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placing {
+    /// Its number.
+    pub order: OrderId,
+    /// Where it is handed over.
+    pub store: StoreId,
+    /// The text of the QR code that the shopper shows; kept as a hash only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Whose it is: shown the member's own card, phone or code, a till names the order as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberId>,
+    /// What is in it.
+    pub lines: Vec<Article>,
+    /// Is it packed?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ready: bool,
+    /// When it was placed, RFC 3339.
+    pub placed: String,
+    /// Last moment it is handed over, RFC 3339.
+    pub until: String,
+}
+
+/// What a shopper shows stays out of logs.
+impl std::fmt::Debug for Placing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Placing({} in {})", self.order, self.store)
+    }
+}
+
+/// What was ordered of one article.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Article {
+    /// Which.
+    pub sku: Sku,
+    /// Units.
+    pub qty: u32,
+    /// What the online shop calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// An order by its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// Its number.
+    pub order: OrderId,
+}
+
+/// What head office knows when a partner asks.
+pub struct Known<'a> {
+    /// A member's points.
+    pub points: &'a dyn Fn(&MemberId) -> Option<i64>,
+    /// The chain of the bundle that is offered.
+    pub chain: Option<&'a str>,
+    /// Its clock.
+    pub now: UnixMs,
 }
 
 /// A code is to change its home.
@@ -89,12 +171,7 @@ fn problem(re: Option<&RequestId>, code: Code, detail: String) -> Value {
 }
 
 /// Answers a partner. What it changes is in the lender's records, to be made durable before the answer is said.
-pub fn answer(
-    lender: &mut Lender,
-    points: &dyn Fn(&MemberId) -> Option<i64>,
-    partner: &StoreId,
-    payload: &[u8],
-) -> Value {
+pub fn answer(lender: &mut Lender, known: &Known<'_>, partner: &StoreId, payload: &[u8]) -> Value {
     if payload.len() > limits::PARTNER_REQUEST_BYTES_MAX {
         return problem(
             None,
@@ -110,15 +187,69 @@ pub fn answer(
     if request.v != 1 {
         return problem(re, Code::UnknownVersion, "version 1 is spoken here".to_owned());
     }
-    let data = match (request.moving, request.balance) {
-        (Some(moving), None) => match moved(lender, partner, &moving) {
-            Ok(data) => data,
-            Err(detail) => return problem(re, Code::HubMove, detail),
-        },
-        (None, Some(Balance { member })) => json!({ "member": member, "points": points(&member) }),
-        _ => return problem(re, Code::MalformedPayload, "one of move and balance".to_owned()),
+    let orders =
+        |told: Result<OrderView, String>| told.map(|view| json!(view)).map_err(|why| (Code::HubOrder, why));
+    let told = match (request.moving, request.balance, request.order, request.cancel, request.ask) {
+        (Some(moving), None, None, None, None) => {
+            moved(lender, partner, &moving).map_err(|why| (Code::HubMove, why))
+        }
+        (None, Some(Balance { member }), None, None, None) => {
+            Ok(json!({ "member": member, "points": (known.points)(&member) }))
+        }
+        (None, None, Some(placing), None, None) => {
+            orders(placed(lender, known, (partner, &request.id), placing))
+        }
+        (None, None, None, Some(Which { order }), None) => orders(lender.cancel_order(partner, &order)),
+        (None, None, None, None, Some(Which { order })) => orders(lender.order(partner, &order)),
+        _ => Err((Code::MalformedPayload, "one of move, balance, order, cancel and ask".to_owned())),
+    };
+    let data = match told {
+        Ok(data) => data,
+        Err((code, why)) => return problem(re, code, why),
     };
     json!({ "v": 1, "re": re, "status": 200, "data": data })
+}
+
+fn placed(
+    lender: &mut Lender,
+    known: &Known<'_>,
+    (partner, request): (&StoreId, &RequestId),
+    placing: Placing,
+) -> Result<OrderView, String> {
+    let time =
+        |text: &str| UnixMs::parse_rfc3339(text).ok_or_else(|| format!("{text:?} is no RFC 3339 time"));
+    let lines = placing.lines.into_iter().map(|Article { sku, qty, title }| OrderLine { sku, qty, title });
+    let order = Order {
+        id: placing.order,
+        store: placing.store,
+        member: placing.member,
+        lines: lines.collect(),
+        ready: placing.ready,
+        placed: time(&placing.placed)?,
+        until: time(&placing.until)?,
+    };
+    let code = placing.code.map(|value| hashed(value, known.chain)).transpose()?;
+    let (partner, request) = (partner.clone(), request.clone());
+    lender.place_order(Wish { partner, request, order, code, cancelled: false }, known.now)
+}
+
+/// What a till makes of the code once it is scanned.
+fn hashed(value: String, chain: Option<&str>) -> Result<TokenHash, String> {
+    let is_text = (1..=limits::TOKEN_BYTES_MAX).contains(&value.len())
+        && !value.trim().is_empty()
+        && !value.chars().any(char::is_control);
+    if !is_text {
+        return Err(format!("a code is text of at most {} bytes", limits::TOKEN_BYTES_MAX));
+    }
+    let chain = chain.ok_or("head office offers no bundle, so the chain's codes cannot be told")?;
+    Ok(Token { kind: TokenKind::Qr, value }.hash(chain))
+}
+
+/// What became of orders, each as one more reply to the request that placed it.
+pub fn news(lender: &mut Lender) -> Vec<(StoreId, Value)> {
+    let news = lender.order_news().into_iter();
+    news.map(|(partner, re, view)| (partner, json!({ "v": 1, "re": re, "status": 200, "data": view })))
+        .collect()
 }
 
 fn moved(lender: &mut Lender, partner: &StoreId, moving: &Moving) -> Result<Value, String> {
@@ -168,7 +299,8 @@ mod tests {
     fn what_is_answered_to_what() {
         let mut lender = Lender::new(1, false);
         let points = |member: &MemberId| (member.as_str() == "m-1").then_some(7);
-        let mut ask = |text: &str| answer(&mut lender, &points, &store("online"), text.as_bytes());
+        let known = Known { points: &points, chain: Some("sunrise"), now: UnixMs(0) };
+        let mut ask = |text: &str| answer(&mut lender, &known, &store("online"), text.as_bytes());
         let table = [
             (r#"{"v":1,"id":"order-0001","balance":{"member":"m-1"}}"#, json!(200)),
             (r#"{"v":1,"id":"order-0001","balance":{"member":"nobody"}}"#, json!(200)),

@@ -513,7 +513,8 @@ fn write(
             }
         }
         tell(office.commit()?);
-        for answer in partners {
+        let news = office.partner_news().into_iter();
+        for answer in partners.into_iter().chain(news.map(|(partner, news)| Said::Partner(partner, news))) {
             // The same: partners ask again.
             let _ = say.blocking_send(answer);
         }

@@ -257,7 +257,9 @@ impl<'r> Office<'r> {
         for (store, words) in &words {
             words.words.iter().for_each(|word| stage.judge.said_word(store, word));
         }
-        words.into_iter().map(|(store, words)| (store, Down::Words(words))).collect()
+        let orders = self.lender.order_frames(stage.unix()).into_iter();
+        let orders = orders.map(|(store, orders)| (store, Down::Orders(orders)));
+        words.into_iter().map(|(store, words)| (store, Down::Words(words))).chain(orders).collect()
     }
 
     /// What it believes of leases.
@@ -327,6 +329,7 @@ impl<'r> Office<'r> {
                 Down::Chunk(_) => DownKind::Chunk,
                 Down::Members(_) => DownKind::Members,
                 Down::Words(_) => DownKind::Words,
+                Down::Orders(_) => DownKind::Orders,
             };
             let bytes: Rc<[u8]> = Rc::from(frame.encode());
             stage.trace(8, 0, u64::from(crc32c::crc32c(&bytes)));

@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use crate::domain::ids::Seq;
-use crate::domain::lease::Word;
 use crate::engine::input::{Input, MembersUpdate};
 use crate::engine::{HeadOffice, Outcome};
 use crate::limits;
@@ -168,15 +167,18 @@ impl Station {
             }
             Action::Prune(through) => live.prunable = live.prunable.max(through),
             Action::Members(update) => self.members(&update, stage),
-            Action::Words(words) => words.into_iter().for_each(|word| self.hear(word, stage)),
+            Action::Words(words) => words.into_iter().for_each(|word| self.hear(Input::Lease(word), stage)),
+            Action::Orders(orders) => {
+                orders.into_iter().for_each(|word| self.hear(Input::Order(Box::new(word)), stage));
+            }
             Action::Bundle(Piece::Complete { version }) => self.install(version, stage),
             Action::Bundle(Piece::Keep { .. } | Piece::Broken { .. }) => {}
         }
     }
 
-    fn hear(&mut self, word: Word, stage: &mut Stage<'_>) {
+    fn hear(&mut self, word: Input, stage: &mut Stage<'_>) {
         // Any other outcome: heard before, or one before it was lost and both come again.
-        if let Outcome::Decided(entry) = self.decide(Input::Lease(word), stage) {
+        if let Outcome::Decided(entry) = self.decide(word, stage) {
             self.write(entry, stage);
         }
     }

@@ -83,6 +83,7 @@ fn is_read_again(key: &Key) -> bool {
         Key::Token(_) | Key::Member(_) | Key::Ledger(_) | Key::History(_) | Key::Usage(..) => true,
         Key::Code(_) | Key::Redeemed(_) | Key::Lease(..) | Key::Heard(_) => true,
         Key::Quote(_) | Key::Sale(_) | Key::Request(..) | Key::Decision(_) => false,
+        Key::Order(_) | Key::Waiting(_) | Key::Shelf => false,
     }
 }
 

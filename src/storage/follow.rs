@@ -132,7 +132,9 @@ impl Follower {
     fn checkpoint(&mut self) -> std::result::Result<(), TablesFault> {
         let lived = self.tables.lived()?;
         let before = |days: u32| lived.made_before(usize::try_from(days).unwrap_or(usize::MAX));
-        let gone = self.tables.let_go(before(self.sizes.sale_days), before(self.sizes.profile_idle_days))?;
+        let orders = before(limits::ORDER_REMEMBERED_DAYS);
+        let gone =
+            self.tables.let_go(before(self.sizes.sale_days), before(self.sizes.profile_idle_days), orders)?;
         if gone > 0 {
             tracing::info!(gone, "what has been kept long enough is let go of");
         }

@@ -1,8 +1,9 @@
-//! Which format a data directory has: `<data>/format`, one line, `aisled 2`.
+//! Which format a data directory has: `<data>/format`, one line, `aisled 3`.
 //!
 //! ```text
 //! 1  the journal names members as they are
 //! 2  it holds numbers for them from some decision on, which `names` knows (vault.rs)
+//! 3  it may hold decisions about orders that are handed over here
 //! ```
 //! Invariants: it is looked at after the lock and before anything else; a directory of a later format is refused and left as it
 //! is; one without the file is of the format before there was one, which this build reads as it stands; either gets the file.
@@ -18,7 +19,7 @@ use super::journal::FormatVersion;
 /// Name of the file.
 pub const FORMAT_FILE: &str = "format";
 /// The newest format this build reads, and the one it writes.
-pub const CURRENT: FormatVersion = FormatVersion(2);
+pub const CURRENT: FormatVersion = FormatVersion(3);
 const NAME: &str = "aisled";
 const BYTES_MAX: usize = 64;
 

@@ -21,9 +21,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::UnixMs;
-use crate::domain::ids::{BundleRef, CouponCode, MemberId, Seq};
+use crate::domain::ids::{BundleRef, CouponCode, MemberId, OrderId, Seq};
 use crate::domain::lease::Scope;
 use crate::domain::member::{Member, TokenHash};
+use crate::domain::order::{Shown, Waiting};
 use crate::domain::tally::Tally;
 use crate::engine::decision::{Change, Facts, Key, Record, UsageOf};
 use crate::limits;
@@ -34,8 +35,9 @@ use backend::{Backend, Write};
 
 const RECORD_VERSION: u8 = 1;
 
-/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease, 10 history.
-const TREES: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+/// Tree numbers: 0 meta, 1 token, 2 member, 3 ledger, 4 code, 5 redeemed, 6 usage, 7 sale, 8 request, 9 lease, 10 history,
+/// 11 order, 12 what orders are found by.
+const TREES: [&str; 13] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
 const META: usize = 0;
 const TOKENS: usize = 1;
 const MEMBERS: usize = 2;
@@ -45,6 +47,10 @@ const SALES: usize = 7;
 const REQUESTS: usize = 8;
 const LEASES: usize = 9;
 const HISTORIES: usize = 10;
+const ORDERS: usize = 11;
+const WAITING: usize = 12;
+/// Where what an order is found by begins with this, a member's id follows.
+const BY_MEMBER: u8 = 1;
 /// Where the key of a lease, behind its epoch, says of what it is.
 const LEASE_KIND: usize = 8;
 /// A member's points.
@@ -232,7 +238,10 @@ impl Tables {
             LEASES if key.get(LEASE_KIND) == Some(&POCKET) => {
                 Ok((!gone(&key[LEASE_KIND + 1..])).then_some(Cow::Borrowed(value)))
             }
-            TOKENS | CODES | SALES => {
+            WAITING if key.first() == Some(&BY_MEMBER) => {
+                Ok((!gone(&key[1..])).then_some(Cow::Borrowed(value)))
+            }
+            TOKENS | CODES | SALES | ORDERS => {
                 let record: Record = decode(value)?;
                 match vault.of_the_living(&record) {
                     Some(same) if same == record => Ok(Some(Cow::Borrowed(value))),
@@ -395,15 +404,17 @@ impl Tables {
         Ok(MembersPage { members, next })
     }
 
-    /// Lets go of sales decided before `sales`, and of what was learned of members last seen before `seen`. Returns how many
-    /// records those were.
-    pub(super) fn let_go(&self, sales: Seq, seen: Seq) -> Result<usize, TablesFault> {
+    /// Lets go of sales decided before `sales`, of what was learned of members last seen before `seen`, and of orders that last
+    /// changed before `orders`. Returns how many records those were.
+    pub(super) fn let_go(&self, sales: Seq, seen: Seq, orders: Seq) -> Result<usize, TablesFault> {
         let mut count = 0;
-        for tree in [SALES, HISTORIES] {
+        for tree in [SALES, HISTORIES, ORDERS, WAITING] {
             self.walk(tree, |key, value| {
                 let is_old = match decode(value)? {
                     Record::Sale(sale) => sale.taken_back.unwrap_or(sale.decision) < sales,
                     Record::History(history) => history.last_decision() < seen,
+                    Record::Order(pickup) => pickup.decision < orders,
+                    Record::Waiting(waiting) => !self.is_any_there(&waiting)?,
                     _ => false,
                 };
                 if is_old {
@@ -414,6 +425,11 @@ impl Tables {
             })?;
         }
         Ok(count)
+    }
+
+    fn is_any_there(&self, waiting: &Waiting) -> Result<bool, TablesFault> {
+        let there = |(id, _): &(OrderId, UnixMs)| self.now().get(ORDERS, id.as_str().as_bytes());
+        waiting.0.iter().map(there).try_fold(false, |any, found| Ok(any || found?.is_some()))
     }
 
     /// Makes everything so far durable.
@@ -503,6 +519,10 @@ fn place(key: &Key) -> Option<(usize, Vec<u8>)> {
             (LEASES, [&epoch.0.to_be_bytes()[..], &[kind], of.as_bytes()].concat())
         }
         Key::Heard(epoch) => (LEASES, [&epoch.0.to_be_bytes()[..], &[255]].concat()),
+        Key::Order(id) => (ORDERS, id.as_str().as_bytes().to_vec()),
+        Key::Waiting(Shown::Code(mark)) => (WAITING, [&[0], &mark.0[..]].concat()),
+        Key::Waiting(Shown::Member(id)) => (WAITING, [&[BY_MEMBER], id.as_str().as_bytes()].concat()),
+        Key::Shelf => (WAITING, vec![255]),
         Key::Quote(_) | Key::Decision(_) => return None,
     })
 }

@@ -30,6 +30,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::clock::{Clock, Ticks};
 use crate::domain::ids::{Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::order::OrderWord;
 use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::gate::tls::{self, Refused};
@@ -85,6 +86,8 @@ pub enum Happening {
     Members(MembersUpdate),
     /// For the engine, each as `Input::Lease`, in this order.
     Words(Vec<Word>),
+    /// For the engine, each as `Input::Order`.
+    Orders(Vec<OrderWord>),
     /// A bundle is in this file, whole and unverified; then call `bundle_active`.
     Bundle {
         /// As offered.
@@ -471,6 +474,7 @@ impl Shell {
                 Action::Prune(through) => self.do_work(Work::Prune(through)).await,
                 Action::Members(update) => self.tell(Happening::Members(*update)),
                 Action::Words(words) => self.tell(Happening::Words(words)),
+                Action::Orders(orders) => self.tell(Happening::Orders(orders)),
                 Action::Bundle(piece) => self.do_work(Work::Bundle(piece)).await,
             }
         }
@@ -487,7 +491,7 @@ impl Shell {
 
     fn tell(&mut self, happening: Happening) {
         if self.waiting.len() >= limits::UPSTREAM_EVENTS_MAX {
-            // Members and words are told again at the next hello; a bundle is offered again after a restart.
+            // Members, words and orders are told again at the next hello; a bundle is offered again after a restart.
             self.waiting.pop_front();
         }
         self.waiting.push_back(happening);

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::order::OrderWord;
 use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::limits;
@@ -85,6 +86,8 @@ pub enum Action {
     Members(Box<MembersUpdate>),
     /// About leases, for the engine, in this order.
     Words(Vec<Word>),
+    /// About orders to hand over, for the engine.
+    Orders(Vec<OrderWord>),
     /// A piece of a bundle, or its end.
     Bundle(Piece),
 }
@@ -332,6 +335,11 @@ impl Machine {
             Down::Words(words) => {
                 if words.incarnation >= self.known.incarnation && words.epoch == self.extent.epoch {
                     self.actions.push_back(Action::Words(words.words));
+                }
+            }
+            Down::Orders(orders) => {
+                if orders.incarnation >= self.known.incarnation && orders.epoch == self.extent.epoch {
+                    self.actions.push_back(Action::Orders(orders.orders));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What shop and head office say to each other: frames over MQTT 5, QoS 1, MessagePack with named fields, version 1.
 //!
-//! Layout: `aisle/1/{store}/up/{hello|batch|get|ask}` from the shop, `aisle/1/{store}/down/{state|ack|offer|chunk|members|words}`
+//! Layout: `aisle/1/{store}/up/{hello|batch|get|ask}` from the shop, `aisle/1/{store}/down/{state|ack|offer|chunk|members|words|orders}`
 //! to it;
 //! `offer` is retained. The body of a batch is zstd over entries `[flag u8][hash 16][length u32 LE][bytes]`; the
 //! bytes are the journal's, unopened.
@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::calendar::UnixMs;
 use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::domain::lease::{Want, Word};
+use crate::domain::order::OrderWord;
 use crate::domain::tally::Tally;
 use crate::engine::input::MembersUpdate;
 use crate::limits;
@@ -284,6 +285,19 @@ pub struct Words {
     pub words: Vec<Word>,
 }
 
+/// Orders that are handed over in the shop, each as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// `PROTOCOL`.
+    pub v: u16,
+    /// Whose words they are.
+    pub incarnation: u64,
+    /// To which life of the box.
+    pub epoch: Epoch,
+    /// 1 to `ORDERS_TOLD_MAX`.
+    pub orders: Vec<OrderWord>,
+}
+
 /// A frame from a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Up {
@@ -312,6 +326,8 @@ pub enum Down {
     Members(Members),
     /// About leases.
     Words(Words),
+    /// About orders to hand over.
+    Orders(Orders),
 }
 
 /// What a shop sends, by the last part of the topic.
@@ -342,6 +358,8 @@ pub enum DownKind {
     Members,
     /// `words`
     Words,
+    /// `orders`
+    Orders,
 }
 
 /// What head office subscribes to.
@@ -374,6 +392,7 @@ pub fn parse_down(topic: &str, store: &StoreId) -> Option<DownKind> {
         "chunk" => Some(DownKind::Chunk),
         "members" => Some(DownKind::Members),
         "words" => Some(DownKind::Words),
+        "orders" => Some(DownKind::Orders),
         _ => None,
     }
 }
@@ -455,6 +474,14 @@ frame!(Words, |words| {
     within(words.words.iter().all(|word| word.say.lends() <= limits::LEASE_BUDGET_MAX), "amount")
 });
 
+frame!(Orders, |orders| {
+    within((1..=limits::ORDERS_TOLD_MAX).contains(&orders.orders.len()), "orders")?;
+    within(orders.incarnation < u64::MAX / 2, "incarnation")?;
+    within(orders.orders.iter().all(|word| word.incarnation == orders.incarnation), "incarnation")?;
+    within(orders.orders.iter().all(|word| (1..u32::MAX / 2).contains(&word.nth)), "nth")?;
+    within(orders.orders.iter().all(|word| word.order.is_bounded()), "order")
+});
+
 /// Only what tells the version: the rest of another version's frame may look like anything.
 #[derive(Deserialize)]
 struct Versioned {
@@ -525,6 +552,7 @@ impl Down {
             Down::Chunk(_) => "chunk",
             Down::Members(_) => "members",
             Down::Words(_) => "words",
+            Down::Orders(_) => "orders",
         };
         format!("{ROOT}{store}/down/{kind}")
     }
@@ -543,6 +571,7 @@ impl Down {
             Down::Chunk(frame) => written(frame),
             Down::Members(frame) => written(frame),
             Down::Words(frame) => written(frame),
+            Down::Orders(frame) => written(frame),
         }
     }
 
@@ -555,6 +584,7 @@ impl Down {
             DownKind::Chunk => Down::Chunk(read(bytes)?),
             DownKind::Members => Down::Members(read(bytes)?),
             DownKind::Words => Down::Words(read(bytes)?),
+            DownKind::Orders => Down::Orders(read(bytes)?),
         })
     }
 }

@@ -23,7 +23,7 @@ use crate::till::soon;
 const MILK: &str = "6901234000017";
 
 /// Codes HOME-1 to HOME-8, at home in s01.
-fn bundle() -> Vec<u8> {
+pub(crate) fn bundle() -> Vec<u8> {
     let mut authored = rules::authored();
     for n in 1..=8 {
         let code = json!({ "code": format!("HOME-{n}"), "coupon": "once-five", "home": "s01" });
@@ -33,19 +33,19 @@ fn bundle() -> Vec<u8> {
         .expect("it packs")
 }
 
-pub struct Box {
-    pub dir: tempfile::TempDir,
-    running: daemon::Running,
+pub(crate) struct Box {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) running: daemon::Running,
 }
 
 impl Box {
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let stopped = tokio::task::spawn_blocking(move || self.running.stop());
         stopped.await.expect("no panic").expect("in order");
     }
 }
 
-pub async fn open(store: &str, office: std::net::SocketAddr, bundle: Vec<u8>) -> Box {
+pub(crate) async fn open(store: &str, office: std::net::SocketAddr, bundle: Vec<u8>) -> Box {
     let dir = tempfile::tempdir().expect("a directory");
     let mut config: Config = config(dir.path());
     config.store.id = StoreId::new(store).expect("an id");
@@ -87,13 +87,13 @@ async fn redeems(dir: PathBuf, code: &str, seq: u64) -> bool {
     }
 }
 
-struct Partner {
+pub(crate) struct Partner {
     client: AsyncClient,
-    heard: mpsc::UnboundedReceiver<Value>,
+    pub(crate) heard: mpsc::UnboundedReceiver<Value>,
 }
 
 impl Partner {
-    async fn connect(office: std::net::SocketAddr, password: &str) -> Partner {
+    pub(crate) async fn connect(office: std::net::SocketAddr, password: &str) -> Partner {
         let mut options = MqttOptions::new("order-desk", office.ip().to_string(), office.port());
         options.set_credentials("partner.online", password);
         let (client, mut events) = AsyncClient::new(options, 16);
@@ -111,7 +111,7 @@ impl Partner {
         Partner { client, heard }
     }
 
-    async fn ask(&mut self, request: Value) -> Value {
+    pub(crate) async fn ask(&mut self, request: Value) -> Value {
         let topic = "aisle-partner/1/online/req";
         self.client
             .publish(topic, QoS::AtLeastOnce, false, request.to_string())

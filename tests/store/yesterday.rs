@@ -88,7 +88,7 @@ fn is_a_directory_of_the_version_before_opened_as_it_stands_and_built_anew() {
         shop.store.close();
     }
     let format = std::fs::read_to_string(dir.path().join("format")).expect("it says its format now");
-    assert_eq!(format, "aisled 2\n");
+    assert_eq!(format, "aisled 3\n");
     let mut shop = Memory::open(dir.path());
     work(&mut shop, 1_000, 5);
     shop.wait_followed();
@@ -116,7 +116,7 @@ fn is_a_directory_of_a_later_version_refused_and_left_as_it_is() {
         }
         assert!(before == after, "{name}: something was touched");
     };
-    later("format", &|bytes| *bytes = b"aisled 3\n".to_vec());
+    later("format", &|bytes| *bytes = b"aisled 4\n".to_vec());
     later(".checkpoint", &|bytes| {
         bytes[11] += 1;
         let sum = crc32c::crc32c(&bytes[..28]);

@@ -322,6 +322,25 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
             BadId,
             "data.original.device: a device id",
         ),
+        (
+            "event",
+            request(json!({ "kind": "pick_up", "order": "W 1" })),
+            BadId,
+            "data.order: a pick-up order id is text matching",
+        ),
+        (
+            "event",
+            request(json!({ "kind": "pick_up", "order": 7 })),
+            MalformedPayload,
+            "data.order: must be text",
+        ),
+        ("event", request(json!({ "kind": "pick_up" })), MalformedPayload, "data.order: is missing"),
+        (
+            "event",
+            request(json!({ "kind": "browse", "order": "W-1" })),
+            MalformedPayload,
+            "data.order: goes with kind pick_up only",
+        ),
         // said twice, or together with what excludes it
         (
             "quote",

@@ -58,6 +58,14 @@ pub(super) fn requests(op: Op) -> Vec<Example> {
                     json!({ "token": { "kind": "phone", "value": "+86 138 0013 8000" } }),
                 ),
             ),
+            example(
+                "pick_up_code",
+                "a shopper shows the code of an order paid online",
+                request(
+                    "till-01-20261121-0188",
+                    json!({ "token": { "kind": "qr", "value": "PICK-7Q2M-X4TR-9KWE" }, "locale": "zh-CN" }),
+                ),
+            ),
         ],
         Op::Quote => vec![
             example(
@@ -194,6 +202,11 @@ pub(super) fn requests(op: Op) -> Vec<Example> {
                     json!({ "kind": "consent", "member": card, "consent": { "programme": true, "personal": false } }),
                 ),
             ),
+            example(
+                "pick_up",
+                "the order goes over the counter: once the reply is here, and never a second time",
+                request("till-01-20261121-0189", json!({ "kind": "pick_up", "order": "W-20261120-0009" })),
+            ),
         ],
         Op::Enroll => vec![example(
             "enroll",
@@ -276,6 +289,20 @@ pub(super) fn replies(op: Op) -> Vec<Example> {
                     "till-01-20261121-0180",
                     json!({
                         "member": null, "offers": [], "recommendations": [], "care": [], "data_age": { "bundle_s": 3600 }
+                    }),
+                ),
+            ),
+            example(
+                "pick_up_code",
+                "an order waits for whoever shows this code",
+                reply(
+                    "till-01-20261121-0188",
+                    json!({
+                        "member": null, "offers": [], "recommendations": [], "care": [], "data_age": { "bundle_s": 3600 },
+                        "pickups": [{
+                            "order": "W-20261120-0009", "lines": [{ "sku": "6901234567892", "qty": 2, "title": "龙井茶" }],
+                            "until": "2026-11-23T22:00:00+08:00", "state": "ready"
+                        }]
                     }),
                 ),
             ),

@@ -10,7 +10,7 @@ use crate::domain::basket::{
 use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{
-    CouponCode, DeviceId, InvalidId, LineId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone,
+    CouponCode, DeviceId, InvalidId, LineId, OrderId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone,
 };
 use crate::domain::member::{Token, TokenHash, TokenKind};
 use crate::domain::money::Money;
@@ -40,6 +40,8 @@ pub(super) trait Checked {
 }
 
 const DATA: &str = "data";
+/// The kind of event with which an order is handed over.
+const PICK_UP: &str = "pick_up";
 
 impl Checked for ScanData<'_> {
     fn check(&self, sender: Sender<'_>) -> Result<Body, Fault> {
@@ -213,7 +215,20 @@ impl Checked for EventData<'_> {
             unmark: optional(self.unmark, |text| name(data.key("unmark"), text, Tag::new))?,
             consent: self.consent,
             link: optional(self.link.as_ref(), link)?,
+            order: self.handed_over()?,
         }))
+    }
+}
+
+impl EventData<'_> {
+    fn handed_over(&self) -> Result<Option<OrderId>, Fault> {
+        let data = At::top(DATA);
+        let at = data.key("order");
+        match (self.kind == PICK_UP, self.order) {
+            (true, None) => Err(at.fault(Code::MalformedPayload, "is missing: a pick_up names its order")),
+            (false, Some(_)) => Err(at.fault(Code::MalformedPayload, "goes with kind pick_up only")),
+            (_, order) => optional(order, |text| name(at, text, OrderId::new)),
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::basket::TenderKind;
 use crate::domain::calendar::{Day, MonthDay};
-use crate::domain::ids::{CouponCode, DeviceId, LineId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone};
+use crate::domain::ids::{
+    CouponCode, DeviceId, LineId, OrderId, PromotionId, QuoteId, RequestId, Sku, Tag, Zone,
+};
 use crate::domain::member::{Consent, TokenKind};
 use crate::engine::input::Channel;
 use crate::limits;
@@ -496,7 +498,7 @@ pub struct FeedbackData<'a> {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Event")]
 pub struct EventData<'a> {
-    /// What kind: `browse`, `try_on`, `enquiry`, `shelf`, `door`, or your own word.
+    /// What kind: `browse`, `try_on`, `enquiry`, `shelf`, `door`, `pick_up` (an order is handed over), or your own word.
     #[schemars(with = "Tag")]
     pub kind: &'a str,
     /// Of which article.
@@ -523,6 +525,10 @@ pub struct EventData<'a> {
     /// A further card, phone or code of the member's.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub link: Option<TokenData<'a>>,
+    /// The order that was handed over, as a scan's `pickups` names it: with kind `pick_up`, and with no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OrderId>")]
+    pub order: Option<&'a str>,
 }
 
 /// A mark on a member.

@@ -209,7 +209,7 @@ impl World {
                 }
                 Action::Pack(request) => self.packs.push(request),
                 Action::Prune(through) => self.journal.prune(through).expect("prunes"),
-                Action::Members(_) | Action::Words(_) | Action::Bundle(_) => {}
+                Action::Members(_) | Action::Words(_) | Action::Orders(_) | Action::Bundle(_) => {}
             }
         }
     }
