@@ -562,8 +562,8 @@ pub const CONSOLE_PACED_MAX: usize = 1_024;
 pub const CONSOLE_HEAVY_MAX: usize = 1;
 /// Requests that wait for that place; more are told to come again.
 pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
-/// Threads beside the console's own: one counts, one looks up, one proves passwords.
-pub const CONSOLE_THREADS_MAX: usize = 3;
+/// Threads beside the console's own: one counts, one looks up, one proves passwords, one writes the audit log.
+pub const CONSOLE_THREADS_MAX: usize = 4;
 /// Milliseconds for which what was counted over the whole journal is shown again.
 pub const CONSOLE_COUNTED_MS: i64 = 60_000;
 /// Milliseconds for which it is shown while it is counted anew.
@@ -602,6 +602,10 @@ pub const CONSOLE_FAILURES_FREE: u32 = 5;
 pub const CONSOLE_FAILURE_WAIT_MS: i64 = 2_000;
 /// Milliseconds to wait at most; after as long without a failure all are forgiven.
 pub const CONSOLE_FAILURE_WAIT_MS_MAX: i64 = 15 * 60_000;
+/// Milliseconds in which refused sign-ins are counted for the audit log.
+pub const CONSOLE_REFUSALS_AUDITED_MS: i64 = 3_600_000;
+/// Of them, such that are written down: people who forget, not a machine that guesses; the log holds a week of that.
+pub const CONSOLE_REFUSALS_AUDITED_MAX: u32 = 120;
 /// Names beside its own address under which the console may be reached.
 pub const CONSOLE_HOSTS_MAX: usize = 16;
 /// Rows of a table on one page.

@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::acts::Acts;
 use super::door::{self, Client, Paces, Peer, Problem};
 use super::page::{self, MENU, Page, document};
 use super::server::ConsoleConfig;
@@ -40,6 +41,7 @@ pub(super) struct Console {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) users: Users,
+    pub(super) acts: Acts,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
     hosts: Vec<String>,
@@ -183,6 +185,7 @@ pub(super) fn router(
         shop,
         clock,
         users: Users::new(config.data_dir),
+        acts: Acts::new(config.data_dir),
         stop,
         streams: Arc::new(Semaphore::new(limits::CONSOLE_STREAMS_MAX)),
         hosts: config.hosts.clone(),

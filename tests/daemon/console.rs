@@ -8,6 +8,7 @@ use aisled::console::{FAMILIES, Role, Users};
 use aisled::domain::calendar::UnixMs;
 use aisled::domain::code::Code;
 use aisled::limits;
+use clap::Parser as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +17,12 @@ use crate::shop::{NOON, Shop, cash, line, sale, until};
 use crate::till::soon;
 
 const PASSWORD: &str = "a long sentence";
+
+#[derive(clap::Parser)]
+struct Audit {
+    #[command(flatten)]
+    args: aisled::cli::audit::AuditArgs,
+}
 
 /// An answer: status, head, body.
 struct Said {
@@ -292,12 +299,24 @@ async fn is_each_attack_refused_with_its_code() {
             let said = thief.post("/login", &secret, &fields).await;
             seen.push((said.has(Code::ConsoleLoginWrong), said.has(Code::ConsoleLoginThrottled)));
         }
+        assert!(thief.post("/login", &secret, &fields).await.has(Code::ConsoleLoginThrottled));
         let last = seen.pop().expect("the last one");
         assert_eq!(last, (false, true), "{name}");
         shop.clock.set(aisled::domain::calendar::UnixMs(
             aisled::clock::Clock::now(&shop.clock).0 + limits::CONSOLE_FAILURE_WAIT_MS_MAX + 1,
         ));
     }
+
+    // Each is in the audit log, a wait once, and no name that nobody has.
+    let acts = aisled::audit::last(shop.data(), 99).expect("it reads");
+    let refused = |act: &str| -> Vec<Value> {
+        acts.iter().filter(|one| one.act == act).map(|one| one.what["user"].clone()).collect()
+    };
+    let free = limits::CONSOLE_FAILURES_FREE as usize;
+    let named = [vec![json!("ada"); free], vec![Value::Null; free]].concat();
+    assert_eq!(refused("console.login_refused"), named);
+    assert_eq!(refused("console.login_throttled"), [json!("ada"), Value::Null]);
+    assert!(!acts.iter().any(|act| format!("{act:?}").contains("nobody")), "{acts:?}");
 
     // Faster than any person: refused, and the tills notice nothing.
     let mut fast = Browser::of(&shop);
@@ -315,6 +334,49 @@ async fn is_each_attack_refused_with_its_code() {
     clock.advance_ms(10_000);
     let reply = till.ask("quote", json!({ "basket": { "lines": [line("1", "6901234000017", 1)] } })).await;
     assert_eq!(reply.status(), 200);
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_and_went_as_aisled_audit_tells_it() {
+    let mut shop = open().await;
+    let mut ada = Browser::sign_in(&shop, "ada", Role::Admin).await;
+    let mut lin = Browser::sign_in(&shop, "lin", Role::Viewer).await;
+    let csrf = lin.secret("/").await;
+    assert_eq!(lin.post("/logout", &csrf, "").await.status, 303);
+    let secret = lin.secret("/login").await;
+    let fields = format!("name=lin&password={PASSWORD}").replace(' ', "+");
+    assert_eq!(lin.post("/login", &secret, &fields).await.status, 303);
+    let csrf = ada.secret("/").await;
+    assert_eq!(ada.post("/users/sign-out", &csrf, "name=lin").await.status, 303);
+    assert_eq!(lin.get("/").await.header("location"), Some("/login"), "signed out");
+
+    let ran = |words: &[&str]| {
+        let args = Audit::try_parse_from([&["audit"], words].concat()).expect("it parses").args;
+        let mut out = Vec::new();
+        let exit = aisled::cli::audit::run(&args, shop.data(), &mut out).expect("it reads");
+        (exit, String::from_utf8(out).expect("text"))
+    };
+    let acts: Vec<Value> = serde_json::from_str(&ran(&["show", "--json"]).1).expect("a list");
+    let acts: Vec<(&str, &str, Value)> = acts
+        .iter()
+        .map(|act| (act["who"].as_str().unwrap_or_default(), act["act"].as_str().unwrap_or_default(), act))
+        .filter(|(who, ..)| who.starts_with("console"))
+        .map(|(who, act, whole)| (who, act, whole["what"].clone()))
+        .collect();
+    let here = "127.0.0.1";
+    let login = |role: &str, password: &str| json!({ "from": here, "role": role, "password": password });
+    assert_eq!(
+        acts,
+        [
+            ("console ada", "console.login", login("admin", "new")),
+            ("console lin", "console.login", login("viewer", "new")),
+            ("console lin", "console.logout", json!({ "from": here })),
+            ("console lin", "console.login", login("viewer", "known")),
+            ("console ada", "console.logout_all", json!({ "from": here, "user": "lin" })),
+        ]
+    );
+    assert_eq!(ran(&["verify"]).0, aisled::cli::Exit::Ok);
     shop.stop().await;
 }
 
