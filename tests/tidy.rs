@@ -97,8 +97,8 @@ const ROOMS: &[Room] = &[
         ],
     ),
     // It is handed a snapshot and a trait by the daemon: no room that decides or writes. Who signs in stands in the audit log,
-    // and what it serves over TLS is the gate's to judge.
-    Room::shell("console", &["domain", "config", "limits", "clock", "audit", "gate::tls"]),
+    // and what it serves over TLS, and how refusals are named, is the gate's.
+    Room::shell("console", &["domain", "config", "limits", "clock", "audit", "gate"]),
     Room {
         never: &["tokio"],
         ..Room::shell(

@@ -7,6 +7,8 @@ use aisled::config::Console;
 use aisled::console::{FAMILIES, Role, Users};
 use aisled::domain::calendar::UnixMs;
 use aisled::domain::code::Code;
+use aisled::gate::authority::Authority;
+use aisled::gate::tls;
 use aisled::limits;
 use clap::Parser as _;
 use serde_json::{Value, json};
@@ -380,6 +382,35 @@ async fn who_came_and_went_as_aisled_audit_tells_it() {
     shop.stop().await;
 }
 
+/// Has the other end said or ended anything, within a drip's time?
+async fn is_over(stream: &mut TcpStream) -> bool {
+    let mut part = [0; 64];
+    tokio::time::timeout(std::time::Duration::from_millis(100), stream.read(&mut part)).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_where_the_audit_log_cannot_be_written() {
+    let mut shop = open().await;
+    let mut ada = Browser::sign_in(&shop, "ada", Role::Admin).await;
+    let log = shop.data().join("audit.log");
+    std::fs::remove_file(&log).expect("it is there");
+    std::fs::create_dir(&log).expect("nobody writes into a folder");
+    let csrf = ada.secret("/").await;
+    let said = ada.post("/users/sign-out", &csrf, "name=ada").await;
+    assert!(said.has(Code::AuditUnwritable), "what is not written down is not done: {}", said.body);
+    assert_eq!(ada.get("/").await.status, 200, "still signed in");
+    // Whoever mends the disk must see what is wrong with it.
+    assert_eq!(ada.post("/logout", &csrf, "").await.status, 303);
+    let secret = ada.secret("/login").await;
+    let fields = format!("name=ada&password={PASSWORD}").replace(' ', "+");
+    assert_eq!(ada.post("/login", &secret, &fields).await.status, 303);
+    assert_eq!(ada.get("/health").await.status, 200);
+    let mut till = shop.till("till-1").await;
+    let reply = till.ask("quote", json!({ "basket": { "lines": [line("1", "6901234000017", 1)] } })).await;
+    assert_eq!(reply.status(), 200, "selling goes on");
+    shop.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn do_connections_that_say_nothing_end_by_themselves() {
     let mut shop = open().await;
@@ -392,9 +423,30 @@ async fn do_connections_that_say_nothing_end_by_themselves() {
         assert!(sent.is_ok() || nth == limits::CONSOLE_CONNECTIONS_PER_ADDRESS_MAX);
         idle.push(stream);
     }
+    // And what drips: a head, and the body of a form, a byte at a time.
+    let form = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 9999\r\n\r\ncsrf=";
+    drop(idle.pop());
+    drop(idle.pop());
+    let mut drips = Vec::new();
+    for begun in ["GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", form] {
+        drips.push(tokio::spawn(async move {
+            let mut stream = loop {
+                let mut stream = TcpStream::connect(addr).await.expect("it listens");
+                // Those that left may still be counted.
+                if stream.write_all(begun.as_bytes()).await.is_ok() && !is_over(&mut stream).await {
+                    break stream;
+                }
+            };
+            while stream.write_all(b"x").await.is_ok() && !is_over(&mut stream).await {}
+        }));
+    }
     let mut till = shop.till("till-1").await;
     let reply = till.ask("quote", json!({ "basket": { "lines": [line("1", "6901234000017", 1)] } })).await;
     assert_eq!(reply.status(), 200, "selling goes on");
+    for drip in drips {
+        soon("the end of a dripping connection", drip).await.expect("no panic");
+    }
     for mut stream in idle {
         let mut rest = Vec::new();
         // Closed in order or reset: either way it ended.
@@ -402,6 +454,100 @@ async fn do_connections_that_say_nothing_end_by_themselves() {
     }
     assert_eq!(Browser::of(&shop).get("/healthz").await.status, 200, "there is room again");
     shop.stop().await;
+}
+
+/// The shop's certificate on the console: its authority, and what a browser that believes it sees.
+struct Encrypted {
+    shop: Shop,
+    authority: Authority,
+}
+
+const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+
+impl Encrypted {
+    async fn open() -> Encrypted {
+        let mut shop = Shop::open().await;
+        let authority = Authority::create(shop.data(), &shop.config.store.id, NOON).expect("it is made");
+        let tls = shop.data().join("tls");
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let tls = Some((tls.join("server.pem"), tls.join("server.key")));
+        shop.config.console = Some(Console { listen, hosts: Vec::new(), tls, metrics_for_all: false });
+        let encrypted = Encrypted { shop, authority };
+        encrypted.issue();
+        encrypted
+    }
+
+    fn issue(&self) {
+        let names = NAMES.map(str::to_owned);
+        self.authority.server(&names, NOON, true).expect("it is made");
+    }
+
+    async fn listens(&self) -> SocketAddr {
+        until("the console", || self.shop.status()["console"].is_string()).await;
+        Browser::of(&self.shop).addr
+    }
+
+    /// One request over TLS: the server's certificate and what it says.
+    async fn ask(&self, addr: SocketAddr, request: &str) -> ([u8; 32], String) {
+        // Each request earns its pace.
+        self.shop.clock.advance_ms(50);
+        let clock = std::sync::Arc::new(self.shop.clock.clone());
+        let config = tls::client(self.authority.pem().as_bytes(), None, clock).expect("an authority");
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let talk = async {
+            let socket = TcpStream::connect(addr).await.expect("it listens");
+            let mut stream = connector.connect(name, socket).await.expect("it is believed");
+            let chain = stream.get_ref().1.peer_certificates().expect("it showed one");
+            let shown = tls::fingerprint(&chain[0]);
+            stream.write_all(request.as_bytes()).await.expect("it hears");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).await.expect("it answers and ends in order");
+            (shown, String::from_utf8(bytes).expect("text"))
+        };
+        soon("an answer over TLS", talk).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_the_console_served_with_the_shops_certificate_and_a_renewed_one_taken_up() {
+    let mut encrypted = Encrypted::open().await;
+    encrypted.shop.restart().await;
+    let addr = encrypted.listens().await;
+    let request = "GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (first, said) = encrypted.ask(addr, request).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("; Secure"), "{said}");
+
+    // Plain HTTP on that port is told what to do, and nothing else.
+    let mut plain = Browser::of(&encrypted.shop);
+    let said = plain.get("/login").await;
+    assert!(
+        said.has(Code::ConsolePlainText) && said.body.contains("https://"),
+        "{} {}",
+        said.head,
+        said.body
+    );
+    assert!(said.cookie("aisled_form").is_none() && !said.body.contains("csrf"), "{}", said.body);
+
+    // Half a renewal, a file that is no certificate: what was served is served on.
+    let chain = encrypted.shop.data().join("tls/server.pem");
+    let good = std::fs::read(&chain).expect("it is there");
+    std::fs::write(&chain, "no certificate").expect("it is written");
+    assert_eq!(encrypted.ask(addr, request).await.0, first);
+    std::fs::write(&chain, good).expect("it is written");
+
+    encrypted.issue();
+    let renewed = soon("the renewed certificate", async {
+        loop {
+            let (shown, said) = encrypted.ask(addr, request).await;
+            if shown != first {
+                break said;
+            }
+        }
+    })
+    .await;
+    assert!(renewed.starts_with("HTTP/1.1 200"), "{renewed}");
+    encrypted.shop.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
