@@ -10,7 +10,8 @@
 //! Invariants:
 //! - Two bounds: connections in all, and those that have not said who they are yet (in all, and for each address of the network).
 //!   What is beyond them is closed at once and named, once a minute.
-//! - Whoever is silent is closed: `GATE_PATIENCE_MS` for the handshake, the same for the first byte; the crate's 10 s for a CONNECT.
+//! - Whoever is silent is closed, and whoever speaks a byte at a time: `GATE_PATIENCE_MS` for the handshake, the same for the first
+//!   byte, `GATE_INTRODUCTION_MS` for the whole CONNECT behind it.
 //! - What is decided about a connection, is decided by a provider made for it, which knows its address and certificate.
 //!
 //! Layout: `complaints` names what is refused without filling the log · `tls` configurations, and what a refusal of TLS
@@ -59,6 +60,8 @@ pub struct Bounds {
     pub strangers_each: usize,
     /// For the handshake, and again for the first byte.
     pub patience: Duration,
+    /// From the first byte on, until whoever it is has said who they are.
+    pub introduction: Duration,
 }
 
 impl Bounds {
@@ -69,6 +72,7 @@ impl Bounds {
             strangers: limits::BROKER_STRANGERS_MAX,
             strangers_each: limits::BROKER_STRANGERS_EACH_MAX,
             patience: Duration::from_millis(limits::GATE_PATIENCE_MS),
+            introduction: Duration::from_millis(limits::GATE_INTRODUCTION_MS),
         }
     }
 }
@@ -103,6 +107,12 @@ impl Caller {
 
 /// A place among the strangers, given back when they are known or gone.
 struct Place(Mutex<Option<(OwnedSemaphorePermit, Each)>>);
+
+impl Place {
+    fn is_given_back(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+}
 
 /// Counts the strangers of one address.
 struct Each(Arc<Mutex<BTreeMap<IpAddr, usize>>>, IpAddr);
@@ -367,7 +377,7 @@ impl Gate {
     }
 
     async fn serve(self, transport: BrokerTransport, caller: Caller, porter: Porter) {
-        let from = caller.from;
+        let (from, place) = (caller.from, Arc::clone(&caller.place));
         let handler = ClientHandler::new(
             transport,
             from,
@@ -379,13 +389,26 @@ impl Gate {
             Arc::clone(&self.monitor),
             self.stop.subscribe(),
         );
-        let open = self.open.clone();
+        let (open, complaints) = (self.open.clone(), Arc::clone(&self.complaints));
+        let introduction = self.bounds.introduction;
         // Nothing of this gate but what the connection needs: a stop waits for `open` only.
         drop(self);
-        if let Err(error) = handler.run().await
-            && !error.is_normal_disconnect()
-        {
-            tracing::debug!(%error, %from, "a connection ended");
+        let stays_unknown = async {
+            sleep(introduction).await;
+            if place.is_given_back() {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            ended = handler.run() => if let Err(error) = ended
+                && !error.is_normal_disconnect()
+            {
+                tracing::debug!(%error, %from, "a connection ended");
+            },
+            () = stays_unknown => {
+                let who = from.ip().to_string();
+                complaints.complain(Code::GateSilent, &who, || "no whole CONNECT in time".to_owned());
+            }
         }
         drop(open);
     }

@@ -327,6 +327,12 @@ pub const DEVICES_MAX: usize = 1_000;
 pub const TRUSTED_KEYS_MAX: usize = 16;
 /// Milliseconds that a check waits for a server to answer.
 pub const CHECK_CONNECT_TIMEOUT_MS: u64 = 3_000;
+/// Milliseconds that a check waits for a name to be looked up: a resolver of three servers asks each of them once in that time.
+pub const CHECK_RESOLVE_TIMEOUT_MS: u64 = 5_000;
+/// Days before its end at which a certificate that somebody must renew by hand is named: a month of somebody's holidays.
+pub const CERTIFICATE_NOTICE_DAYS: i64 = 30;
+/// Milliseconds that the clock may be behind the last decision: people correct minutes, batteries lose years.
+pub const CHECK_CLOCK_BACK_MS: i64 = 300_000;
 /// Addresses of one server that a check tries: with the wait above, at most 12 s.
 pub const CHECK_ADDRESSES_MAX: usize = 4;
 /// A wall clock before this (2026-01-01T00:00:00Z) was never set: this program is younger.
@@ -546,6 +552,8 @@ pub const CONSOLE_BODY_MS_MAX: u64 = 5_000;
 pub const CONSOLE_CONNECTION_MS_MAX: u64 = 600_000;
 /// Milliseconds a browser has to say who it is under TLS.
 pub const CONSOLE_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// Milliseconds between two looks at the files of the console's certificate: two stats.
+pub const CONSOLE_CERTIFICATE_LOOK_MS: u64 = 1_000;
 /// Bytes of a request's body: a basket of a hundred lines typed into the simulator.
 pub const CONSOLE_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a request's head that are buffered; hyper's least is 8 KiB.
@@ -562,8 +570,8 @@ pub const CONSOLE_PACED_MAX: usize = 1_024;
 pub const CONSOLE_HEAVY_MAX: usize = 1;
 /// Requests that wait for that place; more are told to come again.
 pub const CONSOLE_HEAVY_WAITING_MAX: usize = 8;
-/// Threads beside the console's own: one counts, one looks up, one proves passwords.
-pub const CONSOLE_THREADS_MAX: usize = 3;
+/// Threads beside the console's own: one counts, one looks up, one proves passwords, one writes the audit log.
+pub const CONSOLE_THREADS_MAX: usize = 4;
 /// Milliseconds for which what was counted over the whole journal is shown again.
 pub const CONSOLE_COUNTED_MS: i64 = 60_000;
 /// Milliseconds for which it is shown while it is counted anew.
@@ -602,6 +610,10 @@ pub const CONSOLE_FAILURES_FREE: u32 = 5;
 pub const CONSOLE_FAILURE_WAIT_MS: i64 = 2_000;
 /// Milliseconds to wait at most; after as long without a failure all are forgiven.
 pub const CONSOLE_FAILURE_WAIT_MS_MAX: i64 = 15 * 60_000;
+/// Milliseconds in which refused sign-ins are counted for the audit log.
+pub const CONSOLE_REFUSALS_AUDITED_MS: i64 = 3_600_000;
+/// Of them, such that are written down: people who forget, not a machine that guesses; the log holds a week of that.
+pub const CONSOLE_REFUSALS_AUDITED_MAX: u32 = 120;
 /// Names beside its own address under which the console may be reached.
 pub const CONSOLE_HOSTS_MAX: usize = 16;
 /// Rows of a table on one page.
@@ -648,6 +660,8 @@ pub const BROKER_STRANGERS_MAX: usize = 512;
 pub const BROKER_STRANGERS_EACH_MAX: usize = 32;
 /// Milliseconds for the TLS handshake, and again for the first byte behind it: a device's radio is slow, a slow-loris slower.
 pub const GATE_PATIENCE_MS: u64 = 5_000;
+/// Milliseconds from the first byte until the whole CONNECT is there and believed: below the broker crate's own 10 s.
+pub const GATE_INTRODUCTION_MS: u64 = 8_000;
 /// Milliseconds between two looks of what a gate has refused: each is named once in this time, then counted.
 pub const COMPLAINTS_EVERY_MS: u64 = 60_000;
 /// Different complaints that are named in that time; more share one count.

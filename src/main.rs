@@ -122,9 +122,10 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
         Verb::Check(args) => {
             let around = check::Surroundings {
                 environment: &environment,
-                clock: &SystemClock,
+                clock: std::sync::Arc::new(SystemClock),
                 lang: explain::terminal_lang(),
                 bundle: &check::bundle_is_there,
+                known: &check::Known::of,
             };
             Ok(check::run(*args, file, &around, out)?)
         }

@@ -96,8 +96,9 @@ const ROOMS: &[Room] = &[
             "engine::reply",
         ],
     ),
-    // It is handed a snapshot and a trait by the daemon: no room that decides or writes.
-    Room::shell("console", &["domain", "config", "limits", "clock"]),
+    // It is handed a snapshot and a trait by the daemon: no room that decides or writes. Who signs in stands in the audit log,
+    // and what it serves over TLS, and how refusals are named, is the gate's.
+    Room::shell("console", &["domain", "config", "limits", "clock", "audit", "gate"]),
     Room {
         never: &["tokio"],
         ..Room::shell(

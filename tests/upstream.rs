@@ -5,6 +5,8 @@
 
 #[path = "upstream/certificates.rs"]
 mod certificates;
+#[path = "upstream/check.rs"]
+mod check;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

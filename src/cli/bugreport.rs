@@ -92,9 +92,10 @@ fn parts(
             parts.push(("status.json", status(&config.store.data_dir)));
             let around = check::Surroundings {
                 environment,
-                clock: &SystemClock,
+                clock: std::sync::Arc::new(SystemClock),
                 lang: Lang::En,
                 bundle: &check::bundle_is_there,
+                known: &check::Known::of,
             };
             let holder = check::lock_holder(&config.store.data_dir);
             let probes = check::probes_of(config, holder, &around);

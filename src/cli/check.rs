@@ -2,17 +2,23 @@
 //!
 //! Each probe answers ok, warn or fail with a code, a cause, the key that mends it and the code's remedy. Invariants:
 //! a probe changes nothing that a running daemon could notice (the lock is looked up in the kernel's list, never
-//! tried; the only file written is a trial one, removed at once) and ends within `CHECK_CONNECT_TIMEOUT_MS` per address,
-//! name resolution within the resolver's own patience. A daemon that is not running is no finding, unless
-//! `--running` asks for it: the check is for before the first start too.
+//! tried; the only file written is a trial one, removed at once) and every step of one that waits for others has a bound in
+//! `limits`. A daemon that is not running is no finding, unless `--running` asks for it: the check is for before the first
+//! start too.
+//!
+//! Layout: here the box itself · `line` the way to another broker, step by step · `known` what only the daemon and its journal know.
 
+mod known;
+mod line;
+
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -23,12 +29,17 @@ use super::config::write_error;
 use crate::bundle::keys::PublicKey;
 use crate::bundle::packed::{self, Admission};
 use crate::clock::Clock;
-use crate::config::{Broker, Config, DeviceLogin, Environment, Loaded, Login, ServerUrl};
+use crate::config::{Broker, Config, DeviceLogin, Environment, HeadOffice, Loaded, Login};
+use crate::daemon::roll::devices_file;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::storage::lock::LOCK_FILE;
+
+pub use known::{Known, Presence, Store, last_decision};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Arguments of `check`.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -57,7 +68,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Probe {
     /// What was looked at.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What was found.
     pub outcome: Outcome,
     /// The stable code of a finding.
@@ -72,20 +83,21 @@ pub struct Probe {
 
 impl Probe {
     /// As it should be.
-    pub fn ok(name: &'static str, seen: impl Into<String>) -> Probe {
-        Probe { name, outcome: Outcome::Ok, code: None, cause: seen.into(), key: "", remedy: String::new() }
+    pub fn ok(name: impl Into<Cow<'static, str>>, seen: impl Into<String>) -> Probe {
+        let (name, cause) = (name.into(), seen.into());
+        Probe { name, outcome: Outcome::Ok, code: None, cause, key: "", remedy: String::new() }
     }
 
     /// A finding; the remedy is the code's.
     pub fn finding(
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         outcome: Outcome,
         code: Code,
         key: &'static str,
         cause: impl Into<String>,
     ) -> Probe {
         let remedy = code.remedy(Lang::En).to_owned();
-        Probe { name, outcome, code: Some(code), cause: cause.into(), key, remedy }
+        Probe { name: name.into(), outcome, code: Some(code), cause: cause.into(), key, remedy }
     }
 
     fn in_language(self, lang: Lang) -> Probe {
@@ -104,11 +116,13 @@ pub struct Surroundings<'a> {
     /// This process's environment.
     pub environment: &'a Environment,
     /// The clock.
-    pub clock: &'a dyn Clock,
+    pub clock: Arc<dyn Clock>,
     /// The language of remedies.
     pub lang: Lang,
     /// Looks at the active bundle; `bundle_is_there` looks for its file only.
     pub bundle: &'a BundleProbe,
+    /// What the daemon and its journal know; `Known::of` asks them.
+    pub known: &'a dyn Fn(&Config) -> Known,
 }
 
 /// The active bundle, below the data directory.
@@ -162,21 +176,24 @@ fn probes(loaded: &Loaded, holder: Option<Holder>, around: &Surroundings<'_>) ->
 /// Every probe of a configuration that was read.
 pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surroundings<'_>) -> Vec<Probe> {
     let data_dir = &config.store.data_dir;
+    let known = (around.known)(config);
+    let now = around.clock.now();
     let mut probes = vec![probe_data_dir(data_dir)];
     probes.push(probe_free_space(data_dir, config.storage.free_space_min_mb));
     probes.push(match holder {
         Some(Holder { pid }) => Probe::ok("daemon", format!("running as process {pid}")),
         None => Probe::ok("daemon", "not running"),
     });
+    probes.push(probe_store(holder.is_some(), &known));
     probes.push(probe_trusted_keys(config));
-    probes.push(probe_bundle(config, holder.is_some(), around.bundle));
+    probes.push(probe_bundle(config, holder.is_some(), around.bundle, now));
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
-    probes.push(probe_broker(&config.broker, holder.is_some()));
-    probes.extend(probe_devices_file(&config.broker));
+    probes.extend(probe_broker(config, holder.is_some(), around));
+    probes.extend(probe_devices(config, &known, now));
     if let Some(office) = &config.head_office {
-        probes.extend(probe_head_office(&office.url));
+        probes.extend(probe_head_office(config, office, around));
     }
-    probes.push(probe_clock(around.clock.now()));
+    probes.push(probe_clock(config, &known, now));
     probes
 }
 
@@ -259,6 +276,26 @@ fn holder_in(locks: &str, device: u64, inode: u64) -> Option<Holder> {
     })
 }
 
+/// Journal and tables, as the daemon that has them open tells.
+fn probe_store(is_running: bool, known: &Known) -> Probe {
+    match (&known.store, is_running) {
+        (Some(store), _) => match store.code {
+            None => {
+                Probe::ok("store", format!("{}, durable through decision {}", store.footing, store.durable))
+            }
+            Some(code) => {
+                let cause = format!("{}, durable through decision {}", store.footing, store.durable);
+                Probe::finding("store", Outcome::Warn, code, "store.data_dir", cause)
+            }
+        },
+        (None, true) => {
+            let cause = "the daemon holds the lock and does not answer: it starts, stops or hangs";
+            Probe::finding("store", Outcome::Warn, Code::Busy, "store.data_dir", cause)
+        }
+        (None, false) => Probe::ok("store", "closed: nobody has it open"),
+    }
+}
+
 fn probe_trusted_keys(config: &Config) -> Probe {
     match config.bundle.trusted_keys.len() {
         0 => Probe::finding(
@@ -274,9 +311,14 @@ fn probe_trusted_keys(config: &Config) -> Probe {
 }
 
 /// The active bundle, and what `bundle install` left for the daemon: a box that is about to take one is ready.
-fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe) -> Probe {
+fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe, now: UnixMs) -> Probe {
     let file = config.store.data_dir.join(ACTIVE_BUNDLE);
-    let active = active(&file, config);
+    let times = fs::File::open(&file).ok().and_then(|file| packed::times(BufReader::new(file)).ok());
+    let active = active(&file, config).map(|seen| match times {
+        Some((at, _)) => format!("{seen}, signed {at}, {} days ago", now.ms_since(at) / DAY_MS),
+        None => seen,
+    });
+    let stale = times.and_then(|(_, newer_by)| newer_by.filter(|by| now > *by));
     let floor = fs::File::open(&file).ok().and_then(|file| packed::reference(BufReader::new(file)).ok());
     let (waiting, refused) = inbox(config, floor.map_or(0, |reference| reference.version));
     let when = if is_running { "takes it within a second" } else { "takes it when it starts" };
@@ -291,6 +333,10 @@ fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe) -> Prob
         let outcome = if is_ready { Outcome::Warn } else { Outcome::Fail };
         let cause: Vec<String> = [Some(cause), waits].into_iter().flatten().collect();
         return Probe::finding("bundle", outcome, code, "", cause.join("; "));
+    }
+    if let (Some(by), Some(seen), None) = (stale, &seen, &waits) {
+        let cause = format!("{seen}; head office promised a newer one by {by}");
+        return Probe::finding("bundle", Outcome::Warn, Code::BundleStale, "head_office.url", cause);
     }
     match missing {
         Some((code, cause)) if !is_ready => Probe::finding("bundle", Outcome::Fail, code, "", cause),
@@ -336,94 +382,143 @@ fn probe_secrets(config: &Config, credentials_dir: Option<&Path>) -> Vec<Probe> 
     broker.into_iter().chain(office).collect()
 }
 
-fn probe_devices_file(broker: &Broker) -> Option<Probe> {
-    let Broker::Embedded { devices_file: Some(file), .. } = broker else { return None };
-    Some(match DeviceLogin::load(file) {
-        Ok(logins) => Probe::ok("devices", format!("{} in {}", logins.len(), file.display())),
-        Err(error) => Probe::finding(
-            "devices",
-            Outcome::Fail,
-            error.problems[0].code,
-            "broker.devices_file",
-            error.to_string().replace('\n', "; "),
-        ),
-    })
-}
-
-/// The broker must answer if it should run by now; an embedded one of a daemon that is not running needs its port free.
-fn probe_broker(broker: &Broker, is_running: bool) -> Probe {
-    match broker {
-        Broker::Embedded { listen, .. } if !is_running => match TcpListener::bind(listen) {
-            Ok(_) => Probe::ok("broker", format!("{listen} is free")),
-            Err(cause) => Probe::finding(
-                "broker",
-                Outcome::Fail,
-                Code::BrokerPortTaken,
-                "broker.listen",
-                format!("{listen}: {cause}"),
-            ),
-        },
-        Broker::Embedded { listen, .. } => match connect(&[*listen]) {
-            Ok(address) => Probe::ok("broker", format!("{address} answers")),
-            Err(cause) => {
-                Probe::finding("broker", Outcome::Fail, Code::BrokerNotReached, "broker.listen", cause)
+/// The devices file, and each device of it: when it was seen, and until when its certificate is good.
+fn probe_devices(config: &Config, known: &Known, now: UnixMs) -> Vec<Probe> {
+    let Broker::Embedded { devices_file: configured, .. } = &config.broker else { return Vec::new() };
+    let file = devices_file(configured.as_ref(), &config.store.data_dir);
+    if configured.is_none() && !file.exists() {
+        return Vec::new();
+    }
+    let logins = match DeviceLogin::load(&file) {
+        Ok(logins) => logins,
+        Err(error) => {
+            let cause = error.to_string().replace('\n', "; ");
+            let code = error.problems.first().map_or(Code::DevicesFile, |problem| problem.code);
+            return vec![Probe::finding("devices", Outcome::Fail, code, "broker.devices_file", cause)];
+        }
+    };
+    let mut probes = vec![Probe::ok("devices", format!("{} in {}", logins.len(), file.display()))];
+    for login in logins {
+        let name = format!("device {}", login.device);
+        let seen = match (known.present.get(&login.device), known.store.is_some()) {
+            (Some(Presence { online: true, since }), _) => format!("there since {since}"),
+            (Some(Presence { online: false, since }), _) => format!("away since {since}"),
+            (None, true) => "not seen since the daemon started".to_owned(),
+            (None, false) => "seen by a running daemon only".to_owned(),
+        };
+        let days = login.certificate_until.map(|until| (until, until.number() - now.0.div_euclid(DAY_MS)));
+        probes.push(match days {
+            Some((until, days)) if days < limits::CERTIFICATE_NOTICE_DAYS => {
+                let end = if days < 0 { "ended" } else { "ends" };
+                let cause = format!("{seen}; its certificate {end} on {until}");
+                Probe::finding(name, Outcome::Warn, Code::DeviceCertificateEnds, "broker.devices_file", cause)
             }
-        },
-        Broker::External { url, .. } => match resolve(url).and_then(|addresses| connect(&addresses)) {
-            Ok(address) => Probe::ok("broker", format!("{url} answers at {address}")),
-            Err(cause) => Probe::finding(
-                "broker",
-                Outcome::Fail,
-                Code::BrokerNotReached,
-                "broker.url",
-                format!("{url}: {cause}"),
-            ),
-        },
+            Some((until, _)) => Probe::ok(name, format!("{seen}; its certificate is good until {until}")),
+            None => Probe::ok(name, seen),
+        });
     }
-}
-
-/// Selling never waits for head office, so nothing here is worse than a warning.
-fn probe_head_office(url: &ServerUrl) -> Vec<Probe> {
-    let (name, key) = ("head office", "head_office.url");
-    let finding = |code, cause| Probe::finding(name, Outcome::Warn, code, key, cause);
-    let mut probes = Vec::new();
-    if !url.tls && !url.is_loopback() {
-        probes.push(finding(Code::PlainTextToHeadOffice, url.to_string()));
-    }
-    probes.push(match resolve(url) {
-        Err(cause) => finding(Code::HeadOfficeNameUnknown, format!("{}: {cause}", url.host)),
-        Ok(addresses) => match connect(&addresses) {
-            Ok(address) => Probe::ok(name, format!("{url} answers at {address}")),
-            Err(cause) => finding(Code::HeadOfficeUnreachable, format!("{url}: {cause}")),
-        },
-    });
     probes
 }
 
-fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, String> {
-    let addresses: Vec<SocketAddr> =
-        (url.host.as_str(), url.port).to_socket_addrs().map_err(|cause| cause.to_string())?.collect();
-    if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+/// The broker must answer if it should run by now; an embedded one of a daemon that is not running needs its ports free.
+fn probe_broker(config: &Config, is_running: bool, around: &Surroundings<'_>) -> Vec<Probe> {
+    let (listen, encrypted) = match &config.broker {
+        Broker::Embedded { listen, tls, .. } => (listen, tls.as_ref().map(|tls| tls.listen)),
+        Broker::External { url, login, tls } => {
+            let credentials_dir = around.environment.credentials_dir.as_deref();
+            let line = line::Line {
+                words: &line::BROKER,
+                url,
+                tls,
+                login: match login {
+                    None => Some((String::new(), String::new())),
+                    Some(login) => secret(login, credentials_dir),
+                },
+                client_id: format!("aisled-check-{}", config.store.id),
+                clock: Arc::clone(&around.clock),
+                credentials_dir,
+            };
+            return line.probes();
+        }
+    };
+    let mut probes = vec![probe_port("broker", "broker.listen", *listen, is_running)];
+    probes.extend(
+        encrypted.map(|listen| probe_port("broker over TLS", "broker.listen_tls", listen, is_running)),
+    );
+    probes
 }
 
-/// The first address that takes a connection, or why the last did not.
-fn connect(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
-    let timeout = Duration::from_millis(limits::CHECK_CONNECT_TIMEOUT_MS);
-    let mut failed = String::new();
-    for address in addresses.iter().take(limits::CHECK_ADDRESSES_MAX) {
-        match TcpStream::connect_timeout(address, timeout) {
-            Ok(_) => return Ok(*address),
-            Err(cause) => failed = format!("{address}: {cause}"),
+fn probe_port(name: &'static str, key: &'static str, listen: SocketAddr, is_running: bool) -> Probe {
+    if is_running {
+        return match line::connect(&[listen]) {
+            Ok((_, address)) => Probe::ok(name, format!("{address} answers")),
+            Err(cause) => Probe::finding(name, Outcome::Fail, Code::BrokerNotReached, key, cause),
+        };
+    }
+    match TcpListener::bind(listen) {
+        Ok(_) => Probe::ok(name, format!("{listen} is free")),
+        Err(cause) => {
+            Probe::finding(name, Outcome::Fail, Code::BrokerPortTaken, key, format!("{listen}: {cause}"))
         }
     }
-    Err(failed)
 }
 
-fn probe_clock(now: UnixMs) -> Probe {
-    if (limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&now.0) {
-        Probe::ok("clock", now.to_string())
-    } else {
-        Probe::finding("clock", Outcome::Fail, Code::ClockWrong, "", now.to_string())
+/// User name and password, where the password can be read; where not, the probe of the secret says so.
+fn secret(login: &Login, credentials_dir: Option<&Path>) -> Option<(String, String)> {
+    let secret = login.password.read(credentials_dir).ok()?;
+    Some((login.username.clone(), secret.expose().to_owned()))
+}
+
+fn probe_head_office(config: &Config, office: &HeadOffice, around: &Surroundings<'_>) -> Vec<Probe> {
+    let HeadOffice { url, login, tls } = office;
+    let mut probes = Vec::new();
+    if !url.tls && !url.is_loopback() {
+        let [key, ..] = line::HEAD_OFFICE.keys;
+        let code = Code::PlainTextToHeadOffice;
+        probes.push(Probe::finding("head office", Outcome::Warn, code, key, url.to_string()));
+    }
+    let credentials_dir = around.environment.credentials_dir.as_deref();
+    let line = line::Line {
+        words: &line::HEAD_OFFICE,
+        url,
+        tls,
+        // As the sender does: without a login, the store's id is the user name.
+        login: match login {
+            None => Some((config.store.id.to_string(), String::new())),
+            Some(login) => secret(login, credentials_dir),
+        },
+        client_id: format!("{}.check", config.store.id),
+        clock: Arc::clone(&around.clock),
+        credentials_dir,
+    };
+    probes.extend(line.probes());
+    probes
+}
+
+/// The clock, judged by whatever cannot be later than now, and by head office's.
+fn probe_clock(config: &Config, known: &Known, now: UnixMs) -> Probe {
+    let wrong =
+        |outcome, code, why: String| Probe::finding("clock", outcome, code, "", format!("{now}: {why}"));
+    if !(limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&now.0) {
+        return wrong(Outcome::Fail, Code::ClockWrong, "no box runs this program then".to_owned());
+    }
+    if let Some(last) = known.last_decision.filter(|last| now.ms_since(*last) < -limits::CHECK_CLOCK_BACK_MS)
+    {
+        return wrong(Outcome::Warn, Code::ClockWrong, format!("the last decision was made at {last}"));
+    }
+    let signed = fs::File::open(config.store.data_dir.join(ACTIVE_BUNDLE)).ok();
+    let signed = signed.and_then(|file| packed::times(BufReader::new(file)).ok()).map(|(at, _)| at);
+    if let Some(at) = signed.filter(|at| now.ms_since(*at) < -limits::CLOCK_BEHIND_MS_MAX) {
+        return wrong(Outcome::Warn, Code::ClockWrong, format!("the rules were signed at {at}"));
+    }
+    let gross = i64::try_from(limits::UPSTREAM_CLOCK_OFF_MS_MAX).unwrap_or(i64::MAX);
+    match known.head_office_ahead_ms {
+        Some(ahead) if ahead.saturating_abs() > gross => {
+            let why = format!("head office's clock is {} s ahead of it", ahead / 1_000);
+            wrong(Outcome::Warn, Code::HeadOfficeClock, why)
+        }
+        Some(ahead) => Probe::ok("clock", format!("{now}, head office's is {} s ahead", ahead / 1_000)),
+        None => Probe::ok("clock", now.to_string()),
     }
 }
 
@@ -435,7 +530,7 @@ fn text(probes: &[Probe]) -> String {
             Outcome::Warn => "warn",
             Outcome::Fail => "FAIL",
         };
-        writeln!(text, "{mark}  {:<20} {}", probe.name, probe.cause).expect("memory takes it");
+        writeln!(text, "{mark}  {:<24} {}", probe.name, probe.cause).expect("memory takes it");
         if let Some(code) = probe.code {
             let key = if probe.key.is_empty() { String::new() } else { format!(" [{}]", probe.key) };
             writeln!(text, "      {code}{key}: {}", probe.remedy).expect("memory takes it");
@@ -451,218 +546,4 @@ fn text(probes: &[Probe]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-
-    const KEY: &str = "aisled-ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-
-    struct ShopBox {
-        dir: tempfile::TempDir,
-        now: UnixMs,
-        running: bool,
-    }
-
-    impl ShopBox {
-        fn new() -> ShopBox {
-            let dir = tempfile::tempdir().expect("there is a temporary directory");
-            ShopBox { dir, now: UnixMs(limits::CLOCK_UNIX_MS_MIN), running: false }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.dir.path().join(name)
-        }
-
-        /// Runs the check on a file with `more` in it; gives its report.
-        fn report(&self, more: &str) -> (Exit, serde_json::Value) {
-            let file = self.path("aisled.toml");
-            let text = format!("store.data_dir = {:?}\n{more}", self.dir.path());
-            fs::write(&file, text).expect("it can be written");
-            let clock = ManualClock::new(self.now);
-            let environment = Environment::default();
-            let around = Surroundings {
-                environment: &environment,
-                clock: &clock,
-                lang: Lang::En,
-                bundle: &bundle_is_there,
-            };
-            let mut out = Vec::new();
-            let args = CheckArgs { json: true, running: self.running };
-            let exit = run(args, Some(&file), &around, &mut out).expect("memory takes it");
-            (exit, serde_json::from_slice(&out).expect("it is JSON"))
-        }
-
-        /// The findings' names and codes.
-        fn check(&self, more: &str) -> (Exit, Vec<(String, String)>) {
-            let (exit, report) = self.report(more);
-            let found = (report["probes"].as_array().into_iter().flatten())
-                .filter(|probe| probe["outcome"] != "ok")
-                .map(|probe| {
-                    assert!(!probe["remedy"].as_str().unwrap_or_default().is_empty(), "{probe}");
-                    let text = |name: &str| probe[name].as_str().unwrap_or_default().to_owned();
-                    (text("name"), text("code"))
-                })
-                .collect();
-            (exit, found)
-        }
-
-        /// What a box that is ready has: a key, a bundle and a free port.
-        fn make_ready(&self) -> String {
-            fs::create_dir_all(self.path("bundles")).expect("it can be made");
-            fs::write(self.path(ACTIVE_BUNDLE), "bundle").expect("it can be written");
-            format!("broker.listen = \"127.0.0.1:0\"\nbundle.trusted_keys = [\"{KEY}\"]\n")
-        }
-    }
-
-    fn codes(found: &[(String, String)]) -> Vec<&str> {
-        found.iter().map(|(_, code)| code.as_str()).collect()
-    }
-
-    #[test]
-    fn is_a_ready_box_well() {
-        let ready = ShopBox::new();
-        let config = ready.make_ready();
-        assert_eq!(ready.check(&config), (Exit::Ok, Vec::new()));
-        let left: Vec<_> = fs::read_dir(ready.dir.path()).expect("it is there").flatten().collect();
-        assert_eq!(left.len(), 2, "the check leaves nothing behind: {left:?}");
-    }
-
-    #[test]
-    fn what_does_a_box_out_of_the_carton_lack() {
-        let (exit, found) = ShopBox::new().check("broker.listen = \"127.0.0.1:0\"");
-        assert_eq!((exit, codes(&found)), (Exit::Finding, vec!["AIS-4103", "AIS-2903"]));
-    }
-
-    #[test]
-    fn is_a_bundle_that_waits_for_the_daemon_told() {
-        use crate::bundle::authoring::{self, Authored};
-        use crate::bundle::keys::SecretKey;
-        let files = crate::cli::bundle::EXAMPLE.iter();
-        let files = files.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
-        let Authored { rules, members, codes } =
-            authoring::read(files.collect::<Vec<_>>()).expect("it is right");
-        let pack = |version, seed| {
-            let key = SecretKey::from_seed(&[seed; 32]);
-            packed::pack(version, UnixMs(0), &rules, &members, &codes, &key).expect("it packs")
-        };
-        let waiting = ShopBox::new();
-        let inbox = waiting.path(INBOX);
-        fs::create_dir_all(&inbox).expect("it can be made");
-        let key = SecretKey::from_seed(&[1; 32]).public();
-        let config = format!("broker.listen = \"127.0.0.1:0\"\nbundle.trusted_keys = [\"{key}\"]\n");
-        let seen = || {
-            let (exit, report) = waiting.report(&config);
-            let probes = report["probes"].as_array().expect("a list").clone();
-            let probe = probes.into_iter().find(|probe| probe["name"] == "bundle").expect("it is looked at");
-            let text = |name: &str| probe[name].as_str().unwrap_or_default().to_owned();
-            (exit, text("code"), text("cause"))
-        };
-        assert_eq!(seen().1, "AIS-2903", "nothing waits");
-        fs::write(inbox.join("2.aisb"), pack(2, 1)).expect("it can be written");
-        let (exit, _, cause) = seen();
-        assert!(
-            exit == Exit::Ok && cause.contains("version 2 waits") && cause.contains("verified"),
-            "{cause}"
-        );
-        fs::write(inbox.join("3.aisb"), pack(3, 9)).expect("it can be written");
-        let (exit, code, cause) = seen();
-        assert_eq!((exit, code.as_str()), (Exit::Finding, "AIS-3003"), "a key nobody trusts: {cause}");
-        assert!(cause.contains("3.aisb") && cause.contains("version 2 waits"), "{cause}");
-        fs::rename(inbox.join("2.aisb"), waiting.path(ACTIVE_BUNDLE)).expect("the daemon took it");
-        fs::write(inbox.join("3.aisb"), pack(1, 1)).expect("it can be written");
-        assert_eq!(seen().1, "AIS-3005", "older than the active one");
-        fs::write(inbox.join("3.aisb"), pack(3, 1)).expect("it can be written");
-        let (exit, _, cause) = seen();
-        assert!(exit == Exit::Ok && cause.contains("version 3 waits"), "{cause}");
-    }
-
-    #[test]
-    fn is_a_broken_configuration_told_before_anything_is_probed() {
-        assert_eq!(ShopBox::new().check("log.level = 3"), (Exit::Usage, Vec::new()));
-    }
-
-    #[test]
-    fn is_a_taken_port_named() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let ready = ShopBox::new();
-        let config =
-            ready.make_ready().replace("127.0.0.1:0", &taken.local_addr().expect("it is bound").to_string());
-        assert_eq!(codes(&ready.check(&config).1), ["AIS-4104"]);
-    }
-
-    #[test]
-    fn are_head_office_and_broker_reached_or_named() {
-        let open = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let port = open.local_addr().expect("it is bound").port();
-        let ready = ShopBox::new();
-        let own = ready.make_ready();
-        let config = format!("{own}store.id = \"s\"\nhead_office.url = \"mqtt://127.0.0.1:{port}\"\n");
-        assert_eq!(ready.check(&config), (Exit::Ok, Vec::new()));
-        let outside =
-            format!("{config}broker.mode = \"external\"\nbroker.url = \"mqtt://127.0.0.1:{port}\"\n");
-        assert_eq!(ready.check(&outside), (Exit::Ok, Vec::new()));
-        drop(open);
-        assert_eq!(codes(&ready.check(&config).1), ["AIS-4107"]);
-        assert_eq!(codes(&ready.check(&outside).1), ["AIS-4105", "AIS-4107"]);
-        // A label of 64 letters is refused by the resolver itself: no name server is asked.
-        let unknown = config.replace(&format!("127.0.0.1:{port}"), &format!("{}.invalid", "x".repeat(64)));
-        assert_eq!(codes(&ready.check(&unknown).1), ["AIS-4108", "AIS-4106"]);
-    }
-
-    #[test]
-    fn are_missing_passwords_and_bad_devices_named() {
-        let ready = ShopBox::new();
-        let own = ready.make_ready();
-        fs::write(ready.path("devices"), "till-1 open sesame\n").expect("it can be written");
-        let config = format!("{own}broker.devices_file = \"devices\"\n");
-        assert_eq!(codes(&ready.check(&config).1), ["AIS-4009"]);
-        let office =
-            "store.id = \"s\"\nhead_office.url = \"mqtt://127.0.0.1:1\"\nhead_office.username = \"s\"\n";
-        let config = format!("{own}{office}head_office.password_file = \"none\"\n");
-        assert_eq!(codes(&ready.check(&config).1), ["AIS-4010", "AIS-4107"]);
-    }
-
-    #[test]
-    fn is_a_clock_of_1970_named() {
-        let mut ready = ShopBox::new();
-        let config = ready.make_ready();
-        ready.now = UnixMs(0);
-        assert_eq!(codes(&ready.check(&config).1), ["AIS-4109"]);
-    }
-
-    #[test]
-    fn are_a_missing_directory_and_a_full_disk_named() {
-        let dir = tempfile::tempdir().expect("there is a temporary directory");
-        assert_eq!(probe_data_dir(&dir.path().join("none")).code, Some(Code::DataDirUnusable));
-        let file = dir.path().join("file");
-        fs::write(&file, "").expect("it can be written");
-        assert_eq!(probe_data_dir(&file).code, Some(Code::DataDirUnusable));
-        assert_eq!(probe_free_space(&dir.path().join("to/be/made"), 0).outcome, Outcome::Ok);
-        assert_eq!(probe_free_space(dir.path(), u32::MAX).code, Some(Code::DiskSpaceLow));
-    }
-
-    #[test]
-    fn who_holds_the_lock() {
-        use rustix::fs::{FlockOperation, flock};
-        let mut ready = ShopBox::new();
-        let config = ready.make_ready();
-        ready.running = true;
-        assert_eq!(ready.check(&config).0, Exit::NotRunning, "no lock file");
-        let lock = fs::File::create(ready.path(LOCK_FILE)).expect("it can be made");
-        assert_eq!(lock_holder(ready.dir.path()), None, "a file without a lock on it");
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody else has it");
-        assert_eq!(lock_holder(ready.dir.path()), Some(Holder { pid: std::process::id() }));
-        drop(lock);
-        assert_eq!(lock_holder(ready.dir.path()), None, "let go");
-    }
-
-    #[test]
-    fn which_line_of_the_kernels_list_is_the_lock() {
-        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:00:77 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 fe:00:78 0 EOF\n\
-                     3: -> FLOCK  ADVISORY  WRITE 13 fe:00:77 0 EOF\n4: FLOCK  ADVISORY  READ 14 fe:00:77 0 EOF\n\
-                     5: FLOCK  ADVISORY  WRITE 15 fe:00:77 0 EOF\n";
-        let device = rustix::fs::makedev(0xfe, 0);
-        assert_eq!(holder_in(locks, device, 77), Some(Holder { pid: 15 }));
-        assert_eq!(holder_in(locks, device, 79), None);
-    }
-}
+mod tests;

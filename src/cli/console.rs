@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Exit;
+use super::{Exit, audit};
 use crate::clock::{Clock as _, SystemClock};
 use crate::console::{Role, UserError, Users};
 
@@ -75,16 +75,27 @@ pub fn run(args: &ConsoleArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
     let users = Users::new(data_dir);
     let now = SystemClock.now();
     let failed = |error: UserError| anyhow!("failed to {error}");
+    // Written down before it is done; what will be refused is no act.
+    let written = |act: &str, name: &str, is_there: bool, what: Value| {
+        let known = users.list().map_err(failed)?.iter().any(|user| user.name == name);
+        match known == is_there {
+            true => audit::written(data_dir, act, what),
+            false => Ok(()),
+        }
+    };
     match verb {
         UserVerb::Add { name, role } => {
+            written("console.user_add", name, false, json!({ "user": name, "role": role }))?;
             let code = users.add(name, *role, now).map_err(failed)?;
             told(name, &code, out)?;
         }
         UserVerb::Passwd { name } => {
+            written("console.user_passwd", name, true, json!({ "user": name }))?;
             let code = users.reset(name, now).map_err(failed)?;
             told(name, &code, out)?;
         }
         UserVerb::Remove { name } => {
+            written("console.user_remove", name, true, json!({ "user": name }))?;
             users.remove(name).map_err(failed)?;
             writeln!(out, "{name} is removed and signed out")?;
         }
@@ -145,5 +156,11 @@ mod tests {
         assert!(ran(dir.path(), UserVerb::Remove { name: lin() }).is_err());
         let json = ran(dir.path(), UserVerb::List { json: true }).expect("lists");
         assert_eq!(json.trim(), "[]");
+        let acts = crate::audit::last(dir.path(), 9).expect("it reads");
+        let acts: Vec<(&str, &Value)> =
+            acts.iter().map(|act| (act.act.as_str(), &act.what["user"])).collect();
+        let lin = json!("lin");
+        let wanted = ["console.user_add", "console.user_passwd", "console.user_remove"];
+        assert_eq!(acts, wanted.map(|act| (act, &lin)), "what was refused is no act");
     }
 }

@@ -21,13 +21,15 @@ use crate::config::{
 use crate::daemon::roll::{ask_for_code, devices_file, new_password, random};
 use crate::devices::broker::{ENGINE_USER, mosquitto};
 use crate::devices::topic::Topics;
-use crate::domain::calendar::{StoreZone, UnixMs};
+use crate::domain::calendar::{Day, StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
 use crate::domain::text::hex;
 use crate::gate::authority::{Authority, ServerAbout, TLS_DIR, own_names};
 use crate::gate::tls::TlsError;
 use crate::limits;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Arguments of `devices`.
 #[derive(Args, Clone, Debug)]
@@ -302,7 +304,9 @@ impl Shop {
                 .with_context(|| format!("failed to write {}", file.display()))?;
         }
         let certificate = Some(issued.fingerprint);
-        let login = DeviceLogin { device: device.clone(), role, password: None, certificate };
+        let certificate_until = Some(Day::from_number(issued.until.0.div_euclid(DAY_MS)));
+        let login =
+            DeviceLogin { device: device.clone(), role, password: None, certificate, certificate_until };
         let told = json!({
             "device": device,
             "role": role.as_str(),

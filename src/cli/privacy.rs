@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Exit;
 use super::ask::{list, plain};
 use super::explain::terminal_lang;
 use super::replay::journal;
+use super::{Exit, audit};
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::daemon::control::{self, Ask};
@@ -100,12 +100,23 @@ fn refused(told: &Value, json: bool, out: &mut dyn Write) -> Result<Exit> {
 }
 
 fn forget(config: &Config, member: &MemberId, json: bool, out: &mut dyn Write) -> Result<Exit> {
+    // Before it is done, and whom is never said: the log is kept for years.
+    audit::written(&config.store.data_dir, "privacy.forget", json!({}))?;
     let told = match control::ask(&config.store.data_dir, &Ask::Forget { member: member.clone() })? {
         Some(told) => told,
         None => privacy::forget_stopped(config, member, &SystemClock)?,
     };
     if told.get("error").is_some() {
         return refused(&told, json, out);
+    }
+    if told["already"] != json!(true) {
+        let what = json!({ "number": told["number"], "decision": told["decision"] });
+        if let Err(error) = audit::written(&config.store.data_dir, "privacy.forgotten", what) {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a forgetting that was done is not in the audit log"
+            );
+        }
     }
     if json {
         writeln!(out, "{told}")?;
@@ -164,6 +175,9 @@ const PARTS: [(&str, &str, &str); 6] = [
 
 fn export(config: &Config, member: &MemberId, json: bool, out: &mut dyn Write) -> Result<Exit> {
     let data_dir = &config.store.data_dir;
+    let (view, vault) = journal(data_dir)?;
+    // By the number that the journal names them by: forgotten later, it is nobody's.
+    audit::written(data_dir, "privacy.export", json!({ "number": vault.number_of(member) }))?;
     let mut told = match control::ask(data_dir, &Ask::Member { member: member.clone() })? {
         Some(told) => told,
         None => privacy::export_stopped(config, member)?,
@@ -171,7 +185,6 @@ fn export(config: &Config, member: &MemberId, json: bool, out: &mut dyn Write) -
     if told.get("error").is_some() {
         return refused(&told, json, out);
     }
-    let (view, vault) = journal(data_dir)?;
     let mut decisions = Vec::new();
     privacy::told_in_journal((&view, &vault), member, &mut |decision| {
         decisions.push(decision);
@@ -263,6 +276,10 @@ fn classes(config: &Config) -> [Class; 8] {
 }
 
 fn retention(config: &Config, json: bool, out: &mut dyn Write) -> Result<Exit> {
+    // Nobody's data is shown: whoever may not write the log may read the rules.
+    if let Err(error) = audit::written(&config.store.data_dir, "privacy.retention", json!({})) {
+        tracing::warn!(error = format!("{error:#}"), "this is not in the audit log");
+    }
     let classes = classes(config);
     if json {
         let row = |class: &Class| json!({ "class": class.class, "days": class.days, "en": class.en, "zh-CN": class.zh });

@@ -5,6 +5,7 @@
 //! pbkdf2:ROUNDS:SALT:DIGEST   PBKDF2-HMAC-SHA-512, 12 and 64 bytes as hexadecimal: Mosquitto takes the same proof
 //! sha256:SALT:DIGEST          SHA-256(salt, password), 16 and 32 bytes: of earlier versions; Mosquitto does not take it
 //! cert:DIGEST                 SHA-256 of the client certificate (DER), 32 bytes
+//! until=DAY                   the certificate's last day, for whoever renews it
 //! ```
 //! Passwords are drawn at random by the program, 128 bits of them, so there is no dictionary to try: a memory-hard hash would
 //! protect nothing and let any stranger make the box spend 20 ms and 19 MiB on each wrong guess. Empty lines and
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{ConfigError, Position, Problem};
 use super::{hex_bytes, private, read_text};
+use crate::domain::calendar::Day;
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
 use crate::domain::text::hex;
@@ -165,6 +167,8 @@ pub struct DeviceLogin {
     pub password: Option<PasswordProof>,
     /// SHA-256 of its client certificate, if it has one.
     pub certificate: Option<[u8; 32]>,
+    /// The last day of that certificate, where it is known.
+    pub certificate_until: Option<Day>,
 }
 
 impl fmt::Display for DeviceLogin {
@@ -173,7 +177,8 @@ impl fmt::Display for DeviceLogin {
         if let Some(password) = &self.password {
             write!(f, " {password}")?;
         }
-        self.certificate.as_ref().map_or(Ok(()), |digest| write!(f, " cert:{}", hex(digest)))
+        self.certificate.as_ref().map_or(Ok(()), |digest| write!(f, " cert:{}", hex(digest)))?;
+        self.certificate_until.map_or(Ok(()), |day| write!(f, " until={day}"))
     }
 }
 
@@ -181,7 +186,8 @@ impl DeviceLogin {
     /// A till with this password, salted with what the caller drew.
     pub fn with_password(device: DeviceId, password: &[u8], salt: [u8; SALT_BYTES]) -> DeviceLogin {
         let password = Some(PasswordProof::new(password, salt));
-        DeviceLogin { device, role: Role::default(), password, certificate: None }
+        let role = Role::default();
+        DeviceLogin { device, role, password, certificate: None, certificate_until: None }
     }
 
     /// Reads a devices file, at most `CONFIG_BYTES_MAX` and `DEVICES_MAX`.
@@ -266,7 +272,13 @@ fn read_line(line: &str) -> Result<DeviceLogin, (usize, String)> {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
     let device = DeviceId::new(name).map_err(|error| (column_of(name), error.to_string()))?;
-    let mut login = DeviceLogin { device, role: Role::default(), password: None, certificate: None };
+    let mut login = DeviceLogin {
+        device,
+        role: Role::default(),
+        password: None,
+        certificate: None,
+        certificate_until: None,
+    };
     let mut has_role = false;
     for word in words {
         let twice = || (column_of(word), "the same kind of word stands twice".to_owned());
@@ -274,6 +286,11 @@ fn read_line(line: &str) -> Result<DeviceLogin, (usize, String)> {
             login.role = Role::parse(role)
                 .ok_or_else(|| (column_of(word), "no role: till, kiosk or monitor".to_owned()))?;
             if std::mem::replace(&mut has_role, true) {
+                return Err(twice());
+            }
+        } else if let Some(day) = word.strip_prefix("until=") {
+            let day = day.parse().map_err(|error: &str| (column_of(word), error.to_owned()))?;
+            if login.certificate_until.replace(day).is_some() {
                 return Err(twice());
             }
         } else if let Some(digest) = word.strip_prefix("cert:").and_then(hex_bytes) {
@@ -336,6 +353,7 @@ mod tests {
         let till = DeviceId::new("till-1").expect("an id");
         let login = DeviceLogin::with_password(till.clone(), b"secret", [7; SALT_BYTES]);
         let kept = DeviceLogin { role: Role::Monitor, certificate: Some([9; 32]), ..login };
+        let kept = DeviceLogin { certificate_until: "2027-12-20".parse().ok(), ..kept };
         let put =
             |logins: &mut BTreeMap<_, _>| Ok::<_, ConfigError>(logins.insert(till.clone(), kept.clone()));
         assert_eq!(DeviceLogin::change(&file, put).expect("it is written"), None);

@@ -9,10 +9,12 @@
 //! `CONSOLE_HEAVY_MAX` places, and what is counted over the whole journal is counted at most once in a while. No asset
 //! comes from elsewhere, no script stands in a page. Every text is in both languages where it is written.
 //!
-//! Layout: `shop` what the daemon hands in · `lanes` a device's last requests · `server` connections · `door` hosts,
-//! origins, paces · `users`, `sessions` who may · `routes` addresses to pages · `page` the frame and how figures are
+//! Layout: `shop` what the daemon hands in · `lanes` a device's last requests · `server` connections · `certificate` what they are served with · `door` hosts,
+//! origins, paces · `users`, `sessions` who may · `acts` what they did, for the audit log · `routes` addresses to pages · `page` the frame and how figures are
 //! written · `chart` inline SVG · `pages` one file each · `live` server-sent events · `metrics`, `health`.
 
+mod acts;
+mod certificate;
 mod chart;
 mod door;
 mod health;

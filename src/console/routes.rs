@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::acts::Acts;
 use super::door::{self, Client, Paces, Peer, Problem};
 use super::page::{self, MENU, Page, document};
 use super::server::ConsoleConfig;
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
+use crate::gate::Complaints;
 use crate::limits;
 
 /// What every request may use.
@@ -40,7 +42,9 @@ pub(super) struct Console {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) users: Users,
+    pub(super) acts: Acts,
     pub(super) stop: watch::Receiver<bool>,
+    complaints: Arc<Complaints>,
     pub(super) streams: Arc<Semaphore>,
     hosts: Vec<String>,
     metrics_for_all: bool,
@@ -176,6 +180,7 @@ pub(super) fn router(
     config: &ConsoleConfig<'_>,
     shop: Arc<dyn Shop>,
     clock: Arc<dyn Clock>,
+    complaints: Arc<Complaints>,
     stop: watch::Receiver<bool>,
 ) -> Router {
     let console = Arc::new(Console {
@@ -183,6 +188,8 @@ pub(super) fn router(
         shop,
         clock,
         users: Users::new(config.data_dir),
+        acts: Acts::new(config.data_dir),
+        complaints,
         stop,
         streams: Arc::new(Semaphore::new(limits::CONSOLE_STREAMS_MAX)),
         hosts: config.hosts.clone(),
@@ -257,6 +264,17 @@ async fn door(State(console): State<Arc<Console>>, mut request: Request, next: N
     let mut code = response.status().as_u16();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         code = problem.code.number();
+        // Such that no page of the console sends: somebody plays with it.
+        if matches!(
+            problem.code,
+            Code::ConsoleHostUnknown
+                | Code::ConsoleForeignOrigin
+                | Code::ConsoleTooFast
+                | Code::ConsoleBadForm
+        ) {
+            let why = || format!("{} {}", client.path.chars().take(64).collect::<String>(), problem.detail);
+            console.complaints.complain(problem.code, &client.peer.to_string(), why);
+        }
         tracing::debug!(code = %problem.code, detail = problem.detail, "the console refuses");
         let text = page::problem(&problem, &client, &console.snapshot());
         let headers = response.headers().clone();

@@ -2,11 +2,13 @@
 //!
 //! A head that does not come within `CONSOLE_HEAD_MS_MAX`, a body that does not come within `CONSOLE_BODY_MS_MAX`, or a
 //! connection older than `CONSOLE_CONNECTION_MS_MAX` ends; a live page's browser comes back by itself. With a certificate
-//! the same is spoken under TLS 1.3; the handshake has a time of its own.
+//! the same is spoken under TLS 1.3; the handshake has a time of its own, a certificate that was renewed is served from the
+//! next connection on, and whoever speaks plain HTTP there is told so.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,20 +17,24 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
+use super::certificate::Certificate;
 use super::door::Peer;
 use super::routes;
 use super::shop::Shop;
 use crate::clock::Clock;
 use crate::domain::code::Code;
+use crate::domain::text::Lang;
+use crate::gate::Complaints;
 use crate::limits;
 
 /// How the console is opened.
@@ -70,13 +76,11 @@ pub async fn serve(
     bound: impl FnOnce(SocketAddr),
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = routes::router(&config, shop, clock, stop.clone());
-    let acceptor = match config.tls.as_ref().map(|(chain, key)| acceptor(chain, key)).transpose() {
-        Ok(acceptor) => acceptor,
-        Err(error) => {
-            tracing::error!(%error, code = %error.code, "the console stays closed; selling goes on without it");
-            return;
-        }
+    let complaints = Arc::new(Complaints::default());
+    let router = routes::router(&config, shop, clock.clone(), Arc::clone(&complaints), stop.clone());
+    let mut certificate = tokio::select! {
+        certificate = certificate(config.tls, clock) => certificate,
+        _ = stop.wait_for(|stop| *stop) => return,
     };
     let listener = tokio::select! {
         listener = listen(config.listen) => listener,
@@ -88,9 +92,21 @@ pub async fn serve(
     }
     let all = Arc::new(Semaphore::new(limits::CONSOLE_CONNECTIONS_MAX));
     let addresses = Addresses::default();
+    let mut looks = interval(Duration::from_millis(limits::CONSOLE_CERTIFICATE_LOOK_MS));
+    let mut minutes = interval(Duration::from_millis(limits::COMPLAINTS_EVERY_MS));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            _ = looks.tick() => {
+                if let Some(certificate) = &mut certificate {
+                    certificate.look();
+                }
+                continue;
+            }
+            _ = minutes.tick() => {
+                complaints.tick();
+                continue;
+            }
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let (stream, peer) = match accepted {
@@ -102,9 +118,38 @@ pub async fn serve(
             }
         };
         // One too many is closed at once: the others are served.
-        let Ok(permit) = Arc::clone(&all).try_acquire_owned() else { continue };
-        let Some(place) = addresses.enter(peer.ip()) else { continue };
-        tokio::spawn(connection(stream, peer.ip(), router.clone(), acceptor.clone(), (permit, place)));
+        let places = Arc::clone(&all).try_acquire_owned().ok().zip(addresses.enter(peer.ip()));
+        let Some(places) = places else {
+            complaints
+                .complain(Code::GateFull, &peer.ip().to_string(), || "the console's are taken".to_owned());
+            continue;
+        };
+        let acceptor = certificate.as_ref().map(Certificate::acceptor);
+        tokio::spawn(connection(
+            stream,
+            peer.ip(),
+            router.clone(),
+            acceptor,
+            Arc::clone(&complaints),
+            places,
+        ));
+    }
+}
+
+/// Reads the certificate, if there is to be one; files that do not serve are looked at again.
+async fn certificate(files: Option<(PathBuf, PathBuf)>, clock: Arc<dyn Clock>) -> Option<Certificate> {
+    let files = files?;
+    let mut told = false;
+    loop {
+        match Certificate::open(files.clone(), Arc::clone(&clock)) {
+            Ok(certificate) => return Some(certificate),
+            Err(error) if !told => {
+                tracing::error!(%error, code = %error.code, "the console stays closed; selling goes on without it");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        sleep(Duration::from_millis(limits::CONSOLE_LISTEN_AGAIN_MS)).await;
     }
 }
 
@@ -129,52 +174,82 @@ async fn connection(
     peer: IpAddr,
     router: Router,
     acceptor: Option<TlsAcceptor>,
+    complaints: Arc<Complaints>,
     places: (OwnedSemaphorePermit, Place),
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection of the console is slower than it could be");
     }
     match acceptor {
-        None => speak(stream, peer, router).await,
+        None => speak(stream, peer, router, &complaints).await,
         Some(acceptor) => {
             let shaken = Duration::from_millis(limits::CONSOLE_HANDSHAKE_MS_MAX);
-            match timeout(shaken, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => speak(stream, peer, router).await,
+            match timeout(shaken, encrypted(stream, acceptor)).await {
+                Ok(Ok(Some(stream))) => speak(stream, peer, router, &complaints).await,
+                Ok(Ok(None)) => tracing::debug!("a browser spoke plain HTTP to the console's encrypted port"),
                 Ok(Err(error)) => tracing::debug!(%error, "a browser and the console do not agree on TLS"),
-                Err(_) => tracing::debug!("a browser does not say who it is in time"),
+                Err(_) => complaints
+                    .complain(Code::GateSilent, &peer.to_string(), || "no handshake in time".to_owned()),
             }
         }
     }
     drop(places);
 }
 
-/// TLS 1.3 with this certificate.
-fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor, ConsoleError> {
-    let failed = |file: &Path, why: String| ConsoleError {
-        code: Code::ConsoleCertificate,
-        detail: format!("read {}: {why}", file.display()),
-    };
-    let certificates = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| failed(chain, error.to_string()))?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error.to_string()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, secret))
-        .map_err(|error| failed(chain, error.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+/// The handshake; nothing where the other end speaks plain HTTP, which is told so and believed nothing.
+async fn encrypted(
+    mut stream: TcpStream,
+    acceptor: TlsAcceptor,
+) -> std::io::Result<Option<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 || !first[0].is_ascii_alphabetic() {
+        return acceptor.accept(stream).await.map(Some);
+    }
+    let code = Code::ConsolePlainText;
+    let said =
+        [Lang::En, Lang::ZhCn].map(|lang| format!("{code} {}\n{}\n", code.title(lang), code.remedy(lang)));
+    let said = said.concat();
+    let head = format!(
+        "HTTP/1.1 {} Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+        code.status(),
+        said.len()
+    );
+    stream.write_all(format!("{head}{said}").as_bytes()).await?;
+    stream.shutdown().await?;
+    // What is not read resets the connection, and the answer is lost on the way.
+    let mut rest = [0; 1024];
+    for _ in 0..limits::CONSOLE_HEAD_BYTES_MAX / rest.len() {
+        if stream.read(&mut rest).await? == 0 {
+            break;
+        }
+    }
+    Ok(None)
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAddr, router: Router) {
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: IpAddr,
+    router: Router,
+    complaints: &Complaints,
+) {
+    let mut stream = BufReader::new(stream);
+    // Browsers open connections ahead and leave them alone: that is no siege. A head that was begun and never ends is.
+    let head = Duration::from_millis(limits::CONSOLE_HEAD_MS_MAX);
+    if !matches!(timeout(head, stream.fill_buf()).await, Ok(Ok(bytes)) if !bytes.is_empty()) {
+        return;
+    }
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&has_asked);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Peer(peer));
         let request: Request = request.map(axum::body::Body::new);
         router.clone().call(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits::CONSOLE_HEAD_MS_MAX))
+        .header_read_timeout(head)
         .max_buf_size(limits::CONSOLE_HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -188,6 +263,10 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, peer: IpAd
         }
     };
     if let Err(error) = ended {
+        if error.is_timeout() && !has_asked.load(Ordering::Relaxed) {
+            complaints
+                .complain(Code::GateSilent, &peer.to_string(), || "no whole request in time".to_owned());
+        }
         tracing::debug!(%error, "a connection of the console ended");
     }
 }

@@ -4,7 +4,7 @@
 //! passwords make their name and their address wait, longer each time, whether the name exists or not; a wait is refused
 //! before any password is looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
@@ -29,6 +29,8 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     sessions: BTreeMap<[u8; 32], Session>,
     failures: BTreeMap<Failing, (u32, UnixMs)>,
+    /// Who was told to wait since they last failed.
+    told: BTreeSet<Failing>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,15 +94,27 @@ impl Sessions {
     /// Milliseconds that this address must wait before it may try this name.
     pub(super) fn wait_ms(&self, address: IpAddr, name: &str, now: UnixMs) -> Option<i64> {
         let keys = [Failing::Address(address), Failing::Name(name.to_owned())];
-        let waits = keys.iter().filter_map(|key| {
-            let (failures, at) = self.failures.get(key)?;
-            let further = failures.checked_sub(limits::CONSOLE_FAILURES_FREE)?;
-            let wait = limits::CONSOLE_FAILURE_WAIT_MS.saturating_mul(1 << further.min(20));
-            let left = wait.min(limits::CONSOLE_FAILURE_WAIT_MS_MAX) - now.ms_since(*at);
-            // A clock that was set back must not lock anybody out for longer than the longest wait.
-            (left > 0).then_some(left.min(limits::CONSOLE_FAILURE_WAIT_MS_MAX))
-        });
-        waits.max()
+        keys.iter().filter_map(|key| self.left_ms(key, now)).max()
+    }
+
+    fn left_ms(&self, key: &Failing, now: UnixMs) -> Option<i64> {
+        let (failures, at) = self.failures.get(key)?;
+        let further = failures.checked_sub(limits::CONSOLE_FAILURES_FREE)?;
+        let wait = limits::CONSOLE_FAILURE_WAIT_MS.saturating_mul(1 << further.min(20));
+        let left = wait.min(limits::CONSOLE_FAILURE_WAIT_MS_MAX) - now.ms_since(*at);
+        // A clock that was set back must not lock anybody out for longer than the longest wait.
+        (left > 0).then_some(left.min(limits::CONSOLE_FAILURE_WAIT_MS_MAX))
+    }
+
+    /// Whether who waits here is told so for the first time in this wait.
+    pub(super) fn is_told_first(&mut self, address: IpAddr, name: &str, now: UnixMs) -> bool {
+        let mut first = false;
+        for key in [Failing::Address(address), Failing::Name(name.to_owned())] {
+            if self.left_ms(&key, now).is_some() {
+                first |= self.told.insert(key);
+            }
+        }
+        first
     }
 
     /// A wrong password.
@@ -115,10 +129,13 @@ impl Sessions {
                     least.and_then(|key| self.failures.remove(&key));
                 }
             }
-            let entry = self.failures.entry(key).or_insert((0, now));
+            let entry = self.failures.entry(key.clone()).or_insert((0, now));
             let before = if long_ago(entry.1) { 0 } else { entry.0 };
             *entry = (before.saturating_add(1), now);
+            self.told.remove(&key);
         }
+        let failures = &self.failures;
+        self.told.retain(|key| failures.contains_key(key));
     }
 
     /// A try that was no failure after all. A right password forgives its name everything; its address, which may try many
@@ -185,6 +202,10 @@ mod tests {
             sessions.failed(HERE, "lin", UnixMs(0));
         }
         assert_eq!(sessions.wait_ms(HERE, "lin", UnixMs(0)), Some(limits::CONSOLE_FAILURE_WAIT_MS));
+        assert!(sessions.is_told_first(HERE, "lin", UnixMs(0)), "once for each wait");
+        assert!(
+            !sessions.is_told_first(HERE, "lin", UnixMs(0)) && !sessions.is_told_first(HERE, "x", UnixMs(0))
+        );
         assert!(sessions.wait_ms(THERE, "lin", UnixMs(0)).is_some(), "the name waits from everywhere");
         assert!(sessions.wait_ms(HERE, "tao", UnixMs(0)).is_some(), "the address waits for every name");
         assert_eq!(sessions.wait_ms(THERE, "tao", UnixMs(0)), None);
@@ -192,6 +213,7 @@ mod tests {
         for _ in 0..40 {
             sessions.failed(HERE, "lin", UnixMs(0));
         }
+        assert!(sessions.is_told_first(HERE, "lin", UnixMs(0)), "the next wait");
         let longest = limits::CONSOLE_FAILURE_WAIT_MS_MAX;
         assert_eq!(sessions.wait_ms(HERE, "lin", UnixMs(0)), Some(longest));
         assert_eq!(sessions.wait_ms(HERE, "lin", UnixMs(-9 * longest)), Some(longest), "a clock set back");
@@ -209,6 +231,7 @@ mod tests {
             sessions.failed(HERE, &format!("u{nth}"), UnixMs(nth as i64));
         }
         assert!(sessions.failures.len() <= limits::CONSOLE_PACED_MAX);
+        assert!(sessions.told.len() <= limits::CONSOLE_PACED_MAX);
         assert!(sessions.wait_ms(HERE, "x", UnixMs(0)).is_some(), "the address that tries names is kept");
         for _ in 0..=limits::CONSOLE_SESSIONS_MAX {
             sessions.open(&user("lin"), UnixMs(0)).expect("opens");

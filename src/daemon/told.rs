@@ -23,6 +23,9 @@ impl Shop {
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|presence| presence.online).count(),
+            "devices": self.present.iter().map(|(device, presence)| serde_json::json!({
+                "device": device, "online": presence.online, "since": presence.since,
+            })).collect::<Vec<_>>(),
             "refused": self.door.as_ref().map(Door::refusals),
             "link_up": self.desk.link().is_up(),
             "lanes": self.desk.lanes.lanes().iter().map(|lane| serde_json::json!({

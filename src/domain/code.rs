@@ -401,8 +401,14 @@ codes! {
         cause: "head_office.url begins with mqtt:// and leaves this machine", "head_office.url 以 mqtt:// 开头且不在本机",
         remedy: "use mqtts://, or a tunnel that ends on this machine", "改用 mqtts://，或使用终点在本机的加密隧道";
     ClockWrong = 4109, 503, "wall clock is wrong", "系统时间错误",
-        cause: "the clock shows a time before this program was written or after 2100", "系统时间早于本程序编写时间或晚于 2100 年",
+        cause: "the clock shows a time before this program was written, before the last decision of this box or the signing of its rules, or after 2100", "系统时间早于本程序编写时间、本机最近一次决策或规则包签名时间，或晚于 2100 年",
         remedy: "set the clock and switch on time synchronisation (timedatectl set-ntp true); an empty battery does this at each start", "校准时间并启用自动对时（timedatectl set-ntp true）；主板电池耗尽会反复出现";
+    BrokerCertificate = 4110, 503, "broker's certificate is refused", "消息服务证书不被接受",
+        cause: "the certificate of the shop's own broker is of another authority, for another name or has ended, or the broker does not take the daemon's", "门店自有消息服务的证书由其他机构签发、名称不符或已过期，或其不接受本服务的证书",
+        remedy: "the detail says which; compare broker.ca_file, broker.cert_file and broker.url with the broker's own files", "按提示核对 broker.ca_file、broker.cert_file、broker.url 与消息服务自身的文件";
+    BrokerRefuses = 4111, 503, "broker refuses the daemon", "消息服务拒绝本服务",
+        cause: "the shop's own broker does not take the daemon's user name and password, or what answers is no MQTT broker", "门店自有消息服务不接受本服务的用户名或密码，或应答方不是 MQTT 服务",
+        remedy: "check broker.username, broker.password_file and the broker's own password file", "检查 broker.username、broker.password_file 与消息服务的密码文件";
 
     DiskFailed = 5001, 503, "disk failure", "磁盘故障",
         cause: "a disk operation failed; the log names the operation and the file", "磁盘操作失败，日志中有操作与文件名",
@@ -602,6 +608,9 @@ codes! {
     DeviceNoMosquitto = 7214, 422, "proof that Mosquitto does not take", "Mosquitto 不支持的凭证",
         cause: "a device has a proof of an earlier version, or a certificate only", "设备使用旧版凭证，或仅有证书",
         remedy: "aisled devices rotate DEVICE gives it a password whose proof Mosquitto takes", "执行 aisled devices rotate 设备号 以生成 Mosquitto 支持的凭证";
+    DeviceCertificateEnds = 7215, 401, "device's certificate ends", "设备证书即将到期",
+        cause: "the certificate with which a device proves itself has ended, or ends within a month", "设备用于证明身份的证书已过期或将在一个月内到期",
+        remedy: "`aisled devices rotate DEVICE --certificate FOLDER` makes a new one; carry both files to the device", "执行 `aisled devices rotate 设备号 --certificate 目录` 生成新证书，并将两个文件复制到设备";
     EnrolCode = 7221, 403, "enrolment code not good", "登记码无效",
         cause: "the code was never given, is for another device, was used, or is older than 15 minutes; after many wrong ones all are thrown away", "登记码不存在、属于其他设备、已使用或超过 15 分钟；多次错误后全部作废",
         remedy: "ask for a new one: aisled devices enroll DEVICE", "重新获取：aisled devices enroll 设备号";
@@ -670,10 +679,13 @@ codes! {
         remedy: "read the detail; the verb of the same name in the shell counts without that bound", "查看详细信息；命令行中的同名命令不受该上限限制";
     ConsoleCertificate = 7520, 503, "console's certificate cannot be read", "管理页面证书无法读取",
         cause: "console.certificate_file or console.key_file is missing, is not PEM, or the two do not belong together; selling goes on without the console", "console.certificate_file 或 console.key_file 不存在、不是 PEM 格式，或两者不匹配；销售照常，管理页面不可用",
-        remedy: "mend the files the detail names and restart the daemon", "修正提示的文件后重启服务";
+        remedy: "mend the files the detail names; the daemon looks at them again by itself", "修正提示的文件；服务会自动重新读取";
     ConsoleCounting = 7521, 503, "being counted", "正在统计",
         cause: "the page counts over all the shop's decisions, which takes a while; the tills come first", "该页需要统计门店全部决策，需要一些时间；收银优先",
         remedy: "wait: the page comes by itself", "请稍候，页面会自动刷新";
+    ConsolePlainText = 7522, 400, "plain HTTP on the encrypted port", "对加密端口使用了明文 HTTP",
+        cause: "the console is served over TLS, and the browser spoke plain HTTP: the address began with http://", "管理页面仅提供加密访问，而浏览器使用了明文 HTTP：地址以 http:// 开头",
+        remedy: "open the same address with https:// in front", "请将地址开头改为 https:// 后重新访问";
 
     LabColumns = 8001, 400, "not the columns asked for", "缺少所需的列",
         cause: "the first line of an analysed file does not name the columns the analysis reads", "待分析文件的首行没有分析所需的列名",

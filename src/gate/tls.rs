@@ -18,6 +18,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore, Se
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
+use crate::domain::calendar::{Day, UnixMs};
 use crate::domain::code::Code;
 
 /// A certificate or key file does not serve. Fits after "failed to".
@@ -162,6 +163,19 @@ pub fn server(
         .map_err(|error| failed("use the certificate and its key")(&error))
 }
 
+/// A server's configuration for browsers, which show no certificate of theirs.
+///
+/// # Errors
+/// Certificate and key do not fit.
+pub fn page(own: Own, clock: Arc<dyn Clock>) -> Result<ServerConfig, TlsError> {
+    ServerConfig::builder_with_details(provider(), Arc::new(ShopTime(clock)))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| failed("set up TLS 1.3")(&error))?
+        .with_no_client_auth()
+        .with_single_cert(own.chain, own.key)
+        .map_err(|error| failed("use the certificate and its key")(&error))
+}
+
 /// A client's configuration: `authority` signs the server's certificate, `own` proves who we are.
 ///
 /// # Errors
@@ -185,6 +199,63 @@ pub fn client(authority: &[u8], own: Option<Own>, clock: Arc<dyn Clock>) -> Resu
 /// SHA-256 of a certificate.
 pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
     Sha256::digest(certificate).into()
+}
+
+/// When a certificate that was already believed ends. The DER is walked only as far as RFC 5280 fixes it: version, serial number,
+/// algorithm, issuer, validity.
+pub fn until(certificate: &[u8]) -> Option<UnixMs> {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+    let (_, mut at, _) = element(certificate)?;
+    (_, at, _) = element(at)?;
+    if at.first() == Some(&VERSION) {
+        at = element(at)?.2;
+    }
+    for _ in 0..3 {
+        at = element(at)?.2;
+    }
+    let (SEQUENCE, validity, _) = element(at)? else { return None };
+    let (tag, time, _) = element(element(validity)?.2)?;
+    let text = std::str::from_utf8(time).ok().filter(|text| text.is_ascii())?;
+    // RFC 5280: two digits of 50 and more are of the last century, and all times are in UTC.
+    let (year, rest) = match tag {
+        UTC_TIME => (text.get(..2)?.parse::<u16>().ok()?, text.get(2..)?),
+        GENERALIZED_TIME => (text.get(..4)?.parse::<u16>().ok()?, text.get(4..)?),
+        _ => return None,
+    };
+    let year = match tag {
+        UTC_TIME => {
+            if year < 50 {
+                2000 + year
+            } else {
+                1900 + year
+            }
+        }
+        _ => year,
+    };
+    let two = |from: usize| rest.get(from..from + 2);
+    let (month, day) = (two(0)?, two(2)?);
+    let clock = |from: usize| two(from)?.parse::<i64>().ok();
+    let seconds = clock(4)? * 3_600 + clock(6)? * 60 + clock(8)?;
+    let day: Day = format!("{year:04}-{month}-{day}").parse().ok()?;
+    Some(UnixMs(day.number() * 86_400_000 + seconds * 1_000))
+}
+
+/// The first element of DER: its tag, what it holds, and what comes behind it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, mut rest) = rest.split_first()?;
+    let mut length = usize::from(*first);
+    if length >= 0x80 {
+        let (digits, behind) = rest.split_at_checked(length - 0x80)?;
+        length = (digits.len() <= 4)
+            .then(|| digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)))?;
+        rest = behind;
+    }
+    let (inside, behind) = rest.split_at_checked(length)?;
+    Some((*tag, inside, behind))
 }
 
 /// Whether a certificate, already believed, is for this DNS name.
@@ -262,4 +333,27 @@ fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
 /// Why a client's handshake was refused, for the log.
 pub fn refusal_of(error: &io::Error) -> String {
     refused(error).map_or_else(|| error.to_string(), |(_, why)| why)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn when_does_a_certificate_end() {
+        let key = KeyPair::generate().expect("a key");
+        for (year, day) in [(2027, "2027-03-09"), (2049, "2049-03-09"), (3000, "3000-03-09")] {
+            let mut params = CertificateParams::new(vec!["till.shop".to_owned()]).expect("a name");
+            params.not_after = date_time_ymd(year, 3, 9);
+            let certificate = params.self_signed(&key).expect("it is made");
+            let day: Day = day.parse().expect("a day");
+            assert_eq!(until(certificate.der()), Some(UnixMs(day.number() * 86_400_000)));
+            for cut in 0..64 {
+                assert_eq!(until(&certificate.der()[..cut]), None, "{cut} bytes");
+            }
+        }
+        assert_eq!(until(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+    }
 }

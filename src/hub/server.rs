@@ -326,8 +326,7 @@ async fn listening_ended(listening: &mut Option<Listening>) -> String {
 /// Every shop may come at once, over one address translated by its provider: the pace is the doorman's.
 fn bounds() -> Bounds {
     let connections = limits::HUB_STORES_MAX + 16;
-    let patience = Duration::from_millis(limits::GATE_PATIENCE_MS);
-    Bounds { connections, strangers: connections, strangers_each: connections, patience }
+    Bounds { connections, strangers: connections, strangers_each: connections, ..Bounds::of_a_shop() }
 }
 
 fn secret() -> std::io::Result<String> {

@@ -1,6 +1,6 @@
 //! Does the shop sell on while somebody is hostile: too many connections, silent ones, stolen names, loops, removed devices.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,10 +94,10 @@ async fn besiege(bounds: Bounds, tries: usize) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn does_a_till_sell_on_while_strangers_take_every_place() {
-    let patience = Duration::from_secs(60);
-    let strangers = Bounds { connections: 64, strangers: 16, strangers_each: 16, patience };
+    let (patience, introduction) = (Duration::from_secs(60), Duration::from_secs(60));
+    let strangers = Bounds { connections: 64, strangers: 16, strangers_each: 16, patience, introduction };
     assert!(besiege(strangers, 200).await >= 184, "each beyond the bound is counted");
-    let all = Bounds { connections: 16, strangers: 64, strangers_each: 64, patience };
+    let all = Bounds { connections: 16, strangers: 64, strangers_each: 64, patience, introduction };
     assert!(besiege(all, 200).await >= 185);
 }
 
@@ -109,7 +109,9 @@ async fn does_a_till_sell_on_beside_ten_thousand_connections() {
     let wanted = rustix::process::Rlimit { current: Some(12_000), maximum: limit.maximum };
     rustix::process::setrlimit(files, wanted).expect("the system allows 12,000 files");
     let patience = Duration::from_secs(60);
-    assert!(besiege(Bounds { patience, ..Bounds::of_a_shop() }, 10_000).await >= 9_000);
+    assert!(
+        besiege(Bounds { patience, introduction: patience, ..Bounds::of_a_shop() }, 10_000).await >= 9_000
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +124,39 @@ async fn is_a_silent_connection_closed_and_named() {
         is_closed(&mut silent)
     });
     assert!(closed.await.expect("no panic"));
+    assert_eq!(count(&broker, Code::GateSilent), 1);
+}
+
+/// A slow-loris: each byte of its CONNECT comes late, and never the last one.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_a_hello_that_drips_closed_and_named_while_a_till_sells_on() {
+    let bounds = Bounds { introduction: Duration::from_millis(400), ..Bounds::of_a_shop() };
+    let (broker, _table) = open(bounds).await;
+    let addr = broker.local_addr();
+    let dripped = tokio::task::spawn_blocking(move || {
+        let mut till = connected(addr, "till-1");
+        let mut slow = TcpStream::connect(addr).expect("it listens");
+        // How long a byte waits for the next: nothing is ever heard until the end.
+        slow.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
+        let hello =
+            [&[0x10, 0xff, 0x7f, 0, 4][..], b"MQTT", &[5, 0xc2, 0, 10, 0, 0x3f, 0xff], &[b'x'; 16_000]];
+        let mut sent = 0;
+        for byte in hello.concat() {
+            let is_cut = slow.write_all(&[byte]).is_err();
+            let heard = slow.read(&mut [0]);
+            if is_cut
+                || matches!(heard, Ok(0))
+                || heard.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+            {
+                break;
+            }
+            sent += 1;
+        }
+        (sent, sells(&mut till), connected(addr, "till-2").ping())
+    });
+    let (sent, sells, comes_in) = dripped.await.expect("no panic");
+    assert!((1..1_000).contains(&sent), "{sent} bytes were taken");
+    assert!(sells && comes_in, "the others notice nothing, and whoever is known stays");
     assert_eq!(count(&broker, Code::GateSilent), 1);
 }
 

@@ -13,8 +13,12 @@ use aisled::domain::code::Code;
 use aisled::domain::ids::{DeviceId, StoreId};
 use aisled::gate::authority::{Authority, Issued};
 use aisled::gate::tls::{self, Own, Refused, Served};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, ClientConnection, SignatureScheme, StreamOwned};
 
 use crate::raw::{Hello, Raw};
 use crate::topics;
@@ -194,6 +198,64 @@ async fn which_certificates_of_devices_are_refused_in_the_handshake() {
     });
     assert_eq!(answers.await.expect("no panic"), [None, None]);
     shop.counts(Code::GateTls, 2).await;
+}
+
+#[derive(Debug)]
+struct Now;
+
+impl TimeProvider for Now {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(NOW.0.unsigned_abs())))
+    }
+}
+
+/// Shows a certificate that was seen on the network, and signs with a key of its own.
+#[derive(Debug)]
+struct Replaying(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Replaying {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_a_certificate_replayed_without_its_key_refused() {
+    let shop = open().await;
+    let addr = shop.addr();
+    let seen = shop.authority.for_device("kiosk-1", NOW).expect("it is made");
+    let own = shop.authority.for_device("thief", NOW).expect("it is made");
+    let kiosk = DeviceId::new("kiosk-1").expect("an id");
+    shop.table.insert(DeviceLogin {
+        password: None,
+        certificate: Some(seen.fingerprint),
+        ..DeviceLogin::with_password(kiosk, b"", [0; SALT_BYTES])
+    });
+    let with_key_of = |key: &Issued| {
+        let chain = tls::certificates(seen.chain.as_bytes()).expect("it reads");
+        let key = PrivateKeyDer::from_pem_slice(key.key.as_bytes()).expect("it reads");
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("it signs");
+        let mut roots = rustls::RootCertStore::empty();
+        let [authority] = &tls::certificates(shop.authority.pem().as_bytes()).expect("it reads")[..] else {
+            panic!("one authority")
+        };
+        roots.add(authority.clone()).expect("it is an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        ClientConfig::builder_with_details(provider, Arc::new(Now))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::new(Replaying(Arc::new(CertifiedKey::new(chain, key)))))
+    };
+    let as_kiosk = Hello { client_id: "kiosk-1", user: Some("kiosk-1"), password: None, will: None };
+    let configs = [with_key_of(&own), with_key_of(&seen)];
+    let answers = tokio::task::spawn_blocking(move || configs.map(|config| connect(addr, config, &as_kiosk)));
+    assert_eq!(answers.await.expect("no panic"), [None, Some(0)], "only with its own key");
+    shop.counts(Code::GateTls, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,10 @@ use aisled::config::Console;
 use aisled::console::{FAMILIES, Role, Users};
 use aisled::domain::calendar::UnixMs;
 use aisled::domain::code::Code;
+use aisled::gate::authority::Authority;
+use aisled::gate::tls;
 use aisled::limits;
+use clap::Parser as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +19,12 @@ use crate::shop::{NOON, Shop, cash, line, sale, until};
 use crate::till::soon;
 
 const PASSWORD: &str = "a long sentence";
+
+#[derive(clap::Parser)]
+struct Audit {
+    #[command(flatten)]
+    args: aisled::cli::audit::AuditArgs,
+}
 
 /// An answer: status, head, body.
 struct Said {
@@ -292,12 +301,24 @@ async fn is_each_attack_refused_with_its_code() {
             let said = thief.post("/login", &secret, &fields).await;
             seen.push((said.has(Code::ConsoleLoginWrong), said.has(Code::ConsoleLoginThrottled)));
         }
+        assert!(thief.post("/login", &secret, &fields).await.has(Code::ConsoleLoginThrottled));
         let last = seen.pop().expect("the last one");
         assert_eq!(last, (false, true), "{name}");
         shop.clock.set(aisled::domain::calendar::UnixMs(
             aisled::clock::Clock::now(&shop.clock).0 + limits::CONSOLE_FAILURE_WAIT_MS_MAX + 1,
         ));
     }
+
+    // Each is in the audit log, a wait once, and no name that nobody has.
+    let acts = aisled::audit::last(shop.data(), 99).expect("it reads");
+    let refused = |act: &str| -> Vec<Value> {
+        acts.iter().filter(|one| one.act == act).map(|one| one.what["user"].clone()).collect()
+    };
+    let free = limits::CONSOLE_FAILURES_FREE as usize;
+    let named = [vec![json!("ada"); free], vec![Value::Null; free]].concat();
+    assert_eq!(refused("console.login_refused"), named);
+    assert_eq!(refused("console.login_throttled"), [json!("ada"), Value::Null]);
+    assert!(!acts.iter().any(|act| format!("{act:?}").contains("nobody")), "{acts:?}");
 
     // Faster than any person: refused, and the tills notice nothing.
     let mut fast = Browser::of(&shop);
@@ -319,6 +340,78 @@ async fn is_each_attack_refused_with_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_and_went_as_aisled_audit_tells_it() {
+    let mut shop = open().await;
+    let mut ada = Browser::sign_in(&shop, "ada", Role::Admin).await;
+    let mut lin = Browser::sign_in(&shop, "lin", Role::Viewer).await;
+    let csrf = lin.secret("/").await;
+    assert_eq!(lin.post("/logout", &csrf, "").await.status, 303);
+    let secret = lin.secret("/login").await;
+    let fields = format!("name=lin&password={PASSWORD}").replace(' ', "+");
+    assert_eq!(lin.post("/login", &secret, &fields).await.status, 303);
+    let csrf = ada.secret("/").await;
+    assert_eq!(ada.post("/users/sign-out", &csrf, "name=lin").await.status, 303);
+    assert_eq!(lin.get("/").await.header("location"), Some("/login"), "signed out");
+
+    let ran = |words: &[&str]| {
+        let args = Audit::try_parse_from([&["audit"], words].concat()).expect("it parses").args;
+        let mut out = Vec::new();
+        let exit = aisled::cli::audit::run(&args, shop.data(), &mut out).expect("it reads");
+        (exit, String::from_utf8(out).expect("text"))
+    };
+    let acts: Vec<Value> = serde_json::from_str(&ran(&["show", "--json"]).1).expect("a list");
+    let acts: Vec<(&str, &str, Value)> = acts
+        .iter()
+        .map(|act| (act["who"].as_str().unwrap_or_default(), act["act"].as_str().unwrap_or_default(), act))
+        .filter(|(who, ..)| who.starts_with("console"))
+        .map(|(who, act, whole)| (who, act, whole["what"].clone()))
+        .collect();
+    let here = "127.0.0.1";
+    let login = |role: &str, password: &str| json!({ "from": here, "role": role, "password": password });
+    assert_eq!(
+        acts,
+        [
+            ("console ada", "console.login", login("admin", "new")),
+            ("console lin", "console.login", login("viewer", "new")),
+            ("console lin", "console.logout", json!({ "from": here })),
+            ("console lin", "console.login", login("viewer", "known")),
+            ("console ada", "console.logout_all", json!({ "from": here, "user": "lin" })),
+        ]
+    );
+    assert_eq!(ran(&["verify"]).0, aisled::cli::Exit::Ok);
+    shop.stop().await;
+}
+
+/// Has the other end said or ended anything, within a drip's time?
+async fn is_over(stream: &mut TcpStream) -> bool {
+    let mut part = [0; 64];
+    tokio::time::timeout(std::time::Duration::from_millis(100), stream.read(&mut part)).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_where_the_audit_log_cannot_be_written() {
+    let mut shop = open().await;
+    let mut ada = Browser::sign_in(&shop, "ada", Role::Admin).await;
+    let log = shop.data().join("audit.log");
+    std::fs::remove_file(&log).expect("it is there");
+    std::fs::create_dir(&log).expect("nobody writes into a folder");
+    let csrf = ada.secret("/").await;
+    let said = ada.post("/users/sign-out", &csrf, "name=ada").await;
+    assert!(said.has(Code::AuditUnwritable), "what is not written down is not done: {}", said.body);
+    assert_eq!(ada.get("/").await.status, 200, "still signed in");
+    // Whoever mends the disk must see what is wrong with it.
+    assert_eq!(ada.post("/logout", &csrf, "").await.status, 303);
+    let secret = ada.secret("/login").await;
+    let fields = format!("name=ada&password={PASSWORD}").replace(' ', "+");
+    assert_eq!(ada.post("/login", &secret, &fields).await.status, 303);
+    assert_eq!(ada.get("/health").await.status, 200);
+    let mut till = shop.till("till-1").await;
+    let reply = till.ask("quote", json!({ "basket": { "lines": [line("1", "6901234000017", 1)] } })).await;
+    assert_eq!(reply.status(), 200, "selling goes on");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn do_connections_that_say_nothing_end_by_themselves() {
     let mut shop = open().await;
     let addr = Browser::of(&shop).addr;
@@ -330,9 +423,30 @@ async fn do_connections_that_say_nothing_end_by_themselves() {
         assert!(sent.is_ok() || nth == limits::CONSOLE_CONNECTIONS_PER_ADDRESS_MAX);
         idle.push(stream);
     }
+    // And what drips: a head, and the body of a form, a byte at a time.
+    let form = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 9999\r\n\r\ncsrf=";
+    drop(idle.pop());
+    drop(idle.pop());
+    let mut drips = Vec::new();
+    for begun in ["GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", form] {
+        drips.push(tokio::spawn(async move {
+            let mut stream = loop {
+                let mut stream = TcpStream::connect(addr).await.expect("it listens");
+                // Those that left may still be counted.
+                if stream.write_all(begun.as_bytes()).await.is_ok() && !is_over(&mut stream).await {
+                    break stream;
+                }
+            };
+            while stream.write_all(b"x").await.is_ok() && !is_over(&mut stream).await {}
+        }));
+    }
     let mut till = shop.till("till-1").await;
     let reply = till.ask("quote", json!({ "basket": { "lines": [line("1", "6901234000017", 1)] } })).await;
     assert_eq!(reply.status(), 200, "selling goes on");
+    for drip in drips {
+        soon("the end of a dripping connection", drip).await.expect("no panic");
+    }
     for mut stream in idle {
         let mut rest = Vec::new();
         // Closed in order or reset: either way it ended.
@@ -340,6 +454,100 @@ async fn do_connections_that_say_nothing_end_by_themselves() {
     }
     assert_eq!(Browser::of(&shop).get("/healthz").await.status, 200, "there is room again");
     shop.stop().await;
+}
+
+/// The shop's certificate on the console: its authority, and what a browser that believes it sees.
+struct Encrypted {
+    shop: Shop,
+    authority: Authority,
+}
+
+const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+
+impl Encrypted {
+    async fn open() -> Encrypted {
+        let mut shop = Shop::open().await;
+        let authority = Authority::create(shop.data(), &shop.config.store.id, NOON).expect("it is made");
+        let tls = shop.data().join("tls");
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let tls = Some((tls.join("server.pem"), tls.join("server.key")));
+        shop.config.console = Some(Console { listen, hosts: Vec::new(), tls, metrics_for_all: false });
+        let encrypted = Encrypted { shop, authority };
+        encrypted.issue();
+        encrypted
+    }
+
+    fn issue(&self) {
+        let names = NAMES.map(str::to_owned);
+        self.authority.server(&names, NOON, true).expect("it is made");
+    }
+
+    async fn listens(&self) -> SocketAddr {
+        until("the console", || self.shop.status()["console"].is_string()).await;
+        Browser::of(&self.shop).addr
+    }
+
+    /// One request over TLS: the server's certificate and what it says.
+    async fn ask(&self, addr: SocketAddr, request: &str) -> ([u8; 32], String) {
+        // Each request earns its pace.
+        self.shop.clock.advance_ms(50);
+        let clock = std::sync::Arc::new(self.shop.clock.clone());
+        let config = tls::client(self.authority.pem().as_bytes(), None, clock).expect("an authority");
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let talk = async {
+            let socket = TcpStream::connect(addr).await.expect("it listens");
+            let mut stream = connector.connect(name, socket).await.expect("it is believed");
+            let chain = stream.get_ref().1.peer_certificates().expect("it showed one");
+            let shown = tls::fingerprint(&chain[0]);
+            stream.write_all(request.as_bytes()).await.expect("it hears");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).await.expect("it answers and ends in order");
+            (shown, String::from_utf8(bytes).expect("text"))
+        };
+        soon("an answer over TLS", talk).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn is_the_console_served_with_the_shops_certificate_and_a_renewed_one_taken_up() {
+    let mut encrypted = Encrypted::open().await;
+    encrypted.shop.restart().await;
+    let addr = encrypted.listens().await;
+    let request = "GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (first, said) = encrypted.ask(addr, request).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("; Secure"), "{said}");
+
+    // Plain HTTP on that port is told what to do, and nothing else.
+    let mut plain = Browser::of(&encrypted.shop);
+    let said = plain.get("/login").await;
+    assert!(
+        said.has(Code::ConsolePlainText) && said.body.contains("https://"),
+        "{} {}",
+        said.head,
+        said.body
+    );
+    assert!(said.cookie("aisled_form").is_none() && !said.body.contains("csrf"), "{}", said.body);
+
+    // Half a renewal, a file that is no certificate: what was served is served on.
+    let chain = encrypted.shop.data().join("tls/server.pem");
+    let good = std::fs::read(&chain).expect("it is there");
+    std::fs::write(&chain, "no certificate").expect("it is written");
+    assert_eq!(encrypted.ask(addr, request).await.0, first);
+    std::fs::write(&chain, good).expect("it is written");
+
+    encrypted.issue();
+    let renewed = soon("the renewed certificate", async {
+        loop {
+            let (shown, said) = encrypted.ask(addr, request).await;
+            if shown != first {
+                break said;
+            }
+        }
+    })
+    .await;
+    assert!(renewed.starts_with("HTTP/1.1 200"), "{renewed}");
+    encrypted.shop.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

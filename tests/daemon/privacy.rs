@@ -117,6 +117,23 @@ async fn is_a_member_forgotten_while_the_shop_sells() {
     assert_eq!((&told["bundles_rewritten"], &told["plain_decisions"]), (&json!([1]), &json!([])), "{told}");
     assert_eq!(found(shop.data(), &needles()), Vec::<String>::new());
     assert!(beside.0.exists(), "an older backup put back here forgets them again");
+    assert_eq!(shell(&shop, PrivacyVerb::Retention).0, Exit::Ok);
+    let acts = aisled::audit::last(shop.data(), 99).expect("it reads");
+    let acts: Vec<(&str, &Value)> = (acts.iter().map(|act| (act.act.as_str(), &act.what)))
+        .filter(|(act, _)| act.starts_with("privacy."))
+        .collect();
+    let by_number = json!({ "number": told["number"] });
+    let forgotten = json!({ "number": told["number"], "decision": told["decision"] });
+    assert!(told["number"].is_u64(), "{told}");
+    let acted = [
+        ("privacy.export", &by_number),
+        ("privacy.forget", &json!({})),
+        ("privacy.forget", &json!({})),
+        ("privacy.forgotten", &forgotten),
+        ("privacy.retention", &json!({})),
+    ];
+    assert_eq!(acts, acted, "whoever was not forgotten is not among the forgotten, and nobody is named");
+    aisled::audit::verify(shop.data()).expect("it checks");
     let (exit, told) = forget(&shop, GONE.0);
     assert_eq!((exit, &told["already"]), (Exit::Ok, &json!(true)), "{told}");
 

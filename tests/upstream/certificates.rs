@@ -16,9 +16,9 @@ use rcgen::{
 
 use crate::{Journal, Shop, anywhere, clock, store};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "the chain's authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,23 +42,23 @@ fn issued(
     (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
 }
 
-const NOW: (i32, i32) = (2020, 3000);
+pub(crate) const NOW: (i32, i32) = (2020, 3000);
 
-fn server(by: &Authority, name: &str, years: (i32, i32)) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn server(by: &Authority, name: &str, years: (i32, i32)) -> (Vec<u8>, Vec<u8>) {
     issued(by, name, years, ExtendedKeyUsagePurpose::ServerAuth)
 }
 
-fn client(by: &Authority, name: &str, years: (i32, i32)) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn client(by: &Authority, name: &str, years: (i32, i32)) -> (Vec<u8>, Vec<u8>) {
     issued(by, name, years, ExtendedKeyUsagePurpose::ClientAuth)
 }
 
-struct Office {
-    running: Running,
+pub(crate) struct Office {
+    pub(crate) running: Running,
     _data: tempfile::TempDir,
 }
 
 /// A head office with this certificate, which believes the shops of `authority`.
-async fn office((chain, key): (Vec<u8>, Vec<u8>), authority: &Authority) -> Office {
+pub(crate) async fn office((chain, key): (Vec<u8>, Vec<u8>), authority: &Authority) -> Office {
     let data = tempfile::tempdir().expect("a directory");
     let tls = Some(HubTls { chain, key, authority: authority.pem().into_bytes() });
     let config = HubConfig { tls, ..HubConfig::new(anywhere(), data.path().to_owned()) };

@@ -13,6 +13,7 @@ use crate::console::page::{Tone, Words, bytes, code_card, count, figure, pill};
 use crate::console::routes::{Answer, Console, framed};
 use crate::console::shop::Question;
 use crate::domain::code::Code;
+use crate::limits;
 
 use super::{list, number, text};
 
@@ -48,7 +49,12 @@ pub(in crate::console) async fn show(
         ul.probes { @for item in &health.items { (part(words, item)) } }
         h2 { (words.say("This box", "本机检查")) }
         @match &checked {
-            Ok(value) => ul.probes { @for probe in list(value, "/probes") { (one(words, probe)) } },
+            // Devices have a page of their own: here are those that want somebody's attention.
+            Ok(value) => ul.probes {
+                @for probe in list(value, "/probes").filter(|probe| !is_quiet_device(probe)).take(limits::CONSOLE_ROWS_MAX) {
+                    (one(words, probe))
+                }
+            },
             Err(problem) => (code_card(problem.code, &problem.detail, words.lang)),
         }
         p.note { (words.say("The same from the shell: ", "在本机命令行执行：")) code { "aisled check" } }
@@ -112,6 +118,10 @@ fn one(words: Words<'_>, probe: &Value) -> Markup {
     }
 }
 
+fn is_quiet_device(probe: &Value) -> bool {
+    text(probe, "/name").starts_with("device ") && text(probe, "/outcome") == "ok"
+}
+
 fn probe_word<'w>(words: Words<'w>, name: &'w str) -> &'w str {
     match name {
         "data directory" => words.say("Data directory", "数据目录"),
@@ -121,7 +131,17 @@ fn probe_word<'w>(words: Words<'w>, name: &'w str) -> &'w str {
         "bundle" => words.say("Rules", "规则包"),
         "broker" => words.say("Broker", "消息服务"),
         "devices" => words.say("Devices' file", "设备文件"),
+        "store" => words.say("Journal and tables", "日志与数据表"),
+        "broker over TLS" => words.say("Broker over TLS", "加密消息服务"),
+        "broker name" => words.say("Broker's name", "消息服务域名"),
+        "broker certificate" => words.say("Broker's certificate", "消息服务证书"),
+        "broker login" => words.say("Broker's login", "消息服务登录"),
+        "broker password" => words.say("Broker's password", "消息服务密码"),
         "head office" => words.say("Head office", "总部"),
+        "head office name" => words.say("Head office's name", "总部域名"),
+        "head office certificate" => words.say("Head office's certificate", "总部证书"),
+        "head office login" => words.say("Head office's login", "总部登录"),
+        "head office password" => words.say("Head office's password", "总部密码"),
         "clock" => words.say("Clock", "时钟"),
         "config" => words.say("Configuration", "配置"),
         other => other,

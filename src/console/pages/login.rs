@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
+use serde_json::json;
 
 use crate::console::door::{Client, FORM_COOKIE, Problem, SESSION_COOKIE};
 use crate::console::page::{Page, Words, code_card, document, empty};
@@ -134,7 +135,7 @@ fn try_once(console: &Console, client: &Client, name: &str) -> Result<(), Proble
 }
 
 /// Opens a session, or shows the form again with what was wrong.
-fn outcome(
+async fn outcome(
     console: &Console,
     client: &Client,
     form: Form,
@@ -149,16 +150,27 @@ fn outcome(
                 sessions.forgive(client.peer, name, true);
                 sessions.open(&user, now)?
             };
-            tracing::info!(user = user.name, role = user.role.as_str(), peer = %client.peer, "signed in to the console");
+            let what = json!({ "from": client.peer, "role": user.role, "password": if form == Form::First { "new" } else { "known" } });
+            // Whoever mends a full disk must see the pages that tell of it: the system's journal has the missing line.
+            let _ = console.acts.write(now, &user.name, "console.login", what).await;
             let mut response = redirect("/");
             keep_cookie(&mut response, client, (SESSION_COOKIE, &token), None);
             Ok(response)
         }
         Err(problem) => {
-            if matches!(problem.code, Code::ConsoleLoginWrong | Code::ConsoleCodeWrong) {
-                tracing::warn!(peer = %client.peer, code = %problem.code, "a sign-in to the console failed");
-            } else if problem.code != Code::ConsoleLoginThrottled {
-                console.sessions().forgive(client.peer, name, false);
+            let known = console.users.list().unwrap_or_default().into_iter().any(|user| user.name == name);
+            let who = (client.peer, known.then_some(name));
+            match problem.code {
+                Code::ConsoleLoginWrong | Code::ConsoleCodeWrong => {
+                    tracing::warn!(peer = %client.peer, code = %problem.code, "a sign-in to the console failed");
+                    console.acts.refuse(now, "console.login_refused", who).await;
+                }
+                Code::ConsoleLoginThrottled => {
+                    if console.sessions().is_told_first(client.peer, name, now) {
+                        console.acts.refuse(now, "console.login_throttled", who).await;
+                    }
+                }
+                _ => console.sessions().forgive(client.peer, name, false),
             }
             page(console, client, form, Some(&problem))
         }
@@ -182,7 +194,7 @@ pub(in crate::console) async fn sign_in(
         }
         Err(problem) => Err(problem),
     };
-    outcome(&console, &client, Form::SignIn, &name, proved)
+    outcome(&console, &client, Form::SignIn, &name, proved).await
 }
 
 pub(in crate::console) async fn set_password(
@@ -205,7 +217,7 @@ pub(in crate::console) async fn set_password(
         Ok(()) => Err(Problem::new(Code::ConsolePasswordWeak, "")),
         Err(problem) => Err(problem),
     };
-    outcome(&console, &client, Form::First, &name, proved)
+    outcome(&console, &client, Form::First, &name, proved).await
 }
 
 pub(in crate::console) async fn sign_out(
@@ -216,6 +228,10 @@ pub(in crate::console) async fn sign_out(
     fields(request, &client).await?;
     if let Some(token) = &client.token {
         console.sessions().close(token);
+    }
+    if let Some(session) = &client.session {
+        let what = json!({ "from": client.peer });
+        let _ = console.acts.write(console.clock.now(), &session.name, "console.logout", what).await;
     }
     let mut response = redirect("/login");
     keep_cookie(&mut response, &client, (SESSION_COOKIE, ""), Some(0));

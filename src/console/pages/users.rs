@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use maud::html;
+use serde_json::json;
 
 use crate::console::door::Client;
 use crate::console::door::Problem;
@@ -78,6 +79,14 @@ pub(in crate::console) async fn sign_out(
     }
     let fields = fields(request, &client).await?;
     let name = fields.get("name").map(String::as_str).unwrap_or_default();
+    let by = client.session.as_ref().map_or("", |session| &session.name);
+    let known = console.users.list()?.into_iter().any(|user| user.name == name);
+    let what = json!({ "from": client.peer, "user": known.then_some(name) });
+    console
+        .acts
+        .write(console.clock.now(), by, "console.logout_all", what)
+        .await
+        .map_err(|code| Problem::new(code, ""))?;
     let ended = console.sessions().close_all(name);
     tracing::info!(sessions = ended, "an admin signed a user of the console out");
     Ok(redirect("/users"))

@@ -286,12 +286,31 @@ impl Answers {
         let environment = Environment::of_process();
         let around = check::Surroundings {
             environment: &environment,
-            clock: &*self.clock,
+            clock: Arc::clone(&self.clock),
             lang: Lang::En,
             bundle: &check::bundle_is_there,
+            known: &|_| self.known(),
         };
         let holder = Some(check::Holder { pid: std::process::id() });
         json!({ "probes": check::probes_of(&self.config, holder, &around) })
+    }
+
+    /// What a verb of the shell would ask the daemon for.
+    fn known(&self) -> check::Known {
+        let shown = self.snapshots.borrow().clone();
+        let present = shown.devices.iter().map(|device| {
+            (device.id.clone(), check::Presence { online: device.online, since: device.since })
+        });
+        check::Known {
+            last_decision: check::last_decision(&self.journal, &self.vault),
+            head_office_ahead_ms: shown.head_office.as_ref().and_then(|line| line.clock_ahead_ms),
+            present: present.collect(),
+            store: Some(check::Store {
+                footing: if shown.disk.whole { "Whole" } else { "not whole" }.to_owned(),
+                code: shown.disk.code,
+                durable: shown.journal.durable,
+            }),
+        }
     }
 
     fn identities(&self) -> Result<Value, Trouble> {
