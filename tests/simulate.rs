@@ -20,7 +20,7 @@ fn does_every_world_keep_its_promises_and_run_the_same_again() {
     let rules = ChainRules::new(SHOPS);
     let (mut sales, mut faults, mut words) = (0, 0, 0);
     for seed in 1..=30 {
-        let ended = run_twice(seed, plan(2, None), &rules);
+        let ended = run_twice(seed, plan(2, None), &rules, &|| {});
         assert_eq!(ended.found, 0, "seed {seed}: {:#?}", told(&ended));
         sales += ended.counts.sales;
         words += ended.counts.words;
@@ -32,7 +32,7 @@ fn does_every_world_keep_its_promises_and_run_the_same_again() {
 #[test]
 fn are_two_seeds_two_worlds() {
     let rules = ChainRules::new(SHOPS);
-    assert_ne!(run(1, plan(1, None), &rules).trace, run(2, plan(1, None), &rules).trace);
+    assert_ne!(run(1, plan(1, None), &rules, &|| {}).trace, run(2, plan(1, None), &rules, &|| {}).trace);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn is_every_wrong_behaviour_seen() {
     const SEEDS: u64 = 60;
     let rules = ChainRules::new(SHOPS);
     for (wrong, name, _) in ALL {
-        let seen = (1..=SEEDS).find(|seed| run(*seed, plan(6, Some(wrong)), &rules).found > 0);
+        let seen = (1..=SEEDS).find(|seed| run(*seed, plan(6, Some(wrong)), &rules, &|| {}).found > 0);
         assert!(seen.is_some(), "{name}: {SEEDS} worlds and nothing was noticed");
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -98,8 +98,8 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
     let (shops, days) = (args.shops.max(1), args.days.max(1));
     let plan = Plan { shops, days, wrong };
     let rules = ChainRules::new(shops);
-    let watch = Stopwatch::start(&SystemClock);
-    let mut told = Duration::ZERO;
+    let repeats = if args.once { 1 } else { 2 };
+    let progress = Progress::of(args.seeds.saturating_mul(days).saturating_mul(repeats));
     let mut report = Report {
         first_seed: args.seed,
         seeds: args.seeds,
@@ -109,14 +109,15 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
         ..Report::default()
     };
     let mut traces = Sha256::new();
-    let world = |seed| if args.once { run(seed, plan, &rules) } else { run_twice(seed, plan, &rules) };
+    let make = if args.once { run } else { run_twice };
+    let world = |seed| make(seed, plan, &rules, &|| progress.day_over());
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let jobs = jobs.clamp(1, limits::SIMULATE_JOBS_MAX);
     in_order(
         args.seeds,
         jobs,
         |nth| world(args.seed.wrapping_add(nth)),
-        |nth, ended| {
+        |_, ended| {
             report.store_days += shops as u64 * days;
             report.counts.add(&ended.counts);
             report.violations += ended.found;
@@ -124,16 +125,11 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
             let room = limits::SIMULATE_LISTED_MAX.saturating_sub(report.found.len());
             report.found.extend(ended.violations.into_iter().take(room));
             traces.update(ended.trace.as_bytes());
-            let elapsed = watch.elapsed(&SystemClock);
-            if elapsed >= told + Duration::from_millis(limits::SIMULATE_LINE_EVERY_MS) {
-                told = elapsed;
-                progress(&report, nth + 1, elapsed);
-            }
+            progress.violations.store(report.violations, Ordering::Relaxed);
         },
     );
     report.trace = traces.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let elapsed = watch.elapsed(&SystemClock);
-    let (repeats, seconds) = (if args.once { 1 } else { 2 }, elapsed.as_secs_f64().max(0.001));
+    let seconds = progress.watch.elapsed(&SystemClock).as_secs_f64().max(0.001);
     let a_second = (report.store_days * repeats) as f64 / seconds;
     tell(&format!(
         "\r{} store-days simulated {repeats} times in {seconds:.1} s: {a_second:.0} store-days a second on {jobs} threads",
@@ -213,20 +209,45 @@ impl Report {
     }
 }
 
-fn progress(report: &Report, done: u64, elapsed: Duration) {
-    let line = format!(
-        "{done} of {} seeds, {} violations, {} s",
-        report.seeds,
-        report.violations,
-        elapsed.as_secs()
-    );
-    let mut out = std::io::stderr().lock();
-    // Nobody may be listening, which changes nothing.
-    if out.is_terminal() {
-        drop(write!(out, "\r{line}"));
-        drop(out.flush());
-    } else {
-        drop(writeln!(out, "{line}"));
+/// How far all worlds are, told every few seconds to whoever looks.
+struct Progress {
+    watch: Stopwatch,
+    told: Mutex<Duration>,
+    days: AtomicU64,
+    of: u64,
+    violations: AtomicU64,
+}
+
+impl Progress {
+    fn of(days: u64) -> Progress {
+        Progress {
+            watch: Stopwatch::start(&SystemClock),
+            told: Mutex::new(Duration::ZERO),
+            days: AtomicU64::new(0),
+            of: days,
+            violations: AtomicU64::new(0),
+        }
+    }
+
+    fn day_over(&self) {
+        let done = self.days.fetch_add(1, Ordering::Relaxed) + 1;
+        // Whoever cannot have it need not tell: another world is telling.
+        let Ok(mut told) = self.told.try_lock() else { return };
+        let elapsed = self.watch.elapsed(&SystemClock);
+        if elapsed < *told + Duration::from_millis(limits::SIMULATE_LINE_EVERY_MS) {
+            return;
+        }
+        *told = elapsed;
+        let (of, violations) = (self.of, self.violations.load(Ordering::Relaxed));
+        let line = format!("{done} of {of} days of worlds, {violations} violations, {} s", elapsed.as_secs());
+        let mut out = std::io::stderr().lock();
+        // Nobody may be listening, which changes nothing.
+        if out.is_terminal() {
+            drop(write!(out, "\r{line}"));
+            drop(out.flush());
+        } else {
+            drop(writeln!(out, "{line}"));
+        }
     }
 }
 

@@ -34,9 +34,9 @@ pub use stage::Counts;
 pub use world::{Ended, Plan, run};
 
 /// Runs a seed twice: the same must come of it.
-pub fn run_twice(seed: u64, plan: Plan, rules: &ChainRules) -> Ended {
-    let mut first = run(seed, plan, rules);
-    let second = run(seed, plan, rules);
+pub fn run_twice(seed: u64, plan: Plan, rules: &ChainRules, day_over: &dyn Fn()) -> Ended {
+    let mut first = run(seed, plan, rules, day_over);
+    let second = run(seed, plan, rules, day_over);
     if first != second {
         let text = format!("the same seed gave two worlds: {} and {}", first.trace, second.trace);
         first.found += 1;

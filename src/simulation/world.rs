@@ -71,12 +71,15 @@ struct World<'r> {
     is_calm: bool,
 }
 
-/// Runs one world to its end.
-pub fn run(seed: u64, plan: Plan, rules: &ChainRules) -> Ended {
+/// Runs one world to its end; after each of its days `day_over` is told.
+pub fn run(seed: u64, plan: Plan, rules: &ChainRules, day_over: &dyn Fn()) -> Ended {
     let mut world = World::new(seed, plan, rules);
     let until = plan.days * DAY_MS;
     world.begin(plan.days);
-    world.run_until(until);
+    for day in 1..=plan.days {
+        world.run_until(day * DAY_MS);
+        day_over();
+    }
     world.calm_down();
     world.run_until(until + CALM_MS - ON_ITS_WAY_MS);
     world.stage.judge.due_at_head_office();
