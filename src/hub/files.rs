@@ -32,12 +32,16 @@ use crate::domain::ids::{Epoch, Seq, StoreId};
 use crate::limits;
 use crate::upstream::wire::EntryHash;
 
+mod folding;
+
 use super::fold::Fold;
 use super::ledger::{self, Conflict, Ledger, Record};
 use super::lender::{self, Lender};
 
 const MAGIC: &[u8; 16] = b"aisled-hub-log\0\x01";
-const LENDER_MAGIC: &[u8; 16] = b"aisled-hub-lend\x01";
+const LENDER_MAGIC: &[u8; 16] = b"aisled-hub-lend\x02";
+/// Of logs that hold neither numbers of a series nor answered words.
+const LENDER_MAGIC_1: &[u8; 16] = b"aisled-hub-lend\x01";
 const LENDER_LOG: &str = "lender.log";
 const HEAD_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 8;
@@ -142,6 +146,8 @@ pub struct Files {
     dirty_dirs: BTreeSet<PathBuf>,
     /// How far each log was copied to the backup by this process.
     backed: BTreeMap<PathBuf, u64>,
+    /// The lender's log is folded once it is so long.
+    fold_at: u64,
 }
 
 fn read_meta(dir: &Path) -> Result<Option<Meta>, FilesError> {
@@ -373,22 +379,25 @@ fn load(
 
 /// Reads the lender's log into it; returns where it ends, 0 if there is none.
 fn load_lender(dir: &Path, lender: &mut Lender) -> Result<u64, FilesError> {
-    let path = dir.join(LENDER_LOG);
-    let file = match File::open(&path) {
+    read_lender(&dir.join(LENDER_LOG), |record| lender.replay(&record))
+}
+
+/// Calls `each` with every record of a lender's log; returns where they end. `each` may refuse one.
+fn read_lender(path: &Path, mut each: impl FnMut(lender::Record) -> bool) -> Result<u64, FilesError> {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(at("open", &path)(error)),
+        Err(error) => return Err(at("open", path)(error)),
     };
     let mut magic = [0; LENDER_MAGIC.len()];
-    if !read_whole(&file, &mut magic, 0).map_err(at("read", &path))? {
+    if !read_whole(&file, &mut magic, 0).map_err(at("read", path))? {
         return Ok(0);
     }
-    if magic != *LENDER_MAGIC {
-        return Err(FilesError::Format(path));
+    if magic != *LENDER_MAGIC && magic != *LENDER_MAGIC_1 {
+        return Err(FilesError::Format(path.to_owned()));
     }
-    let each =
-        |body: &[u8]| rmp_serde::from_slice(body).is_ok_and(|record: lender::Record| lender.replay(&record));
-    scan(&file, magic.len() as u64, each).map_err(at("read", &path))
+    let each = |body: &[u8]| rmp_serde::from_slice(body).is_ok_and(&mut each);
+    scan(&file, magic.len() as u64, each).map_err(at("read", path))
 }
 
 /// Opens the lender's log for writing, cut where it stops checking.
@@ -535,6 +544,7 @@ impl Files {
             quarantines: BTreeMap::new(),
             dirty_dirs: BTreeSet::new(),
             backed: BTreeMap::new(),
+            fold_at: limits::LENDER_LOG_BYTES,
         };
         Ok((files, loaded))
     }

@@ -15,6 +15,7 @@
 //!   nothing at all is lent.
 //! - A request is served once and only in order (`floor`), by what the journal shows and not by what the request says is left.
 
+mod check;
 mod folding;
 pub mod homes;
 mod lane;
@@ -37,6 +38,7 @@ use crate::engine::decision::{Entry, Key, Record as Kept};
 use crate::limits;
 use crate::upstream::wire::{Ask, PROTOCOL, Words};
 
+pub use check::Breach;
 use homes::Homes;
 use lane::{Burden, Hold, Lane, Pending};
 use market::{Rests, Wanting};
@@ -132,29 +134,6 @@ pub enum Served {
     Foreign,
     /// The journal it speaks of is not read so far yet.
     Early,
-}
-
-/// A broken invariant: a fault of this program, or a mistake switched on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Breach {
-    /// I1, right after a grant.
-    Overlent {
-        /// Of what.
-        scope: Scope,
-        /// There is.
-        budget: i64,
-        /// Lent and spent.
-        burden: i64,
-    },
-    /// I10: a grant to an older life.
-    OldEpoch(StoreId, Epoch),
-    /// A request was served again.
-    ServedTwice(StoreId, u64),
-    /// The running sums are not the sums.
-    Sums(Scope),
-    /// A number of a series is lent to two, or again after it was given out.
-    TwiceLent(Scope),
 }
 
 /// Points of a member as head office counts them.
@@ -627,24 +606,6 @@ impl Lender {
         }
     }
 
-    /// I1 and I10, right after a grant.
-    fn look_at(&mut self, store: &StoreId, epoch: Epoch, scope: &Scope, now: UnixMs, balance: Balance<'_>) {
-        let (budget, burden) =
-            (self.budget(scope, now, balance), self.sums.get(scope).map_or(0, |sum| sum.all()));
-        if burden > budget {
-            self.breach(Breach::Overlent { scope: scope.clone(), budget, burden });
-        }
-        if self.newest(store) != Some(epoch) {
-            self.breach(Breach::OldEpoch(store.clone(), epoch));
-        }
-    }
-
-    fn breach(&mut self, breach: Breach) {
-        if self.breaches.len() < limits::LEASE_FINDINGS_MAX {
-            self.breaches.push(breach);
-        }
-    }
-
     /// Nothing is left for `store`, which holds `has`: of the stores that hold most, the one that holds most beyond what it
     /// needs gives its slices back and asks anew. One that asks for nothing is taken to need half of what it holds. Between
     /// stores that hold about the same nothing moves: it would go to and fro for ever.
@@ -810,24 +771,5 @@ impl Lender {
         if self.drained.insert(promotion.clone()) {
             self.records.push(Record::Drained { promotion: promotion.clone() });
         }
-    }
-
-    /// Everything that is not as it must be. Costs a walk over all that is lent.
-    pub fn check(&self) -> Vec<Breach> {
-        let mut sums: BTreeMap<Scope, Burden> = BTreeMap::new();
-        for lane in self.lanes.values().flat_map(BTreeMap::values) {
-            for scope in lane.scopes() {
-                let burden = lane.burden(&scope);
-                sums.entry(scope).or_default().replace(Burden::default(), burden);
-            }
-        }
-        sums.retain(|_, sum| *sum != Burden::default());
-        let scopes: BTreeSet<&Scope> = sums.keys().chain(self.sums.keys()).collect();
-        let differs = |scope: &&Scope| {
-            sums.get(*scope).copied().unwrap_or_default()
-                != self.sums.get(*scope).copied().unwrap_or_default()
-        };
-        let off = scopes.into_iter().filter(differs).map(|scope| Breach::Sums(scope.clone()));
-        self.breaches.iter().cloned().chain(off).chain(self.check_ranges()).collect()
     }
 }

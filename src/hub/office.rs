@@ -450,6 +450,7 @@ impl Office {
         self.files.lend(&records);
         self.files.commit()?;
         self.lender.committed();
+        self.files.fold_lender(&self.lender)?;
         let acks = std::mem::take(&mut self.acks);
         let mut answers = std::mem::take(&mut self.answers);
         for ((store, epoch), again) in acks {
