@@ -328,7 +328,12 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
             BadId,
             "data.order: a pick-up order id is text matching",
         ),
-        ("event", request(json!({ "kind": "pick_up", "order": 7 })), MalformedPayload, "data.order: must be text"),
+        (
+            "event",
+            request(json!({ "kind": "pick_up", "order": 7 })),
+            MalformedPayload,
+            "data.order: a whole number where text",
+        ),
         ("event", request(json!({ "kind": "pick_up" })), MalformedPayload, "data.order: is missing"),
         (
             "event",

@@ -205,10 +205,7 @@ pub(super) fn requests(op: Op) -> Vec<Example> {
             example(
                 "pick_up",
                 "the order goes over the counter: once the reply is here, and never a second time",
-                request(
-                    "till-01-20261121-0189",
-                    json!({ "kind": "pick_up", "order": "W-20261120-0009" }),
-                ),
+                request("till-01-20261121-0189", json!({ "kind": "pick_up", "order": "W-20261120-0009" })),
             ),
         ],
         Op::Enroll => vec![example(
