@@ -2,12 +2,12 @@
 //!
 //! It believes nobody: what a box made durable is what its journal says when read back; what head office has is what was
 //! handed to its books. It keeps one `Fact` for each decision that was durable anywhere, and from these it folds by itself
-//! what head office must come to. What it asserts is named by the invariants of the design (I1 to I15).
+//! what head office must come to. What it asserts is named by the invariants of the design (I1 to I15; I16 is of `pickups`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::terms::Terms;
-use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
+use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, OrderId, RequestId, Seq, StoreId};
 use crate::domain::lease::{Scope, Slices, Word};
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
@@ -16,6 +16,7 @@ use crate::hub::fold::Totals;
 use crate::hub::lender::{Breach, ScopeView};
 
 use super::escrow::Escrow;
+use super::pickups::Pickups;
 use super::rules;
 
 /// Violations kept of one world: the first says what is wrong, the rest follow from it.
@@ -111,6 +112,7 @@ pub(super) struct Judge {
     /// By member, over all that head office has booked.
     moved: BTreeMap<MemberId, Moves>,
     escrow: Escrow,
+    pickups: Pickups,
     terms: Terms,
     /// Codes redeemed twice: away from home, or by a spare box that knows nothing of its forerunner.
     pub(super) redeemed_twice: u64,
@@ -175,6 +177,7 @@ impl Judge {
         };
         self.named.entry((copy.store.clone(), copy.epoch)).or_default().push(self.lines.len());
         self.escrow.cloned(of, self.lines.len());
+        self.pickups.cloned(of, self.lines.len());
         self.lines.push(copy);
     }
 
@@ -227,6 +230,8 @@ impl Judge {
         }
         self.redeem(of, entry);
         let mut found = Vec::new();
+        let twice = self.pickups.durable(of, &self.lines[of].store, entry);
+        found.extend(twice.map(|text| ("I16", text)));
         if let Input::Lease(word) = &entry.input {
             let Line { store, epoch, .. } = &self.lines[of];
             let slices = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
@@ -502,6 +507,24 @@ impl Judge {
         for breach in breaches {
             self.accuse("I1", format!("head office's own check finds {breach:?}"));
         }
+    }
+
+    /// Hand-overs ever made.
+    pub(super) fn picked_up(&self) -> u64 {
+        self.pickups.count()
+    }
+
+    /// What head office knows of hand-overs.
+    pub(super) fn hand_overs(&mut self, known: &BTreeSet<(OrderId, StoreId, Epoch, Seq)>) {
+        let booked = &self.booked;
+        let was_booked = |store: &StoreId, epoch: Epoch, seq: Seq| {
+            booked.get(&(store.clone(), epoch)).is_some_and(|booked| booked.sums.len() as u64 >= seq.0)
+        };
+        // Two boxes that write under one name have two decisions of one number.
+        let found = self.pickups.at_rest(known, |store, epoch, seq| {
+            !self.cloned.contains(store) && was_booked(store, epoch, seq)
+        });
+        self.accuse_all(found.into_iter().map(|text| ("I16", text)).collect());
     }
 
     /// Everything stands still: what head office's books say of a store must be the fold of what it was handed.

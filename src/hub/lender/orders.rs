@@ -396,6 +396,12 @@ impl Lender {
         frames
     }
 
+    /// Every hand-over that is known, with its order.
+    pub fn hand_overs(&self) -> impl Iterator<Item = (&Order, &HandOver)> {
+        let known = self.orders.known.values();
+        known.flat_map(|known| known.handed.iter().map(move |handed| (&known.order, handed)))
+    }
+
     /// What became of orders since this was asked last, each with the partner and the request that placed it. Call after
     /// `committed`.
     pub fn order_news(&mut self) -> Vec<(StoreId, RequestId, OrderView)> {
