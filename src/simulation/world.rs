@@ -84,7 +84,8 @@ pub fn run(seed: u64, plan: Plan, rules: &ChainRules) -> Ended {
     world.audit();
     let trace = world.stage.traced();
     let judge = world.stage.judge;
-    let counts = Counts { words: judge.words(), redeemed_twice: judge.redeemed_twice, ..world.stage.counts };
+    let (words, doubted, redeemed_twice) = (judge.words(), judge.doubted, judge.redeemed_twice);
+    let counts = Counts { words, doubted, redeemed_twice, ..world.stage.counts };
     Ended { counts, violations: judge.violations, found: judge.found, trace }
 }
 

@@ -33,19 +33,19 @@ fn bundle() -> Vec<u8> {
         .expect("it packs")
 }
 
-pub struct Box {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Box {
+    pub(crate) dir: tempfile::TempDir,
     running: daemon::Running,
 }
 
 impl Box {
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let stopped = tokio::task::spawn_blocking(move || self.running.stop());
         stopped.await.expect("no panic").expect("in order");
     }
 }
 
-pub async fn open(store: &str, office: std::net::SocketAddr, bundle: Vec<u8>) -> Box {
+pub(crate) async fn open(store: &str, office: std::net::SocketAddr, bundle: Vec<u8>) -> Box {
     let dir = tempfile::tempdir().expect("a directory");
     let mut config: Config = config(dir.path());
     config.store.id = StoreId::new(store).expect("an id");
