@@ -175,7 +175,8 @@ fn is_a_copy_of_the_tables_that_was_cut_off_at_any_step_no_harm() {
     let named = std::fs::read_to_string(after.join("tables.current")).expect("it names the copy");
     let (draft, new) = ("tables.current.new", after.join(named.trim()));
     assert_eq!(named, "tables-1\n", "they were copied once");
-    let files: Vec<_> = std::fs::read_dir(&new).expect("a folder").flatten().filter(|it| it.path().is_file()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(&new).expect("a folder").flatten().filter(|it| it.path().is_file()).collect();
     let mut cuts = 0;
     let mut is_whole = |base: &Path, in_use: &str, sent: &[Entry], stands: &[Stored], cut: &dyn Fn(&Path)| {
         cuts += 1;
@@ -183,7 +184,11 @@ fn is_a_copy_of_the_tables_that_was_cut_off_at_any_step_no_harm() {
         copy(base, &dir);
         cut(&dir);
         let mut again = Memory::open_with(&dir, u64::MAX);
-        assert_eq!((again.recovered.built_from, &again.recovered.tables_set_aside), (None, &None), "cut {cuts}");
+        assert_eq!(
+            (again.recovered.built_from, &again.recovered.tables_set_aside),
+            (None, &None),
+            "cut {cuts}"
+        );
         again.sent = sent.to_vec();
         assert!(again.everything() == stands, "cut {cuts}");
         again.store.close();
@@ -195,7 +200,9 @@ fn is_a_copy_of_the_tables_that_was_cut_off_at_any_step_no_harm() {
         std::fs::remove_dir_all(&dir).expect("it is there");
     };
     // The copy is not named yet: begun, with each of its files cut, whole, and while the name is written.
-    is_whole(&before, "tables", &sent, &stood, &|dir| std::fs::create_dir(dir.join("tables-1")).expect("a folder"));
+    is_whole(&before, "tables", &sent, &stood, &|dir| {
+        std::fs::create_dir(dir.join("tables-1")).expect("a folder")
+    });
     for file in &files {
         is_whole(&before, "tables", &sent, &stood, &|dir| {
             copy(&new, &dir.join("tables-1"));
@@ -217,7 +224,9 @@ fn is_a_copy_of_the_tables_that_was_cut_off_at_any_step_no_harm() {
         former(dir);
         std::fs::remove_file(dir.join("tables/db")).expect("it was there");
     });
-    is_whole(&after, "tables-1", &sent_then, &stands, &|dir| std::fs::create_dir(dir.join("tables")).expect("a folder"));
+    is_whole(&after, "tables-1", &sent_then, &stands, &|dir| {
+        std::fs::create_dir(dir.join("tables")).expect("a folder")
+    });
 }
 
 #[test]
