@@ -186,15 +186,24 @@ struct Setup {
 }
 
 async fn serve(setup: Setup) -> Result<()> {
-    let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
-        setup;
+    let Setup {
+        config,
+        clock,
+        credentials_dir,
+        mut stopped,
+        ready,
+        mut store,
+        shelf,
+        mut progressed,
+        around,
+    } = setup;
     let topics = Topics::new(&config.store.id);
     let started = clock.now();
     let identity = store.identity().clone();
     let engine_identity =
         Identity { store: identity.store.clone(), epoch: identity.epoch, secret: identity.secret, started };
     let mut engine = Engine::new(engine_identity, store.next_seq());
-    resume_bundle(&mut engine, &store, &shelf);
+    resume_bundle(&mut engine, &mut store, &shelf);
 
     let FrontDoor { mut broker, roll, link, mut inbox, watch } =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
@@ -345,8 +354,13 @@ async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
     }
 }
 
-fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
+fn resume_bundle(engine: &mut Engine, store: &mut Store, shelf: &Shelf) {
+    let last = store.decision(Seq(store.next_seq().0.saturating_sub(1))).ok().flatten();
     let Some(active) = store.active_bundle() else { return };
+    if let Some((signed_at, _)) = shelf.times(&active.reference) {
+        engine.signed_at(signed_at);
+    }
+    last.iter().for_each(|last| engine.follows(last));
     match shelf.load(&active.reference) {
         Ok(bundle) => engine.resume_bundle(Arc::new(bundle), active.since),
         Err(error) => {
@@ -651,6 +665,9 @@ impl Shop {
 
     fn activate(&mut self, bundle: Arc<Bundle>) -> Result<()> {
         let since = self.clock.now();
+        if let Some((signed_at, _)) = self.shelf.times(&bundle.reference) {
+            self.desk.engine.signed_at(signed_at);
+        }
         let entry = self.desk.engine.decide_activation(&bundle, since);
         let seq = entry.seq;
         self.desk.commit(entry).map_err(storage_failed)?;

@@ -682,6 +682,9 @@ pub const ENROL_CODES_MAX: usize = 64;
 pub const ENROL_BYTES_MAX: usize = 4 * 1024;
 /// Milliseconds the box's clock may be behind the signer's of its bundle before it is said to be wrong: a day.
 pub const CLOCK_BEHIND_MS_MAX: i64 = 86_400_000;
+/// Milliseconds the box's clock may be ahead of the newest thing it believes before it is doubted: no shop that keeps its rules
+/// decides nothing for half a year.
+pub const CLOCK_AHEAD_MS_MAX: i64 = 180 * 86_400_000;
 /// Days within which a signed bundle may promise a newer one at most.
 pub const BUNDLE_FRESH_DAYS_MAX: u32 = 3_650;
 /// Days the shop's own authority lasts: longer than a box.

@@ -250,6 +250,7 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
             ("quarantined", view.quarantined),
             ("parked", view.parked),
             ("withheld", view.withheld),
+            ("decided under a doubtful clock", view.totals.doubted),
             ("lost", view.lost),
         ];
         for (what, count) in findings.into_iter().filter(|(_, count)| *count > 0) {

@@ -148,6 +148,8 @@ pub struct Counts {
     pub compared: u64,
     /// Words about leases that head office said.
     pub words: u64,
+    /// Decisions under a clock that was not believed, which they say.
+    pub doubted: u64,
     /// Single-use codes redeemed twice, which the risk lent bounds, or the loss of a box.
     pub redeemed_twice: u64,
     /// Orders paid online that were handed over.
@@ -184,6 +186,7 @@ impl Counts {
             bundles_refused,
             compared,
             words,
+            doubted,
             redeemed_twice,
             picked_up,
         } = other;
@@ -214,6 +217,7 @@ impl Counts {
             (&mut self.bundles_refused, bundles_refused),
             (&mut self.compared, compared),
             (&mut self.words, words),
+            (&mut self.doubted, doubted),
             (&mut self.redeemed_twice, redeemed_twice),
             (&mut self.picked_up, picked_up),
         ] {
@@ -282,7 +286,7 @@ impl<'r> Stage<'r> {
             wrong,
             rules,
             shops,
-            judge: Judge::new(seed, rules.terms()),
+            judge: Judge::new(seed, rules.terms(), began),
             counts: Counts::default(),
             office: 1,
             desks: Vec::new(),

@@ -88,8 +88,9 @@ pub fn run(seed: u64, plan: Plan, rules: &ChainRules, day_over: &dyn Fn()) -> En
     world.audit();
     let trace = world.stage.traced();
     let judge = world.stage.judge;
-    let (words, redeemed_twice, picked_up) = (judge.words(), judge.redeemed_twice, judge.picked_up());
-    let counts = Counts { words, redeemed_twice, picked_up, ..world.stage.counts };
+    let (words, redeemed_twice) = (judge.words(), judge.redeemed_twice);
+    let (doubted, picked_up) = (judge.doubted, judge.picked_up());
+    let counts = Counts { words, doubted, redeemed_twice, picked_up, ..world.stage.counts };
     Ended { counts, violations: judge.violations, found: judge.found, trace }
 }
 

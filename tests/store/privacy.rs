@@ -150,7 +150,7 @@ fn total(entry: &Entry) -> Option<i64> {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let done = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status();
     assert!(done.expect("cp runs").success());
 }
