@@ -225,7 +225,11 @@ impl Chain {
                     let packed = Packed { batch, through: Seq(request.from.0 + count - 1) };
                     self.shops[shop].machine.packed(request.ticket, Ok(Some(packed)), now);
                 }
-                Action::Prune(_) | Action::Members(_) | Action::Words(_) | Action::Bundle(_) => {}
+                Action::Prune(_)
+                | Action::Members(_)
+                | Action::Words(_)
+                | Action::Orders(_)
+                | Action::Bundle(_) => {}
             }
         }
         let this = &mut self.shops[shop];
