@@ -1100,6 +1100,8 @@ pub const ORDERS_TOLD_MAX: usize = 24;
 pub const ORDERS_UNHEARD_MAX: usize = 3 * ORDERS_TOLD_MAX;
 /// Milliseconds after which an order that no journal answers is told again.
 pub const ORDER_RESEND_MS: i64 = 60_000;
+/// Orders that `aisled hub status` names because somebody should look at them.
+pub const HUB_FLAGGED_ORDERS_MAX: usize = 100;
 /// Orders that head office holds, those that are over included until they are forgotten: some 600 bytes each.
 pub const HUB_ORDERS_MAX: usize = 200_000;
 
