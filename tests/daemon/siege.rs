@@ -58,7 +58,7 @@ fn is_each_foe_refused_and_named_once_while_a_till_sells() {
     std::fs::write(&config, text).expect("it is written");
     let daemon = Daemon::start(&config).expect("it starts");
     let status = || control::ask(&data, &Ask::Status).expect("it answers").expect("it runs");
-    let console = (0..2_000).find_map(|_| {
+    let console = (0..20_000).find_map(|_| {
         std::thread::yield_now();
         status()["console"].as_str().and_then(|addr| addr.parse::<SocketAddr>().ok())
     });
