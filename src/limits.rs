@@ -756,6 +756,8 @@ const _: () = assert!(LINK_QUEUE_MAX >= LINK_UNACKED_MAX as usize + LINK_INFLIGH
 const _: () = assert!(BROKER_QUEUED_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_LANE_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_RETAINED_MAX > BROKER_CONNECTIONS_MAX);
+// A device that is slowed down is not cut off for it.
+const _: () = assert!(GATE_INTRODUCTION_MS >= CONNECT_DELAY_MS_MAX + REFUSAL_DELAY_MS + 1_000);
 const _: () = assert!(LINK_BACKOFF_MS_MIN < LINK_BACKOFF_MS_MAX);
 // --- head office (upstream, hub) ---
 
