@@ -397,8 +397,7 @@ struct Shop {
     newest: Option<BundleRef>,
     /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
     told: std::collections::VecDeque<MembersUpdate>,
-    /// Head office's words about leases and orders, in order, that wait for room in the store. They come again until they are
-    /// taken.
+    /// Head office's words about leases and orders, in order, that wait for room in the store. They come again until taken.
     words: std::collections::VecDeque<Input>,
     /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
     arrived: Option<Arc<Bundle>>,
@@ -562,10 +561,9 @@ impl Shop {
                 self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Words(words)) => {
-                self.hear(words.into_iter().map(Input::Lease))?;
-            }
-            Command::HeadOffice(head_office::Happening::Orders(orders)) => {
-                self.hear(orders.into_iter().map(|order| Input::Order(Box::new(order))))?;
+                let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
+                self.words.extend(words.into_iter().take(room));
+                self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
@@ -603,12 +601,6 @@ impl Shop {
             }
         }
         Ok(())
-    }
-
-    fn hear(&mut self, words: impl Iterator<Item = Input>) -> Result<()> {
-        let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
-        self.words.extend(words.take(room));
-        self.decide_own()
     }
 
     /// See `privacy`: steps 1 and 2.
