@@ -64,7 +64,7 @@ use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
 use doors::{FrontDoor, Sender, front_door, start_upstream};
-use opening::{Reached, open_store};
+use opening::{Reached, open_store, resume_bundle};
 use privacy::Forgetting;
 use roll::Roll;
 
@@ -351,24 +351,6 @@ async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
     match broker {
         Some(broker) => broker.ended().await,
         None => std::future::pending().await,
-    }
-}
-
-fn resume_bundle(engine: &mut Engine, store: &mut Store, shelf: &Shelf) {
-    let last = store.decision(Seq(store.next_seq().0.saturating_sub(1))).ok().flatten();
-    let Some(active) = store.active_bundle() else { return };
-    if let Some((signed_at, _)) = shelf.times(&active.reference) {
-        engine.signed_at(signed_at);
-    }
-    last.iter().for_each(|last| engine.follows(last));
-    match shelf.load(&active.reference) {
-        Ok(bundle) => engine.resume_bundle(Arc::new(bundle), active.since),
-        Err(error) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "the active bundle cannot be read; install it again"
-            );
-        }
     }
 }
 
