@@ -500,7 +500,8 @@ impl DiskFile for MemFile {
             written = if kind == FaultKind::ReadOnly {
                 0
             } else {
-                below(&mut state.random, written as u64) as usize
+                // Pairs of bytes, as in `torn`.
+                below(&mut state.random, written as u64) as usize & !1
             };
         }
         if let Some(capacity) = state.capacity {
