@@ -526,6 +526,10 @@ impl Judge {
             }
         }
         for breach in breaches {
+            // Of a box and its copy one journal is read: what the other gave out looks left over.
+            if self.escrow.is_cloned && matches!(breach, Breach::TwiceLent(_)) {
+                continue;
+            }
             self.accuse("I1", format!("head office's own check finds {breach:?}"));
         }
     }
