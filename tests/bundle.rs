@@ -281,7 +281,7 @@ fn is_a_network_taken_with_its_columns_and_refused_by_name() {
             "network.onnx:0:0 AIS-3024",
         ),
         (&vec![0; 9_000_000], &both, "network.onnx:0:0 AIS-3025"),
-        (&good, &columns(&["a", "c"]), "network.json:1:30 AIS-3106"),
+        (&good, &columns(&["a", "c"]), "network.json:1:38 AIS-3106"),
         (&good, "", "network.json:0:0 AIS-3102"),
     ] {
         assert_eq!(places(with_network("network.onnx", model, columns)), [code]);

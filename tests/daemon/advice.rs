@@ -2,6 +2,7 @@
 
 use aisled::bundle::document::{Blob, ShippedNetwork};
 use aisled::bundle::packed;
+use aisled::domain::ids::Sku;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, card, cash, line, sale, until};
@@ -80,7 +81,7 @@ fn with_network(cut: bool) -> Vec<u8> {
     if cut {
         model.truncate(60);
     }
-    let items = [OIL, MILK].map(|sku| sku.parse().expect("an article")).to_vec();
+    let items = [OIL, MILK].map(|sku| Sku::new(sku).expect("an article")).to_vec();
     authored.rules.network = Some(ShippedNetwork { items, model: Blob(model) });
     let version = if cut { 3 } else { 2 };
     packed::pack(version, signed_at(version), &authored.rules, &authored.members, &authored.codes, &key())
