@@ -64,7 +64,7 @@ use control::Ask;
 use desk::Desk;
 use disk::{DiskWatch, Verdict};
 use doors::{FrontDoor, Sender, front_door, start_upstream};
-use opening::{Reached, open_store};
+use opening::{Reached, open_store, resume_bundle};
 use privacy::Forgetting;
 use roll::Roll;
 
@@ -186,15 +186,24 @@ struct Setup {
 }
 
 async fn serve(setup: Setup) -> Result<()> {
-    let Setup { config, clock, credentials_dir, mut stopped, ready, store, shelf, mut progressed, around } =
-        setup;
+    let Setup {
+        config,
+        clock,
+        credentials_dir,
+        mut stopped,
+        ready,
+        mut store,
+        shelf,
+        mut progressed,
+        around,
+    } = setup;
     let topics = Topics::new(&config.store.id);
     let started = clock.now();
     let identity = store.identity().clone();
     let engine_identity =
         Identity { store: identity.store.clone(), epoch: identity.epoch, secret: identity.secret, started };
     let mut engine = Engine::new(engine_identity, store.next_seq());
-    resume_bundle(&mut engine, &store, &shelf);
+    resume_bundle(&mut engine, &mut store, &shelf);
 
     let FrontDoor { mut broker, roll, link, mut inbox, watch } =
         front_door(&config, &topics, &identity, &clock, credentials_dir.as_deref(), &around).await?;
@@ -346,19 +355,6 @@ async fn broker_ended(broker: &mut Option<RunningBroker>) -> BrokerError {
     }
 }
 
-fn resume_bundle(engine: &mut Engine, store: &Store, shelf: &Shelf) {
-    let Some(active) = store.active_bundle() else { return };
-    match shelf.load(&active.reference) {
-        Ok(bundle) => engine.resume_bundle(Arc::new(bundle), active.since),
-        Err(error) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "the active bundle cannot be read; install it again"
-            );
-        }
-    }
-}
-
 fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the supervisor is not told");
@@ -384,8 +380,7 @@ struct Shop {
     newest: Option<BundleRef>,
     /// Head office's members, in parts, that wait for room in the store. Head office tells them again after a stop.
     told: std::collections::VecDeque<MembersUpdate>,
-    /// Head office's words about leases and orders, in order, that wait for room in the store. They come again until they are
-    /// taken.
+    /// Head office's words about leases and orders, in order, that wait for room in the store. They come again until taken.
     words: std::collections::VecDeque<Input>,
     /// A bundle that waits for room to be decided; its file stays in the inbox meanwhile.
     arrived: Option<Arc<Bundle>>,
@@ -550,10 +545,9 @@ impl Shop {
                 self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Words(words)) => {
-                self.hear(words.into_iter().map(Input::Lease))?;
-            }
-            Command::HeadOffice(head_office::Happening::Orders(orders)) => {
-                self.hear(orders.into_iter().map(|order| Input::Order(Box::new(order))))?;
+                let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
+                self.words.extend(words.into_iter().take(room));
+                self.decide_own()?;
             }
             Command::HeadOffice(head_office::Happening::Bundle { version, path }) => {
                 let place = self.shelf.inbox().join(format!("{version}.aisb"));
@@ -591,12 +585,6 @@ impl Shop {
             }
         }
         Ok(())
-    }
-
-    fn hear(&mut self, words: impl Iterator<Item = Input>) -> Result<()> {
-        let room = limits::LEASE_WORDS_WAITING_MAX.saturating_sub(self.words.len());
-        self.words.extend(words.take(room));
-        self.decide_own()
     }
 
     /// See `privacy`: steps 1 and 2.
@@ -653,6 +641,9 @@ impl Shop {
 
     fn activate(&mut self, bundle: Arc<Bundle>) -> Result<()> {
         let since = self.clock.now();
+        if let Some((signed_at, _)) = self.shelf.times(&bundle.reference) {
+            self.desk.engine.signed_at(signed_at);
+        }
         let entry = self.desk.engine.decide_activation(&bundle, since);
         let seq = entry.seq;
         self.desk.commit(entry).map_err(storage_failed)?;

@@ -682,6 +682,9 @@ pub const ENROL_CODES_MAX: usize = 64;
 pub const ENROL_BYTES_MAX: usize = 4 * 1024;
 /// Milliseconds the box's clock may be behind the signer's of its bundle before it is said to be wrong: a day.
 pub const CLOCK_BEHIND_MS_MAX: i64 = 86_400_000;
+/// Milliseconds the box's clock may be ahead of the newest thing it believes before it is doubted: no shop that keeps its rules
+/// decides nothing for half a year.
+pub const CLOCK_AHEAD_MS_MAX: i64 = 180 * 86_400_000;
 /// Days within which a signed bundle may promise a newer one at most.
 pub const BUNDLE_FRESH_DAYS_MAX: u32 = 3_650;
 /// Days the shop's own authority lasts: longer than a box.
@@ -753,6 +756,8 @@ const _: () = assert!(LINK_QUEUE_MAX >= LINK_UNACKED_MAX as usize + LINK_INFLIGH
 const _: () = assert!(BROKER_QUEUED_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_LANE_MESSAGES_MAX > LINK_UNACKED_MAX as usize);
 const _: () = assert!(BROKER_RETAINED_MAX > BROKER_CONNECTIONS_MAX);
+// A device that is slowed down is not cut off for it.
+const _: () = assert!(GATE_INTRODUCTION_MS >= CONNECT_DELAY_MS_MAX + REFUSAL_DELAY_MS + 1_000);
 const _: () = assert!(LINK_BACKOFF_MS_MIN < LINK_BACKOFF_MS_MAX);
 // --- head office (upstream, hub) ---
 
@@ -1109,6 +1114,8 @@ pub const ORDERS_TOLD_MAX: usize = 24;
 pub const ORDERS_UNHEARD_MAX: usize = 3 * ORDERS_TOLD_MAX;
 /// Milliseconds after which an order that no journal answers is told again.
 pub const ORDER_RESEND_MS: i64 = 60_000;
+/// Orders that `aisled hub status` names because somebody should look at them.
+pub const HUB_FLAGGED_ORDERS_MAX: usize = 100;
 /// Orders that head office holds, those that are over included until they are forgotten: some 600 bytes each.
 pub const HUB_ORDERS_MAX: usize = 200_000;
 

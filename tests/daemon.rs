@@ -53,6 +53,8 @@ mod scarce;
 mod segments;
 #[path = "support/shop.rs"]
 mod shop;
+#[path = "daemon/siege.rs"]
+mod siege;
 #[path = "support/signed.rs"]
 mod signed;
 #[path = "support/till.rs"]

@@ -18,15 +18,19 @@ fn told(ended: &Ended) -> Vec<String> {
 #[test]
 fn does_every_world_keep_its_promises_and_run_the_same_again() {
     let rules = ChainRules::new(SHOPS);
-    let (mut sales, mut faults, mut words) = (0, 0, 0);
+    let (mut sales, mut faults, mut words, mut picked_up, mut doubted) = (0, 0, 0, 0, 0);
     for seed in 1..=30 {
         let ended = run_twice(seed, plan(2, None), &rules, &|| {});
         assert_eq!(ended.found, 0, "seed {seed}: {:#?}", told(&ended));
         sales += ended.counts.sales;
         words += ended.counts.words;
+        picked_up += ended.counts.picked_up;
+        doubted += ended.counts.doubted;
         faults += ended.counts.kills + ended.counts.power_cuts + ended.counts.office_crashes;
     }
+    assert!(doubted > 10, "clocks jump, and {doubted} decisions say so");
     assert!(sales > 300 && faults > 50 && words > 50, "{sales} sales, {faults} faults, {words} words");
+    assert!(picked_up > 30, "{picked_up} orders were handed over");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use aisled::clock::{Clock, SystemClock};
 use aisled::domain::basket::{Basket, TransactionKey};
 use aisled::domain::calendar::{Day, UnixMs};
 use aisled::domain::ids::{BundleRef, DeviceId, Epoch, MemberId, PromotionId, RequestId, Seq, StoreId};
-use aisled::domain::lease::{Say, Scope, Slices, Want, Word};
+use aisled::domain::lease::{Say, Scope, Slices, Want};
 use aisled::domain::money::Money;
 use aisled::domain::points::{PointsLine, PointsReason};
 use aisled::domain::receipt::SaleRecord;
@@ -552,10 +552,10 @@ struct Tables(BTreeMap<Key, Record>);
 
 impl Tables {
     /// Decides as the daemon does; false if the word is not the next one.
-    fn hear(&mut self, shop: &Shop, word: Word) -> bool {
+    fn hear(&mut self, shop: &Shop, input: Input) -> bool {
         let identity = Identity { store: store(), epoch: Epoch(1), secret: [0; 32], started: UnixMs(0) };
         let mut engine = Engine::new(identity, Seq(shop.journal.next()));
-        let (input, mut facts) = (Input::Lease(word), Facts::default());
+        let mut facts = Facts::default();
         for key in engine.needs(&input, &facts) {
             let record = self.0.get(&key).cloned();
             facts.add(key, record);
@@ -677,7 +677,9 @@ async fn does_a_head_office_that_forgot_its_words_find_out_and_lend_nothing_mean
         loop {
             match shop.inbox.next().await {
                 Some(Happening::Words(words)) => {
-                    let greets = words.iter().any(|word| word.say == Say::Greet);
+                    let is_greeting =
+                        |input: &Input| matches!(input, Input::Lease(word) if word.say == Say::Greet);
+                    let greets = words.iter().any(is_greeting);
                     for word in words {
                         tables.hear(&shop, word);
                     }

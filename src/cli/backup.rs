@@ -100,6 +100,20 @@ fn told(
         writeln!(out, "missing    {} to {}, lost to damage before", from.0, to.0)?;
     }
     writeln!(out, "files      {} with {bytes} bytes, each read back", files.len())?;
+    let has = |name: &str| if files.contains_key(name) { "in it" } else { "none there" };
+    writeln!(
+        out,
+        "devices    {}; keys of the shop's authority {}",
+        has("devices"),
+        has("tls/authority.key")
+    )?;
+    if epoch.is_none() {
+        writeln!(
+            out,
+            "keep it    as safe as the box: it holds keys and names. Not in it: aisled.toml, and files outside the data directory \
+             that it names (passwords, certificates, broker.devices_file)"
+        )?;
+    }
     if let Some(epoch) = epoch {
         writeln!(out, "this box begins epoch {} with it: never start the former box again", epoch.0)?;
     }

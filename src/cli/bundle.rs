@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 pub mod mandate;
+pub mod rollback;
 mod sample;
 pub mod simulate;
 pub mod tables;
@@ -148,6 +149,8 @@ pub enum BundleVerb {
         #[arg(long)]
         key: Vec<String>,
     },
+    /// Sign the rules of a former version anew, under a higher one; without a key, say how
+    Rollback(rollback::RollbackArgs),
     /// Price the cases of text tables under a folder's rules and compare
     Test {
         /// The folder
@@ -206,6 +209,7 @@ pub fn run(args: &BundleArgs, surroundings: &Surroundings, out: &mut dyn Write) 
         BundleVerb::Verify { file, key, store } => verb.verify(file, key, store.as_deref()),
         BundleVerb::Diff { before, now, key, json } => verb.diff(before, now, key, *json),
         BundleVerb::Install { file, data, key } => verb.install(file, data, key),
+        BundleVerb::Rollback(args) => rollback::run(args, surroundings, verb.out),
         BundleVerb::Test { dir, tables, json } => match read_folder(dir)? {
             Ok(authored) => trial::run(dir, authored, (tables, *json), surroundings.lang, verb.out),
             Err(findings) => verb.refuse(dir, &Refused::Findings(findings)),

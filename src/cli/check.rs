@@ -287,15 +287,13 @@ fn holder_in(locks: &str, device: u64, inode: u64) -> Option<Holder> {
 
 /// Journal and tables, as the daemon that has them open tells.
 fn probe_store(is_running: bool, known: &Known) -> Probe {
+    let seen = |store: &Store| {
+        format!("{}, durable through decision {}", store.footing.to_lowercase(), store.durable)
+    };
     match (&known.store, is_running) {
         (Some(store), _) => match store.code {
-            None => {
-                Probe::ok("store", format!("{}, durable through decision {}", store.footing, store.durable))
-            }
-            Some(code) => {
-                let cause = format!("{}, durable through decision {}", store.footing, store.durable);
-                Probe::finding("store", Outcome::Warn, code, "store.data_dir", cause)
-            }
+            None => Probe::ok("store", seen(store)),
+            Some(code) => Probe::finding("store", Outcome::Warn, code, "store.data_dir", seen(store)),
         },
         (None, true) => {
             let cause = "the daemon holds the lock and does not answer: it starts, stops or hangs";

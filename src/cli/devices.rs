@@ -496,6 +496,7 @@ fn shown(login: &DeviceLogin) -> Value {
         "role": login.role.as_str(),
         "password": login.password.is_some(),
         "certificate": login.certificate.as_ref().map(|digest| hex(digest)),
+        "certificate_until": login.certificate_until.map(|day| day.to_string()),
         "mosquitto": matches!(login.password, Some(PasswordProof::Pbkdf2 { .. })),
     })
 }

@@ -23,6 +23,7 @@ use crate::domain::ids::{CouponCode, Epoch, PromotionId, StoreId};
 use crate::domain::tally::Totals;
 use crate::hub::files::{amend, inspect};
 use crate::hub::lender::homes::{Asked, Stage};
+use crate::hub::lender::orders::OrderView;
 use crate::hub::office::Snapshot;
 use crate::hub::server::{Hub, HubConfig, HubError, HubTls};
 
@@ -250,6 +251,7 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
             ("quarantined", view.quarantined),
             ("parked", view.parked),
             ("withheld", view.withheld),
+            ("decided under a doubtful clock", view.totals.doubted),
             ("lost", view.lost),
         ];
         for (what, count) in findings.into_iter().filter(|(_, count)| *count > 0) {
@@ -297,6 +299,19 @@ fn show(snapshot: &Snapshot, json: bool, out: &mut dyn Write) -> Result<Exit> {
         let code = if is_refused { format!(" ({})", Code::HubMove) } else { String::new() };
         attention |= is_refused;
         writeln!(out, "{}: the move from {} to {} {how}{code}", view.code, view.from, view.to)?;
+    }
+    for OrderView { order, store, at, decision, after_cancel, twice, refusal, .. } in &snapshot.orders {
+        let by = decision.as_deref().unwrap_or("no decision");
+        let when = at.as_deref().unwrap_or("no time");
+        let what = match (refusal, after_cancel, twice) {
+            (Some(code), ..) => format!("is not taken by the shop ({code})"),
+            (None, _, true) => format!("was handed over more than once, first at {when} in {by}"),
+            (None, true, false) => {
+                format!("was handed over at {when} in {by}, before the shop heard that it was cancelled")
+            }
+            (None, false, false) => continue,
+        };
+        writeln!(out, "order {order} of {store} {what}")?;
     }
     for (store, epoch) in &snapshot.unknown {
         attention = true;

@@ -178,13 +178,17 @@ impl Report {
             self.counts;
         let Counts { messages, messages_lost, messages_twice, partings, office_crashes, restores, .. } =
             self.counts;
-        let Counts { spares, zombies, clones, clock_jumps, segments_pruned, activations, .. } = self.counts;
+        let Counts { spares, zombies, clones, clock_jumps, segments_pruned, activations, picked_up, .. } =
+            self.counts;
         writeln!(
             out,
             "{} seeds from {}, {} shops, {} days: {} store-days",
             self.seeds, self.first_seed, self.shops, self.days, self.store_days
         )?;
-        writeln!(out, "{events} events, {decisions} decisions, {sales} of them sales")?;
+        writeln!(
+            out,
+            "{events} events, {decisions} decisions, {sales} of them sales; {picked_up} orders handed over"
+        )?;
         writeln!(
             out,
             "boxes: {kills} killed, {power_cuts} power cuts, {disk_errors} disk errors, {tables_lost} tables lost, {spares} spares, {zombies} came back, {clones} cloned, {clock_jumps} clocks jumped"

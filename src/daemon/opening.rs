@@ -1,11 +1,14 @@
 //! The first thing a start does: the store with its journal and tables, and the shelf of bundles, each with what was found there.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow};
 use tokio::sync::watch;
 
 use crate::bundle::keys::PublicKey;
 use crate::config::Config;
 use crate::domain::ids::Seq;
+use crate::engine::Engine;
 use crate::limits;
 use crate::storage::identity::this_machine;
 use crate::storage::store::{Progress, Recovered, Store, StoreOptions};
@@ -93,5 +96,24 @@ fn tell_recovery(recovered: &Recovered, store: &Store) {
             checkpoint = checkpoint.0,
             "the tables were built anew from a checkpoint and the journal"
         );
+    }
+}
+
+/// Goes on under the bundle that was active, after the last decision that was made.
+pub(super) fn resume_bundle(engine: &mut Engine, store: &mut Store, shelf: &Shelf) {
+    let last = store.decision(Seq(store.next_seq().0.saturating_sub(1))).ok().flatten();
+    let Some(active) = store.active_bundle() else { return };
+    if let Some((signed_at, _)) = shelf.times(&active.reference) {
+        engine.signed_at(signed_at);
+    }
+    last.iter().for_each(|last| engine.follows(last));
+    match shelf.load(&active.reference) {
+        Ok(bundle) => engine.resume_bundle(Arc::new(bundle), active.since),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the active bundle cannot be read; install it again"
+            );
+        }
     }
 }

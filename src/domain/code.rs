@@ -162,6 +162,9 @@ codes! {
     SeriesEmpty = 2024, 409, "no number left here", "本店号码已用完",
         cause: "what head office lent this shop of a series of coupon codes or member numbers is used up or has expired: the sale stands without the coupon, the member is enrolled under an id of the shop's own", "总部借给本店的券码或会员号段已用完或过期：销售照常成立但未发券；入会照常，会员号由本店自行生成",
         remedy: "nothing at the till; the shop asks for more as soon as it has a line, and head office raises `count` when the series itself runs out", "收银端无需处理；恢复联网后门店自动申请；若整个号段用尽，请总部调大 `count`";
+    ClockDoubted = 2025, 503, "decided under a doubtful clock", "决定时系统时间可疑",
+        cause: "the box's clock was more than a day behind, or half a year ahead, of when its rules were signed and what it decided before: the decision stands, its windows of time held by that clock", "主机时钟比规则签发时间及此前的决定早一天以上，或晚半年以上：该决定有效，时段类优惠按当时的时钟判断",
+        remedy: "set the clock and switch on time synchronisation; `at` of this decision is not to be relied on", "校准时间并启用自动对时；该决定的时间不可信";
 
     CodeUnknown = 2101, 422, "code not known", "券码不存在",
         cause: "no rules of this shop and no issued coupon know the code", "本店规则与已发放的券中没有该券码",

@@ -26,8 +26,15 @@ pub struct Totals {
     pub refusals: u64,
     /// Entries that are not decisions this build knows.
     pub unreadable: u64,
+    /// Decisions of any kind under a clock that was not believed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub doubted: u64,
     /// The bundle of the newest decision.
     pub bundle: Option<u64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Totals {
@@ -45,6 +52,7 @@ impl Totals {
             (&mut self.enrolled, later.enrolled),
             (&mut self.refusals, later.refusals),
             (&mut self.unreadable, later.unreadable),
+            (&mut self.doubted, later.doubted),
         ] {
             *mine = mine.saturating_add(theirs);
         }

@@ -8,7 +8,7 @@
 //! Operations, a file each: `scan` (scan, wallet; `showing` chooses what a member is shown, `answers` what came of it) · `sale` (quote, commit; `codes` what is presented, `referral` what the
 //! owner of a code gets, `charged` what a till charged alone) · `refund` (void, return) · `membership` (enroll, head
 //! office's members) · `learning` (event, feedback, and what sales teach of members) · `issue` (codes and numbers given out) · `leases` (slices of limited things; `demand` how much is
-//! wanted) · `orders` (what was bought online and is handed over here). `quotes` holds what open quotes hold; `kept` writes
+//! wanted) · `orders` (what was bought online and is handed over here). `believed` doubts the clock; `quotes` holds what open quotes hold; `kept` writes
 //! decisions down; `replay` decides again; `tally` what one counts for.
 //!
 //! Order of checks of a write, first hit answers: seen id with another body (409) or with the same (first answer again) ·
@@ -16,6 +16,7 @@
 
 pub mod advice;
 pub mod answers;
+mod believed;
 mod charged;
 mod codes;
 pub mod decision;
@@ -55,6 +56,7 @@ use crate::domain::text::Lang;
 use crate::limits;
 
 use advice::{Advice, Adviser};
+use believed::Believed;
 use decision::{Change, Entry, Facts, Key, Record, RequestRecord};
 use demand::Demand;
 use input::{Body, Digest, Forgotten, Input, QuoteBody, Request, Shown, Sold};
@@ -88,6 +90,7 @@ pub struct Engine {
     adviser: Option<Adviser>,
     /// What members were shown and no decision tells yet.
     shown: Vec<Shown>,
+    believed: Believed,
 }
 
 struct Active {
@@ -194,6 +197,19 @@ impl Engine {
             past: None,
             adviser: None,
             shown: Vec::new(),
+            believed: Believed::default(),
+        }
+    }
+
+    /// The active rules were signed then: the box's clock is held against it from now on (`believed`).
+    pub fn signed_at(&mut self, at: UnixMs) {
+        self.believed.signed(at);
+    }
+
+    /// The journal ends with this decision.
+    pub fn follows(&mut self, last: &Entry) {
+        if !last.is_of_doubted_time() {
+            self.believed.made(last.at);
         }
     }
 
@@ -603,10 +619,12 @@ impl Engine {
         &mut self,
         input: Input,
         facts: Facts,
-        answer: Answer,
+        mut answer: Answer,
         changes: Vec<Change>,
         now: UnixMs,
     ) -> Box<Entry> {
+        self.believed.mark(&mut answer, now);
+        self.believed.made(now);
         let seq = self.next;
         self.next = Seq(seq.0 + 1);
         self.demand.changed(&changes, now);

@@ -356,6 +356,7 @@ fn take_back(
         coupons_returned: returned,
         coupons_withdrawn: withdrawn,
         whole: back.whole,
+        remarks: Vec::new(),
     };
     (refund, changes)
 }

@@ -113,5 +113,10 @@ pub fn take_back_again(
         Body::Return(back) => refund::give_back(&turn, past, back),
         _ => return None,
     };
-    Some(decided.map(|(reply, _)| reply))
+    // What is remarked is of the box and its moment.
+    let as_then = |reply| match reply {
+        Reply::Refund(refund) => Reply::Refund(Box::new(Refund { remarks: kept.remarks.clone(), ..*refund })),
+        other => other,
+    };
+    Some(decided.map(|(reply, _)| as_then(reply)))
 }

@@ -67,6 +67,29 @@ pub enum Reply {
     Noted(Noted),
 }
 
+impl Reply {
+    /// What is to be said of a decision beside its figures; nothing for what is only read.
+    pub fn remarks(&self) -> Option<&[Remark]> {
+        Some(match self {
+            Reply::Commit(receipt) => &receipt.remarks,
+            Reply::Refund(refund) => &refund.remarks,
+            Reply::Enroll(enrolled) => &enrolled.remarks,
+            Reply::Noted(noted) => &noted.remarks,
+            Reply::Scan(_) | Reply::Quote(_) | Reply::Wallet(_) => return None,
+        })
+    }
+
+    pub(super) fn remarks_mut(&mut self) -> Option<&mut Vec<Remark>> {
+        Some(match self {
+            Reply::Commit(receipt) => &mut receipt.remarks,
+            Reply::Refund(refund) => &mut refund.remarks,
+            Reply::Enroll(enrolled) => &mut enrolled.remarks,
+            Reply::Noted(noted) => &mut noted.remarks,
+            Reply::Scan(_) | Reply::Quote(_) | Reply::Wallet(_) => return None,
+        })
+    }
+}
+
 /// How old what the answer rests on is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataAge {
@@ -435,6 +458,9 @@ pub struct Refund {
     pub coupons_withdrawn: Vec<CouponCode>,
     /// Was it the whole sale?
     pub whole: bool,
+    /// What is otherwise than it should be, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// Refund of one line.

@@ -12,7 +12,8 @@ impl Entry {
     /// What this entry alone comes to.
     pub fn totals(&self) -> Totals {
         let bundle = self.bundle.as_ref().map(|bundle| bundle.version);
-        let mut totals = Totals { entries: 1, bundle, ..Totals::default() };
+        let doubted = u64::from(self.is_of_doubted_time());
+        let mut totals = Totals { entries: 1, bundle, doubted, ..Totals::default() };
         let Input::Request(request) = &self.input else { return totals };
         let is_real = || {
             self.changes.iter().any(|change| match (&change.key, &change.record) {

@@ -534,6 +534,10 @@ impl Files {
         }
         loaded.lender.set_backup(backup_follows);
         let lender = open_lender(dir)?;
+        let mut magic = *LENDER_MAGIC;
+        read_whole(&lender.file, &mut magic, 0).map_err(at("read", &lender.path))?;
+        // An older version must not take what it does not know for damage: the first commit writes the log anew.
+        let fold_at = if magic == *LENDER_MAGIC { limits::LENDER_LOG_BYTES } else { 0 };
         sync_dir(dir)?;
         let files = Files {
             lender,
@@ -544,7 +548,7 @@ impl Files {
             quarantines: BTreeMap::new(),
             dirty_dirs: BTreeSet::new(),
             backed: BTreeMap::new(),
-            fold_at: limits::LENDER_LOG_BYTES,
+            fold_at,
         };
         Ok((files, loaded))
     }

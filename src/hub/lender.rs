@@ -690,17 +690,15 @@ impl Lender {
     /// Time passed: what has ended is called back, what was not answered is said again. Every few seconds.
     pub fn tick(&mut self, now: UnixMs) {
         self.go_on_moving();
-        let ended: Vec<Scope> =
-            self.sums.iter().filter(|(_, sum)| sum.open > 0).map(|(scope, _)| scope.clone()).collect();
-        let ended: Vec<Scope> = ended.into_iter().filter(|scope| self.is_retired(scope, now)).collect();
-        let holds = |lane: &Lane| ended.iter().any(|scope| lane.may_hold(scope));
-        let lanes = self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
-        let holding: Vec<(StoreId, Epoch)> = lanes
-            .filter(|(_, (_, lane))| holds(lane))
-            .map(|(store, (epoch, _))| (store.clone(), *epoch))
-            .collect();
-        for (store, epoch) in &holding {
-            for scope in &ended {
+        let is_ended = |(scope, sum): &(&Scope, &Burden)| sum.open > 0 && self.is_retired(scope, now);
+        let ended: Vec<Scope> = self.sums.iter().filter(is_ended).map(|(scope, _)| scope.clone()).collect();
+        for scope in &ended {
+            let lanes =
+                self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
+            let holding = lanes.filter(|(_, (_, lane))| lane.may_hold(scope));
+            let holding: Vec<(StoreId, Epoch)> =
+                holding.map(|(store, (epoch, _))| (store.clone(), *epoch)).collect();
+            for (store, epoch) in &holding {
                 self.seal(store, *epoch, scope);
             }
         }

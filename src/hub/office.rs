@@ -29,6 +29,7 @@ use super::files::{Files, FilesError, Loaded, Seen};
 use super::fold::{Fold, Totals};
 use super::ledger::{Ledger, Record};
 use super::lender::homes::MoveView;
+use super::lender::orders::OrderView;
 use super::lender::{Breach, Lender, ScopeView};
 use super::partner::Known;
 
@@ -136,6 +137,9 @@ pub struct Snapshot {
     pub unknown: Vec<(StoreId, Epoch)>,
     /// Codes on their way to another home, and those that did not go.
     pub moves: Vec<MoveView>,
+    /// Orders that were handed over against the online shop's wish or twice, and those a shop refused; `HUB_FLAGGED_ORDERS_MAX`
+    /// at most.
+    pub orders: Vec<OrderView>,
     /// What the lender's own check finds; always empty.
     pub breaches: Vec<Breach>,
 }
@@ -191,6 +195,7 @@ fn snapshot(
         leases: lender.view(),
         unknown: lender.unknown().cloned().collect(),
         moves: lender.moves(),
+        orders: lender.flagged_orders(),
         breaches: lender.check(),
     }
 }

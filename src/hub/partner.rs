@@ -301,7 +301,13 @@ mod tests {
         let points = |member: &MemberId| (member.as_str() == "m-1").then_some(7);
         let known = Known { points: &points, chain: Some("sunrise"), now: UnixMs(0) };
         let mut ask = |text: &str| answer(&mut lender, &known, &store("online"), text.as_bytes());
-        let table = [
+        const DAYS: [&str; 2] = ["2026-11-22T10:00:00+08:00", "2026-11-25T22:00:00+08:00"];
+        let order = |more: &str, [placed, until]: [&str; 2]| {
+            format!(
+                r#"{{"v":1,"id":"order-0001","order":{{"order":"W-1","store":"s01",{more},"lines":[{{"sku":"x","qty":1}}],"placed":"{placed}","until":"{until}"}}}}"#
+            )
+        };
+        let table: [(&str, Value); 19] = [
             (r#"{"v":1,"id":"order-0001","balance":{"member":"m-1"}}"#, json!(200)),
             (r#"{"v":1,"id":"order-0001","balance":{"member":"nobody"}}"#, json!(200)),
             (r#"{"v":2,"id":"order-0001","balance":{"member":"m-1"}}"#, json!("AIS-1003")),
@@ -313,6 +319,20 @@ mod tests {
                 json!("AIS-6106"),
             ),
             ("[[[[", json!("AIS-1001")),
+            (r#"{"v":1,"id":"order-0001","ask":{"order":"W-1"}}"#, json!("AIS-6111")),
+            (r#"{"v":1,"id":"order-0001","cancel":{"order":"W-1"}}"#, json!("AIS-6111")),
+            (r#"{"v":1,"id":"order-0001","ask":{"order":"W 1"}}"#, json!("AIS-1001")),
+            (
+                r#"{"v":1,"id":"order-0001","ask":{"order":"W-1"},"cancel":{"order":"W-1"}}"#,
+                json!("AIS-1001"),
+            ),
+            (&order(r#""code":"P-1""#, DAYS), json!("AIS-6111")),
+            (&order(r#""code":"","member":"m-1""#, DAYS), json!("AIS-6111")),
+            (&order(r#""code":"a\u0000b""#, DAYS), json!("AIS-6111")),
+            (&order(r#""code":"P-1""#, [DAYS[0], "tomorrow"]), json!("AIS-6111")),
+            (&order(r#""code":"P-1""#, [DAYS[1], DAYS[0]]), json!("AIS-6111")),
+            (&order(r#""code":"P-1","price":5"#, DAYS), json!("AIS-1001")),
+            (&order(r#""member":7"#, DAYS), json!("AIS-1001")),
         ];
         for (text, wanted) in &table {
             let reply = ask(text);

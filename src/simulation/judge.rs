@@ -2,12 +2,13 @@
 //!
 //! It believes nobody: what a box made durable is what its journal says when read back; what head office has is what was
 //! handed to its books. It keeps one `Fact` for each decision that was durable anywhere, and from these it folds by itself
-//! what head office must come to. What it asserts is named by the invariants of the design (I1 to I15).
+//! what head office must come to. What it asserts is named by the invariants of the design (I1 to I15; I16 is of `pickups`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::terms::Terms;
-use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, RequestId, Seq, StoreId};
+use crate::domain::calendar::UnixMs;
+use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, OrderId, RequestId, Seq, StoreId};
 use crate::domain::lease::{Scope, Slices, Word};
 use crate::engine::decision::{Entry, Key, Record};
 use crate::engine::input::{Body, Input};
@@ -16,10 +17,13 @@ use crate::hub::fold::Totals;
 use crate::hub::lender::{Breach, ScopeView};
 
 use super::escrow::Escrow;
+use super::pickups::Pickups;
 use super::rules;
 
 /// Violations kept of one world: the first says what is wrong, the rest follow from it.
 const KEPT_MAX: usize = 20;
+/// Milliseconds that a box's clock may be before the world began without saying so: what it may be behind, and a day.
+const OFF_MS_MAX: i64 = 2 * 86_400_000;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -46,6 +50,8 @@ struct Fact {
     points: Option<(MemberId, i64)>,
     /// Of them, how many the member may not have had: drawn on the overdraft, or taken back with the goods that earned them.
     beyond: i64,
+    /// It says that its clock is not believed.
+    doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,9 +117,14 @@ pub(super) struct Judge {
     /// By member, over all that head office has booked.
     moved: BTreeMap<MemberId, Moves>,
     escrow: Escrow,
+    pickups: Pickups,
     terms: Terms,
     /// Codes redeemed twice: away from home, or by a spare box that knows nothing of its forerunner.
     pub(super) redeemed_twice: u64,
+    /// Decisions that say that their clock is not believed.
+    pub(super) doubted: u64,
+    /// When the world began, and its rules were signed.
+    pub(super) began: UnixMs,
     /// Stores with two boxes that write under one name.
     cloned: BTreeSet<StoreId>,
     /// What was found.
@@ -124,8 +135,8 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Judges one world.
-    pub(super) fn new(seed: u64, terms: &Terms) -> Judge {
-        Judge { seed, terms: terms.clone(), ..Judge::default() }
+    pub(super) fn new(seed: u64, terms: &Terms, began: UnixMs) -> Judge {
+        Judge { seed, terms: terms.clone(), began, ..Judge::default() }
     }
 
     fn accuse_all(&mut self, found: Vec<(&'static str, String)>) {
@@ -175,6 +186,7 @@ impl Judge {
         };
         self.named.entry((copy.store.clone(), copy.epoch)).or_default().push(self.lines.len());
         self.escrow.cloned(of, self.lines.len());
+        self.pickups.cloned(of, self.lines.len());
         self.lines.push(copy);
     }
 
@@ -204,6 +216,18 @@ impl Judge {
             return;
         }
         line.facts.push(fact(entry, bytes));
+        let doubted = entry.is_of_doubted_time();
+        self.doubted += u64::from(doubted);
+        // No world lasts longer, and none begins earlier: whatever the box believed, this is wrong.
+        let off = entry.at.ms_since(self.began);
+        let is_wrong = !(-OFF_MS_MAX..=200 * OFF_MS_MAX).contains(&off) && entry.bundle.is_some();
+        let unmarked = is_wrong && !doubted && entry.answer.is_ok();
+        if unmarked {
+            let text =
+                format!("decision {} at {} does not say that its clock is wrong", entry.seq.0, entry.at.0);
+            self.accuse("I14", text);
+        }
+        let line = &mut self.lines[of];
         let text = match &entry.input {
             Input::Activate(to) if to.version < line.bundle => {
                 Some(("I11", format!("bundle {} became active after {}", to.version, line.bundle)))
@@ -227,6 +251,8 @@ impl Judge {
         }
         self.redeem(of, entry);
         let mut found = Vec::new();
+        let twice = self.pickups.durable(of, &self.lines[of].store, entry);
+        found.extend(twice.map(|text| ("I16", text)));
         if let Input::Lease(word) = &entry.input {
             let Line { store, epoch, .. } = &self.lines[of];
             let slices = entry.changes.iter().find_map(|change| match (&change.key, &change.record) {
@@ -504,6 +530,24 @@ impl Judge {
         }
     }
 
+    /// Hand-overs ever made.
+    pub(super) fn picked_up(&self) -> u64 {
+        self.pickups.count()
+    }
+
+    /// What head office knows of hand-overs.
+    pub(super) fn hand_overs(&mut self, known: &BTreeSet<(OrderId, StoreId, Epoch, Seq)>) {
+        let booked = &self.booked;
+        let was_booked = |store: &StoreId, epoch: Epoch, seq: Seq| {
+            booked.get(&(store.clone(), epoch)).is_some_and(|booked| booked.sums.len() as u64 >= seq.0)
+        };
+        // Two boxes that write under one name have two decisions of one number.
+        let found = self.pickups.at_rest(known, |store, epoch, seq| {
+            !self.cloned.contains(store) && was_booked(store, epoch, seq)
+        });
+        self.accuse_all(found.into_iter().map(|text| ("I16", text)).collect());
+    }
+
     /// Everything stands still: what head office's books say of a store must be the fold of what it was handed.
     pub(super) fn books(&mut self, store: &StoreId, totals: &Totals) {
         let mut due = Totals { unreadable: totals.unreadable, bundle: totals.bundle, ..Totals::default() };
@@ -514,6 +558,7 @@ impl Judge {
                     continue;
                 };
                 due.entries += 1;
+                due.doubted += u64::from(fact.doubted);
                 match fact.what {
                     What::Sale => {
                         due.sales += 1;
@@ -577,7 +622,8 @@ impl Line {
 }
 
 fn fact(entry: &Entry, bytes: &[u8]) -> Fact {
-    let mut fact = Fact { sum: crc32c::crc32c(bytes), ..Fact::default() };
+    let doubted = entry.is_of_doubted_time();
+    let mut fact = Fact { sum: crc32c::crc32c(bytes), doubted, ..Fact::default() };
     let Input::Request(request) = &entry.input else { return fact };
     let (what, amount, lines) = match (&request.body, &entry.answer) {
         (_, Err(_)) => (What::Refusal, 0, None),

@@ -8,7 +8,7 @@
 //! office's ledger, books and lender. Simulated: time, chance, networks, disks, tables (a plain map), head office's files, the threads
 //! of the daemon, shoppers. `random` chance · `weather` what goes wrong · `rules` the chain's · `stage` clock, queue, counts ·
 //! `till` shoppers and devices · `station` a box (`sender` its line, `memory` its tables, `outbox` its journal as the sender reads it) ·
-//! `office` head office · `judge` the model (`escrow` what was lent) · `world` the events · `wrong` behaviours the judge must catch.
+//! `office` head office · `judge` the model (`escrow` what was lent, `pickups` orders paid online) · `world` the events · `wrong` behaviours the judge must catch.
 //!
 //! Invariants: a seed is a world: run twice, it gives the same trace, and that is checked. No thread, no wall clock, no
 //! randomly hashed map. To look into a violation, run its seed alone: `aisled simulate --seeds 1 --seed S`.
@@ -18,6 +18,7 @@ mod judge;
 mod memory;
 mod office;
 mod outbox;
+mod pickups;
 mod random;
 mod rules;
 mod sender;

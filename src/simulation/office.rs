@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::domain::ids::{Epoch, Seq, StoreId};
+use crate::domain::ids::{Epoch, OrderId, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::hub::compare::{Compare, Compared};
 use crate::hub::fold::Fold;
@@ -18,6 +18,7 @@ use crate::upstream::wire::{
     unpack,
 };
 
+use super::pickups;
 use super::rules::{self, ChainRules};
 use super::stage::{Event, Stage};
 use super::station::Station;
@@ -270,6 +271,31 @@ impl<'r> Office<'r> {
     /// What the lender's own check finds.
     pub(super) fn breaches(&self) -> Vec<Breach> {
         self.lender.check()
+    }
+
+    /// Somebody buys online, and perhaps somebody thinks better of it.
+    pub(super) fn order(&mut self, stage: &mut Stage<'_>) {
+        if !self.is_up {
+            return;
+        }
+        let now = stage.unix();
+        // A shop that never said hello gets none.
+        let wish = stage.desire.order(stage.shops, now, &mut stage.random);
+        if self.lender.place_order(wish, now).is_ok() {
+            stage.trace(10, 0, 1);
+        }
+        if let Some(id) = stage.desire.regret(&mut stage.random)
+            && self.lender.cancel_order(&pickups::partner(), &id).is_ok()
+        {
+            stage.trace(10, 0, 2);
+        }
+        self.look(stage);
+    }
+
+    /// Every hand-over it knows of: order, shop, life of the box, decision.
+    pub(super) fn hand_overs(&self) -> BTreeSet<(OrderId, StoreId, Epoch, Seq)> {
+        let all = self.lender.hand_overs();
+        all.map(|(order, by)| (order.id.clone(), order.store.clone(), by.epoch, by.decision)).collect()
     }
 
     fn chunk(&self, get: &Get, stage: &Stage<'_>) -> Option<Chunk> {

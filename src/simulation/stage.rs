@@ -14,6 +14,7 @@ use crate::upstream::machine::Now;
 use crate::upstream::wire::{DownKind, UpKind};
 
 use super::judge::Judge;
+use super::pickups::Desire;
 use super::random::Random;
 use super::rules::ChainRules;
 use super::weather::{Loss, Mishap, Weather};
@@ -61,6 +62,8 @@ pub(super) enum Event {
     OfficeStart { restore: bool },
     /// Head office has a new bundle.
     Publish,
+    /// Somebody buys online, and picks it up in a shop.
+    Order,
 }
 
 struct Foreseen {
@@ -145,8 +148,12 @@ pub struct Counts {
     pub compared: u64,
     /// Words about leases that head office said.
     pub words: u64,
+    /// Decisions under a clock that was not believed, which they say.
+    pub doubted: u64,
     /// Single-use codes redeemed twice, which the risk lent bounds, or the loss of a box.
     pub redeemed_twice: u64,
+    /// Orders paid online that were handed over.
+    pub picked_up: u64,
 }
 
 impl Counts {
@@ -179,7 +186,9 @@ impl Counts {
             bundles_refused,
             compared,
             words,
+            doubted,
             redeemed_twice,
+            picked_up,
         } = other;
         for (mine, theirs) in [
             (&mut self.events, events),
@@ -208,7 +217,9 @@ impl Counts {
             (&mut self.bundles_refused, bundles_refused),
             (&mut self.compared, compared),
             (&mut self.words, words),
+            (&mut self.doubted, doubted),
             (&mut self.redeemed_twice, redeemed_twice),
+            (&mut self.picked_up, picked_up),
         ] {
             *mine += theirs;
         }
@@ -239,6 +250,8 @@ pub(super) struct Stage<'r> {
     pub(super) office: u64,
     /// Where the tills of each shop turn to.
     pub(super) desks: Vec<Desk>,
+    /// What was bought online.
+    pub(super) desire: Desire,
     queue: BinaryHeap<Foreseen>,
     foreseen: u64,
     trace: Sha256,
@@ -273,10 +286,11 @@ impl<'r> Stage<'r> {
             wrong,
             rules,
             shops,
-            judge: Judge::new(seed, rules.terms()),
+            judge: Judge::new(seed, rules.terms(), began),
             counts: Counts::default(),
             office: 1,
             desks: Vec::new(),
+            desire: Desire::default(),
             queue: BinaryHeap::new(),
             foreseen: 0,
             trace: Sha256::new(),

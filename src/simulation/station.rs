@@ -71,6 +71,8 @@ pub(super) struct Station {
     pub(super) store: StoreId,
     /// The life of its data.
     pub(super) epoch: Epoch,
+    /// The last decision of its journal when it was started.
+    last: Option<Entry>,
     /// Its clock's error in milliseconds.
     pub(super) off_ms: i64,
     /// Counts its starts and stops.
@@ -148,6 +150,7 @@ impl Station {
             shop,
             store: rules::store_id(shop),
             epoch,
+            last: None,
             off_ms: 0,
             life: 0,
             is_gone: false,
@@ -244,6 +247,8 @@ impl Station {
         engine.head_office_is(HeadOffice::DownSince(now.unix));
         let mut newest = None;
         if let Some((reference, since)) = self.tables.active() {
+            engine.signed_at(stage.began);
+            self.last.iter().for_each(|last| engine.follows(last));
             engine.resume_bundle(stage.rules.bundle(reference.version).clone(), *since);
             stage.judge.runs_on(self.of, reference.version);
             newest = Some(reference.clone());
@@ -291,6 +296,9 @@ impl Station {
                 Err(error) => return Err(error.to_string()),
             };
             held.push((raw.seq, crc32c::crc32c(raw.payload)));
+            if raw.seq.0 + 1 == journal.next_seq().0 {
+                self.last = Some(Entry::decode(raw.payload).map_err(|fault| fault.to_string())?);
+            }
             if raw.seq > self.tables.applied() || raw.seq.0 > known {
                 let entry = Entry::decode(raw.payload).map_err(|fault| fault.to_string())?;
                 if raw.seq.0 > known {
@@ -632,6 +640,7 @@ impl Station {
             return;
         }
         let since = stage.clocks(self.off_ms).unix;
+        live.engine.signed_at(stage.began);
         let entry = live.engine.decide_activation(&bundle, since);
         live.newest = Some(bundle.reference.clone());
         live.coming = Some((bundle, since, entry.seq));

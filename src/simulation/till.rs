@@ -120,9 +120,16 @@ impl Till {
                 let data = format!("{{\"token\":{card},\"consent\":{{\"programme\":true}}}}");
                 self.ask("enroll", &data, None, stage);
             }
-            90..95 => self.ask("feedback", "{\"score\":7}", None, stage),
+            90..92 => self.ask("feedback", "{\"score\":7}", None, stage),
+            92..97 => self.pick_up(stage),
             _ => self.ask("event", "{\"kind\":\"door\"}", None, stage),
         }
+    }
+
+    fn pick_up(&mut self, stage: &mut Stage<'_>) {
+        let Some(order) = stage.desire.of_shop(self.shop, &mut stage.random) else { return self.sell(stage) };
+        let data = format!("{{\"kind\":\"pick_up\",\"order\":\"{order}\"}}");
+        self.ask("event", &data, None, stage);
     }
 
     fn sell(&mut self, stage: &mut Stage<'_>) {

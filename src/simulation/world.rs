@@ -12,6 +12,7 @@ use crate::domain::ids::Epoch;
 
 use super::judge::Violation;
 use super::office::Office;
+use super::pickups;
 use super::rules::{self, ChainRules};
 use super::stage::{Counts, Desk, Event, Stage};
 use super::station::{Station, Stop};
@@ -87,7 +88,9 @@ pub fn run(seed: u64, plan: Plan, rules: &ChainRules, day_over: &dyn Fn()) -> En
     world.audit();
     let trace = world.stage.traced();
     let judge = world.stage.judge;
-    let counts = Counts { words: judge.words(), redeemed_twice: judge.redeemed_twice, ..world.stage.counts };
+    let (words, redeemed_twice) = (judge.words(), judge.redeemed_twice);
+    let (doubted, picked_up) = (judge.doubted, judge.picked_up());
+    let counts = Counts { words, doubted, redeemed_twice, picked_up, ..world.stage.counts };
     Ended { counts, violations: judge.violations, found: judge.found, trace }
 }
 
@@ -141,6 +144,7 @@ impl<'r> World<'r> {
             (weather.office_crash_ms, Event::OfficeCrash { restore: false }),
             (weather.restore_ms, Event::OfficeCrash { restore: true }),
             (weather.publish_ms, Event::Publish),
+            (pickups::EVERY_MS, Event::Order),
         ] {
             self.again(mean, event);
         }
@@ -243,6 +247,12 @@ impl<'r> World<'r> {
                 office.publish(stage);
                 let mean = stage.weather.publish_ms;
                 self.again(mean, Event::Publish);
+            }
+            Event::Order => {
+                if !self.is_calm {
+                    office.order(stage);
+                }
+                self.again(pickups::EVERY_MS, Event::Order);
             }
         }
     }
@@ -426,6 +436,7 @@ impl<'r> World<'r> {
             let store = rules::store_id(shop);
             stage.judge.books(&store, &office.fold().totals(&store));
         }
+        stage.judge.hand_overs(&office.hand_overs());
         let is_whole = stations.iter().all(|station| !station.is_gone);
         stage.judge.lending(&office.lending(), &office.breaches(), is_whole);
         for (member, due) in stage.judge.points_due() {

@@ -1,17 +1,19 @@
 //! A shop's data in one folder: taken while the daemon sells, checked as a whole, put back as a new life of the box.
 //!
-//! Layout of a backup: `identity.json`, `format`, `names` and `forgotten` (vault.rs), `journal/`, the newest good `checkpoints/` file, `bundles/*.aisb`, and
+//! Layout of a backup: `identity.json`, `format`, `names` and `forgotten` (vault.rs), `journal/`, the newest good `checkpoints/` file, `bundles/*.aisb`,
+//! what lets the shop's devices and people in as before (`devices`, `tls/`, `console-users.json`), the audit log, and
 //! `MANIFEST.json`, written last, which lists every other file with its length and SHA-256. Nothing of the tables: they are
-//! built from checkpoint and journal.
+//! built from checkpoint and journal. There are keys and names in it: it is its owner's only, folders 0700 and files 0600.
 //!
 //! Invariants: only files that never change behind what was copied are taken, so that no lock is needed: the checkpoint first,
 //! then the journal's segments in their order (what is pruned meanwhile is covered by that checkpoint, a torn end is cut
-//! when the copy is opened). A backup counts once it was read back. `restore` never writes into a directory that holds
+//! when the copy is opened). The audit log, which grows, is copied under its lock. A backup counts once it was read back. `restore` never writes into a directory that holds
 //! anything, holds its lock while it writes, and writes `identity.json` last: a journal without it is refused by every
-//! start, so half a restore never sells. What it writes there is a later epoch: leases are never those of the former life.
+//! start, so half a restore never sells. What root puts back belongs to whoever the directory belongs to. What it writes there is a later epoch: leases are never those of the former life.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +36,13 @@ use super::vault::{self, FORGOTTEN_FILE, NAMES};
 const MANIFEST: &str = "MANIFEST.json";
 const JOURNAL: &str = "journal";
 const BUNDLES: &str = "bundles";
+/// Keys and certificates of the shop's own authority.
+const TLS: &str = "tls";
+/// Files of other rooms that are replaced whole, and their locks or nothing: who may come in.
+const WHO: [&str; 2] = ["devices", "console-users.json"];
+/// The audit log, in the order in which its writer works: the head never knows more than the files.
+const AUDIT: [&str; 2] = ["audit.head", "audit.log"];
+const AUDIT_LOCK: &str = "audit.log.lock";
 const VERSION: u32 = 1;
 
 /// Decisions missing from a journal, both ends of each hole included.
@@ -67,20 +76,23 @@ pub fn take(data_dir: &Path, to: &Path) -> Result<Manifest> {
     format::of(data_dir)?;
     let identity = identity::read(data_dir)?;
     let mut files = BTreeMap::new();
-    for dir in [to.to_owned(), to.join(JOURNAL), to.join(CHECKPOINT_DIR), to.join(BUNDLES)] {
-        OsDisk.create_dir_all(&dir)?;
+    for dir in DIRS {
+        OsDisk.create_dir_all(&to.join(dir))?;
+        close_to_others(&to.join(dir), 0o700)?;
     }
     let checkpoint = checkpoint::newest_good(&OsDisk, &data_dir.join(CHECKPOINT_DIR))?;
     if let Some(checkpoint) = &checkpoint {
         let name = checkpoint.path.file_name().unwrap_or_default().to_string_lossy();
         copy(data_dir, to, &format!("{CHECKPOINT_DIR}/{name}"), &mut files)?;
     }
-    for (dir, suffix) in [(JOURNAL, ".journal"), (BUNDLES, ".aisb")] {
+    for (dir, suffixes) in
+        [(JOURNAL, &[".journal"][..]), (BUNDLES, &[".aisb"]), (TLS, &[".pem", ".key", ".json"])]
+    {
         let names = match OsDisk.list(&data_dir.join(dir)) {
             Err(error) if error.is_absent() => Vec::new(),
             names => names?,
         };
-        for name in names.iter().filter(|name| name.ends_with(suffix)) {
+        for name in names.iter().filter(|name| suffixes.iter().any(|suffix| name.ends_with(suffix))) {
             match copy(data_dir, to, &format!("{dir}/{name}"), &mut files) {
                 // Pruned since it was listed: the checkpoint covers it.
                 Err(error) if error.is_absent() => {}
@@ -89,13 +101,20 @@ pub fn take(data_dir: &Path, to: &Path) -> Result<Manifest> {
         }
     }
     copy(data_dir, to, IDENTITY_FILE, &mut files)?;
-    let there = OsDisk.list(data_dir)?;
     // The names after the journal: then it holds no number without a name, but of those who were forgotten.
-    for name in [FORMAT_FILE, NAMES[0], NAMES[1], FORGOTTEN_FILE] {
-        if there.iter().any(|file| file == name) {
-            copy(data_dir, to, name, &mut files)?;
-        }
+    let there = OsDisk.list(data_dir)?;
+    let once = [FORMAT_FILE, NAMES[0], NAMES[1], FORGOTTEN_FILE].into_iter().chain(WHO);
+    for name in once.filter(|name| there.iter().any(|file| file == name)) {
+        copy(data_dir, to, name, &mut files)?;
     }
+    let held = audit_held(data_dir)?;
+    let there = OsDisk.list(data_dir)?;
+    let is_earlier = |name: &&String| name.starts_with("audit-") && name.ends_with(".log");
+    let earlier = there.iter().filter(is_earlier).map(String::as_str);
+    for name in AUDIT.into_iter().filter(|name| there.iter().any(|file| file == name)).chain(earlier) {
+        copy(data_dir, to, name, &mut files)?;
+    }
+    drop(held);
     let (first, through, missing) = journal_in(to)?;
     let manifest = Manifest {
         version: VERSION,
@@ -175,9 +194,10 @@ pub fn restore(
     }
     OsDisk.create_dir_all(data_dir)?;
     let _lock = DirLock::take(data_dir)?;
-    for dir in [JOURNAL, CHECKPOINT_DIR, BUNDLES] {
+    for dir in DIRS {
         OsDisk.create_dir_all(&data_dir.join(dir))?;
     }
+    close_to_others(&data_dir.join(TLS), 0o700)?;
     let mut copied = BTreeMap::new();
     for name in manifest.files.keys().filter(|name| *name != IDENTITY_FILE) {
         copy(from, data_dir, name, &mut copied)?;
@@ -189,7 +209,46 @@ pub fn restore(
     sync_dirs(data_dir)?;
     let identity = BoxIdentity { epoch, ..identity::read(from)? };
     identity.write(data_dir)?;
+    give_to_owner(data_dir)?;
     Ok((manifest, epoch))
+}
+
+/// Every folder of a backup, and of what is put back.
+const DIRS: [&str; 5] = ["", JOURNAL, CHECKPOINT_DIR, BUNDLES, TLS];
+
+fn close_to_others(path: &Path, mode: u32) -> Result<()> {
+    let closed = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    closed.map_err(|error| StorageError::disk(DiskOp::Create, path, error))
+}
+
+/// Holds whoever writes the audit log off; nothing where there is no log.
+fn audit_held(data_dir: &Path) -> Result<Option<fs::File>> {
+    let path = data_dir.join(AUDIT_LOCK);
+    let failed = |error| StorageError::disk(DiskOp::Open, &path, error);
+    let lock = match fs::OpenOptions::new().write(true).open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        lock => lock.map_err(failed)?,
+    };
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|error| failed(error.into()))?;
+    Ok(Some(lock))
+}
+
+/// What root restored is the daemon's: files and folders go to whoever the data directory belongs to.
+fn give_to_owner(data_dir: &Path) -> Result<()> {
+    let failed = |error| StorageError::disk(DiskOp::Create, data_dir, error);
+    let owner = fs::metadata(data_dir).map_err(failed)?;
+    if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    for dir in DIRS {
+        let dir = data_dir.join(dir);
+        let inside = fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.path());
+        for path in inside.chain([dir]) {
+            std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(dir: &Path) -> Result<()> {
@@ -224,6 +283,7 @@ fn journal_in(dir: &Path) -> Result<(Seq, Seq, Holes)> {
 fn copy(from: &Path, to: &Path, name: &str, files: &mut BTreeMap<String, (u64, String)>) -> Result<()> {
     let source = OsDisk.open_read(&from.join(name))?;
     let target = OsDisk.create(&to.join(name))?;
+    close_to_others(&to.join(name), 0o600)?;
     let mut hash = Sha256::new();
     let (mut at, mut buf) = (0, vec![0; limits::SCAN_WINDOW_BYTES]);
     loop {
@@ -256,15 +316,15 @@ fn sum(path: &Path) -> Result<(u64, String)> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let file = OsDisk.create(path)?;
+    close_to_others(path, 0o600)?;
     file.write_at(0, bytes)?;
     file.sync_data()
 }
 
 fn sync_dirs(dir: &Path) -> Result<()> {
-    for below in [JOURNAL, CHECKPOINT_DIR, BUNDLES] {
+    for below in DIRS {
         OsDisk.sync_dir(&dir.join(below))?;
     }
-    OsDisk.sync_dir(dir)?;
     match dir.parent() {
         Some(parent) => OsDisk.sync_dir(parent),
         None => Ok(()),

@@ -68,7 +68,8 @@ mod tests {
         assert_eq!(of(dir.path()).expect("it does not say"), None);
         mark(dir.path()).expect("it is marked");
         assert_eq!(of(dir.path()).expect("it says"), Some(CURRENT));
-        for later in ["aisled 3\n", "aisled", "", "other 1\n"] {
+        let later = format!("{NAME} {}\n", CURRENT.0 + 1);
+        for later in [later.as_str(), "aisled", "", "other 1\n"] {
             std::fs::write(dir.path().join(FORMAT_FILE), later).expect("it is written");
             assert_eq!(of(dir.path()).expect_err("it is not ours to touch").code(), "AIS-5005", "{later:?}");
         }

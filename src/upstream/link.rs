@@ -29,10 +29,9 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::clock::{Clock, Ticks};
 use crate::domain::ids::{Seq, StoreId};
-use crate::domain::lease::{Want, Word};
-use crate::domain::order::OrderWord;
+use crate::domain::lease::Want;
 use crate::domain::tally::Tally;
-use crate::engine::input::MembersUpdate;
+use crate::engine::input::{Input, MembersUpdate};
 use crate::gate::tls::{self, Refused};
 use crate::limits;
 
@@ -84,10 +83,8 @@ impl std::error::Error for UpstreamError {}
 pub enum Happening {
     /// For the engine, as `Input::Members`.
     Members(MembersUpdate),
-    /// For the engine, each as `Input::Lease`, in this order.
-    Words(Vec<Word>),
-    /// For the engine, each as `Input::Order`.
-    Orders(Vec<OrderWord>),
+    /// For the engine, in this order: about leases, or about orders.
+    Words(Vec<Input>),
     /// A bundle is in this file, whole and unverified; then call `bundle_active`.
     Bundle {
         /// As offered.
@@ -473,8 +470,13 @@ impl Shell {
                 Action::Pack(request) => self.do_work(Work::Pack(request)).await,
                 Action::Prune(through) => self.do_work(Work::Prune(through)).await,
                 Action::Members(update) => self.tell(Happening::Members(*update)),
-                Action::Words(words) => self.tell(Happening::Words(words)),
-                Action::Orders(orders) => self.tell(Happening::Orders(orders)),
+                Action::Words(words) => {
+                    self.tell(Happening::Words(words.into_iter().map(Input::Lease).collect()));
+                }
+                Action::Orders(orders) => {
+                    let orders = orders.into_iter().map(|order| Input::Order(Box::new(order)));
+                    self.tell(Happening::Words(orders.collect()));
+                }
                 Action::Bundle(piece) => self.do_work(Work::Bundle(piece)).await,
             }
         }

@@ -210,6 +210,11 @@ async fn is_every_page_there_in_both_languages() {
     assert!(priced.status == 200 && priced.body.contains("Line by line"), "{}", priced.body);
     let wrong = admin.post("/simulator", &csrf, "basket=no-such-thing").await;
     assert!(wrong.body.contains(&Code::UnknownSku.to_string()), "{}", wrong.body);
+    // Devices, with what they prove themselves with and until when.
+    let known = format!("kiosk-9 cert:{} until=2027-01-02\n", "a1".repeat(32));
+    std::fs::write(shop.data().join("devices"), known).expect("it is written");
+    let devices = admin.get("/devices?lang=en").await;
+    assert!(devices.body.contains("certificate 2027-01-02"), "{}", devices.body);
     // A locale that does not exist is no fault and is named nowhere.
     let said = admin.get("/?lang=tlh-KX").await;
     assert!(said.status == 200 && !said.body.contains("tlh"), "{}", said.body);

@@ -3,13 +3,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aisled::cli::Exit;
-use aisled::cli::{audit, devices};
-use aisled::clock::Clock;
+use aisled::cli::backup::{BackupArgs, RestoreArgs};
+use aisled::cli::{audit, backup, devices};
+use aisled::clock::{Clock, SystemClock};
 use aisled::config::{Broker, BrokerTls, Environment};
 use aisled::daemon::control::Ask;
 use aisled::domain::ids::DeviceId;
@@ -144,7 +146,7 @@ async fn does_a_device_come_and_go_without_a_restart() {
     let list = desk.json(&["list"]);
     assert_eq!(
         list,
-        json!([{ "device": "till-1", "role": "till", "password": true, "certificate": null, "mosquitto": true }])
+        json!([{ "device": "till-1", "role": "till", "password": true, "certificate": null, "certificate_until": null, "mosquitto": true }])
     );
     let rotated = desk.json(&["rotate", "till-1"]);
     let mut held = held.expect("it is in");
@@ -197,6 +199,77 @@ async fn does_a_code_become_an_identity_once() {
     assert!(desk.audit(&["show"]).1.contains("device.enroll"));
     let (status, problem) = desk.http("GET /favicon.ico HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(status.contains("400") && problem.contains("AIS-7223"), "{status} {problem}");
+}
+
+/// Every file and folder below, with its mode.
+fn modes(dir: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("it is there").flatten() {
+        let metadata = entry.metadata().expect("it is there");
+        found.push((entry.path(), metadata.permissions().mode() & 0o777));
+        if metadata.is_dir() {
+            found.extend(modes(&entry.path()));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn do_tills_connect_to_a_spare_box_with_what_they_have() {
+    let mut desk = open().await;
+    // Certificates of devices are made by the machine's clock.
+    desk.shop.clock.set(SystemClock.now());
+    let proofs = tempfile::tempdir().expect("a directory");
+    let proofs_dir = proofs.path().display().to_string();
+    let password = desk.json(&["add", "till-1"])["password"].as_str().expect("it is shown").to_owned();
+    desk.json(&["add", "kiosk-1", "--role", "kiosk", "--certificate", &proofs_dir]);
+    let listed = desk.json(&["list"]);
+    let until = listed[0]["certificate_until"].as_str().expect("a day");
+    assert!(until.parse::<aisled::domain::calendar::Day>().is_ok(), "{listed}");
+    aisled::console::Users::new(desk.shop.data())
+        .add("ada", aisled::console::Role::Admin, desk.shop.clock.now())
+        .expect("is added");
+    let pem = |name: &str| std::fs::read(proofs.path().join(name)).expect("it is there");
+    let trust = desk.json(&["ca", "show"])["pem"].as_str().expect("a text").to_owned();
+
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let (kept, spare) = (elsewhere.path().join("backup"), elsewhere.path().join("spare"));
+    let (mut out, args) = (Vec::new(), BackupArgs { to: kept.clone(), json: false });
+    let exit = backup::take(&args, desk.shop.data(), &mut out).expect("it is taken while it sells");
+    let said = String::from_utf8(out).expect("text");
+    assert_eq!(exit, Exit::Ok, "{said}");
+    assert!(said.contains("devices    in it; keys of the shop's authority in it"), "{said}");
+    for (path, mode) in modes(&kept) {
+        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+    desk.shop.stop().await;
+    let args = RestoreArgs { from: kept, check: false, epoch: None, forgotten: None, json: false };
+    let exit = backup::restore(&args, &spare, &mut Vec::new()).expect("it is put back");
+    assert_eq!(exit, Exit::Ok);
+    std::fs::remove_dir_all(desk.shop.data()).expect("the old box is gone");
+
+    desk.shop.config.store.data_dir = spare;
+    desk.shop.clock.advance_ms(1);
+    desk.shop.start().await;
+    assert!(desk.connects("till-1", &password).is_some(), "with its password");
+    let own = tls::Own::of_pem(&pem("kiosk-1.pem"), &pem("kiosk-1.key")).expect("a pair");
+    let clock: Arc<dyn Clock> = Arc::new(desk.shop.clock.clone());
+    let config = tls::client(trust.as_bytes(), Some(own), clock).expect("an authority");
+    let socket = TcpStream::connect(desk.tls_addr()).expect("it listens");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let session = ClientConnection::new(Arc::new(config), name).expect("a configuration");
+    let mut kiosk = Raw::over(StreamOwned::new(session, socket));
+    let hello = Hello { client_id: "kiosk-1", user: Some("kiosk-1"), password: None, will: None };
+    assert_eq!(kiosk.connect(&hello), Some(0), "with its certificate, believing the authority it knows");
+    let (exit, acts) = desk.audit(&["show"]);
+    assert_eq!(exit, Exit::Ok);
+    for act in ["device.add", "backup.take", "restore"] {
+        // The backup's own act was written after its files.
+        assert_eq!(acts.contains(act), act != "backup.take", "{act} in\n{acts}");
+    }
+    assert_eq!(desk.audit(&["verify"]).0, Exit::Ok, "the chain goes on");
+    let users = aisled::console::Users::new(desk.shop.data()).list().expect("it reads");
+    assert_eq!(users.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

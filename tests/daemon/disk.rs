@@ -203,6 +203,9 @@ async fn does_the_shop_sell_on_a_disk_that_fills_up() {
     std::fs::remove_file(disk.0.join("filler-1")).expect("it is there");
     let said = shop.start_again().await;
     assert!(said.contains("has room again"), "{said}");
+    // However many were refused, the log of one life names each thing once.
+    let times = |code: &str| said.lines().filter(|line| line.contains(code)).count();
+    assert!(times("AIS-5016") == 1 && times("AIS-5002") <= 1, "{said}");
     shop.wait_for_state("ready").await;
     assert!(data.join("ballast").exists());
     shop.are_all_there().await;

@@ -9,9 +9,9 @@ use super::{Memory, Stored, work};
 
 const EVERY: u64 = 40;
 
-/// How many files are damaged: more with `AISLED_CASES`.
+/// How many files are damaged: more with `AISLED_DAMAGES`.
 fn cases() -> u64 {
-    std::env::var("AISLED_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+    std::env::var("AISLED_DAMAGES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }
 
 fn copy(from: &Path, to: &Path) {

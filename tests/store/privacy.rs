@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use aisled::domain::ids::{Epoch, MemberId, Seq};
+use aisled::domain::ids::{Epoch, MemberId, OrderId, Seq, Sku, StoreId};
 use aisled::domain::member::{Token, TokenHash, TokenKind};
-use aisled::engine::decision::{Encoder, Entry, Key, Record};
+use aisled::domain::order::{Order, OrderLine, OrderState, OrderWord, Shown};
+use aisled::engine::Outcome;
+use aisled::engine::decision::{Encoder, Entry, Facts, Key, Record};
 use aisled::engine::input::Input;
 use aisled::engine::reply::Reply;
 use aisled::storage::backup;
@@ -48,6 +50,85 @@ fn somebody(shop: &mut Memory, number: &str, from: u64) -> MemberId {
     enrolled.member
 }
 
+/// Head office says that an order waits for a member, and for whoever shows a code.
+fn order_waits(shop: &mut Memory, id: &MemberId, code: &str) {
+    let now = shop.counter.now;
+    let order = Order {
+        id: OrderId::new("W-1").expect("an id"),
+        store: StoreId::new("s01").expect("an id"),
+        member: Some(id.clone()),
+        lines: vec![OrderLine { sku: Sku::new("a").expect("an id"), qty: 1, title: None }],
+        ready: true,
+        placed: now,
+        until: now.plus_ms(86_400_000),
+    };
+    let chain = super::rules::authored().rules.shop.chain;
+    let code = Token { kind: TokenKind::Qr, value: code.to_owned() }.hash(&chain);
+    let word = OrderWord { incarnation: 1, nth: 1, order, code: Some(code), state: OrderState::Waiting };
+    let (input, mut facts) = (Input::Order(Box::new(word)), Facts::default());
+    loop {
+        let keys = shop.counter.engine.needs(&input, &facts);
+        if keys.is_empty() {
+            break;
+        }
+        for key in keys {
+            let record = shop.store.load(&key).expect("it can be read");
+            facts.add(key, record);
+        }
+    }
+    let Outcome::Decided(entry) = shop.counter.engine.handle(input, facts, now) else { panic!("it is new") };
+    shop.commit(entry);
+}
+
+fn waiting(shop: &mut Memory, token: &Value) -> usize {
+    let told = shop.ask("till-1", "scan", &json!({ "token": token }));
+    let super::Done::Answered(Ok(Reply::Scan(reply))) = told else { panic!("a scan is answered") };
+    reply.pickups.len()
+}
+
+#[test]
+fn is_an_order_of_somebody_who_was_forgotten_nobodys_and_still_handed_over() {
+    const CODE: &str = "PICK-7Q2M-X4TR";
+    let root = tempfile::tempdir().expect("a directory for the test");
+    let dir = root.path().join("data");
+    let (gone, ..) = shop(&dir);
+    let mut shop = Memory::open_with(&dir, 30);
+    order_waits(&mut shop, &gone, CODE);
+    shop.wait_followed();
+    let qr = json!({ "kind": "qr", "value": CODE });
+    assert_eq!((waiting(&mut shop, &qr), waiting(&mut shop, &token(PHONE))), (1, 1));
+    // The code is in no file, nor its plain hash: nobody finds it out by trying all of them.
+    let hash = Token { kind: TokenKind::Qr, value: CODE.to_owned() };
+    let hash = hash.hash(&super::rules::authored().rules.shop.chain);
+    let code: Vec<Vec<u8>> = std::iter::once(CODE.as_bytes().to_vec()).chain(of_hash(&hash)).collect();
+    assert_eq!(found(&dir, &code), Vec::<String>::new());
+
+    forget(&mut shop, &gone);
+    let theirs = needles(&gone, PHONE);
+    assert_eq!(found(&dir, &theirs), Vec::<String>::new());
+    assert_eq!((waiting(&mut shop, &qr), waiting(&mut shop, &token(PHONE))), (1, 0));
+    shop.store.close();
+    for view in ["tables.current", "checkpoints"] {
+        let path = dir.join(view);
+        drop(std::fs::remove_file(&path));
+        drop(std::fs::remove_dir_all(&path));
+    }
+    let mut shop = Memory::open_with(&dir, 30);
+    assert_eq!(waiting(&mut shop, &qr), 1, "from the journal alone");
+    let nobodys = shop.store.load(&Key::Waiting(Shown::Member(MemberId::nobody()))).expect("it can be read");
+    assert_eq!(nobodys, None);
+    let key = Key::Order(OrderId::new("W-1").expect("an id"));
+    let Some(Record::Order(pickup)) = shop.store.load(&key).expect("it can be read") else {
+        panic!("it is there")
+    };
+    assert_eq!(pickup.order.member, None);
+    shop.decide("till-1", "event", &json!({ "kind": "pick_up", "order": "W-1" }));
+    assert_eq!(waiting(&mut shop, &qr), 0);
+    shop.wait_followed();
+    shop.store.close();
+    assert_eq!(found(&dir, &theirs), Vec::<String>::new());
+}
+
 fn decide_to_forget(shop: &mut Memory, id: &MemberId) {
     let vault = shop.store.vault();
     let number = vault.number_of(id);
@@ -69,7 +150,7 @@ fn total(entry: &Entry) -> Option<i64> {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let done = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status();
     assert!(done.expect("cp runs").success());
 }

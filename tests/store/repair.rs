@@ -10,7 +10,8 @@ use aisled::storage::disk::OsDisk;
 use aisled::storage::store::Sizes;
 use serde_json::json;
 
-use super::{Memory, commit, sale, work};
+use super::privacy::copy;
+use super::{Memory, Stored, commit, sale, work};
 
 const EVERY: u64 = 40;
 
@@ -144,6 +145,88 @@ fn are_swollen_tables_copied_and_do_they_hold_the_same() {
     assert_eq!(last.everything(), after);
     assert!(!dir.path().join("tables").exists(), "the former ones are gone");
     last.store.close();
+}
+
+#[test]
+fn is_a_copy_of_the_tables_that_was_cut_off_at_any_step_no_harm() {
+    let root = tempfile::tempdir().expect("a directory for the test");
+    let (before, after) = (root.path().join("before"), root.path().join("after"));
+    let mut shop = Memory::open_with(&before, u64::MAX);
+    work(&mut shop, 1, 30);
+    shop.wait_followed();
+    let (sent, stood) = (shop.sent.clone(), shop.everything());
+    shop.store.close();
+    copy(&before, &after);
+    {
+        let swollen = sled::open(after.join("tables")).expect("it opens");
+        for number in 0..12_000_u32 {
+            swollen.insert(number.to_be_bytes(), vec![number as u8; 8_000]).expect("it is put in");
+        }
+        swollen.flush().expect("it is written");
+    }
+    let mut shop = Memory::open_with(&after, EVERY);
+    shop.sent.clone_from(&sent);
+    work(&mut shop, 5_000, 40);
+    shop.wait_followed();
+    work(&mut shop, 6_000, 2);
+    shop.wait_followed();
+    let (sent_then, stands) = (shop.sent.clone(), shop.everything());
+    shop.store.close();
+    let named = std::fs::read_to_string(after.join("tables.current")).expect("it names the copy");
+    let (draft, new) = ("tables.current.new", after.join(named.trim()));
+    assert_eq!(named, "tables-1\n", "they were copied once");
+    let files: Vec<_> =
+        std::fs::read_dir(&new).expect("a folder").flatten().filter(|it| it.path().is_file()).collect();
+    let mut cuts = 0;
+    let mut is_whole = |base: &Path, in_use: &str, sent: &[Entry], stands: &[Stored], cut: &dyn Fn(&Path)| {
+        cuts += 1;
+        let dir = root.path().join(format!("cut-{cuts}"));
+        copy(base, &dir);
+        cut(&dir);
+        let mut again = Memory::open_with(&dir, u64::MAX);
+        assert_eq!(
+            (again.recovered.built_from, &again.recovered.tables_set_aside),
+            (None, &None),
+            "cut {cuts}"
+        );
+        again.sent = sent.to_vec();
+        assert!(again.everything() == stands, "cut {cuts}");
+        again.store.close();
+        let names = std::fs::read_dir(&dir).expect("a folder").flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let tables: Vec<String> =
+            names.filter(|name| name.starts_with("tables") && dir.join(name).is_dir()).collect();
+        assert_eq!(tables, [in_use], "cut {cuts}: only what is in use stays");
+        std::fs::remove_dir_all(&dir).expect("it is there");
+    };
+    // The copy is not named yet: begun, with each of its files cut, whole, and while the name is written.
+    is_whole(&before, "tables", &sent, &stood, &|dir| {
+        std::fs::create_dir(dir.join("tables-1")).expect("a folder")
+    });
+    for file in &files {
+        is_whole(&before, "tables", &sent, &stood, &|dir| {
+            copy(&new, &dir.join("tables-1"));
+            let path = dir.join("tables-1").join(file.file_name());
+            let bytes = std::fs::read(&path).expect("it was copied");
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("it is cut");
+        });
+    }
+    for written in 0..=named.len() {
+        is_whole(&before, "tables", &sent, &stood, &|dir| {
+            copy(&new, &dir.join("tables-1"));
+            std::fs::write(dir.join(draft), &named[..written]).expect("it is written");
+        });
+    }
+    // It is named: the former ones are still there, or half gone.
+    let former = |dir: &Path| copy(&before.join("tables"), &dir.join("tables"));
+    is_whole(&after, "tables-1", &sent_then, &stands, &former);
+    is_whole(&after, "tables-1", &sent_then, &stands, &|dir| {
+        former(dir);
+        std::fs::remove_file(dir.join("tables/db")).expect("it was there");
+    });
+    is_whole(&after, "tables-1", &sent_then, &stands, &|dir| {
+        std::fs::create_dir(dir.join("tables")).expect("a folder")
+    });
 }
 
 #[test]

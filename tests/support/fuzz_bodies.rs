@@ -27,8 +27,11 @@ use aisled::storage::disk::{Disk, MemDisk};
 use aisled::storage::journal::{Journal, JournalOptions, Verify};
 use aisled::upstream::wire::{self as line, Ask, Down, DownKind, PROTOCOL, Up, UpKind};
 
+/// What a target does with an input.
+pub(crate) type Body = fn(&[u8]);
+
 /// Every target by its name.
-pub(crate) const BODIES: [(&str, fn(&[u8])); 6] = [
+pub(crate) const BODIES: [(&str, Body); 6] = [
     ("wire_request", wire_request),
     ("topics", topics),
     ("bundle_reader", bundle_reader),

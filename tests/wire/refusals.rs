@@ -332,7 +332,7 @@ fn faults() -> Vec<(&'static str, Value, Code, &'static str)> {
             "event",
             request(json!({ "kind": "pick_up", "order": 7 })),
             MalformedPayload,
-            "data.order: must be text",
+            "data.order: a whole number where text",
         ),
         ("event", request(json!({ "kind": "pick_up" })), MalformedPayload, "data.order: is missing"),
         (

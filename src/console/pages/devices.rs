@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use maud::html;
+use serde_json::Value;
 
 use crate::console::door::{Client, Problem};
 use crate::console::page::{Tone, Words, count, empty, figure, pill, table};
@@ -22,17 +23,20 @@ pub(in crate::console) async fn show(
     let identities = console.ask(Question::Identities).await;
     let shop = console.snapshot();
     let words = Words::new(&client, &shop);
-    let (mode, named): (&str, Vec<&str>) = match &identities {
-        Ok(value) => (text(value, "/mode"), list(value, "/devices").filter_map(|id| id.as_str()).collect()),
+    let (mode, named): (&str, Vec<&Value>) = match &identities {
+        Ok(value) => (text(value, "/mode"), list(value, "/devices").collect()),
         Err(_) => ("", Vec::new()),
     };
-    let mut rows: BTreeMap<&str, ()> = named.iter().map(|id| (*id, ())).collect();
-    rows.extend(shop.devices.iter().map(|device| (device.id.as_str(), ())));
-    rows.extend(shop.lanes.iter().map(|lane| (lane.device.as_str(), ())));
+    // Each device, with its identity where it has one.
+    let mut rows: BTreeMap<&str, Option<&Value>> =
+        named.iter().map(|known| (text(known, "/device"), Some(*known))).collect();
+    for id in shop.devices.iter().map(|device| &device.id).chain(shop.lanes.iter().map(|lane| &lane.device)) {
+        rows.entry(id.as_str()).or_default();
+    }
     let online = shop.devices.iter().filter(|device| device.online).count();
     let identity = match mode {
         "open" => words.say("Any program on this box may connect", "本机任何程序均可连接"),
-        "named" => words.say("Only devices with a password may connect", "仅凭密码连接"),
+        "named" => words.say("Only devices with an identity may connect", "仅已登记的设备可连接"),
         _ => words.say("The shop's own broker decides who may connect", "由门店自己的消息服务决定"),
     };
     let head = html! {
@@ -54,7 +58,7 @@ pub(in crate::console) async fn show(
             ))
         } @else {
             (table(words.say("Devices", "设备"), head, html! {
-                @for id in rows.keys() {
+                @for (id, known) in &rows {
                     @let presence = shop.devices.iter().find(|device| device.id.as_str() == *id);
                     @let lane = shop.lanes.iter().find(|lane| lane.device.as_str() == *id);
                     tr {
@@ -69,8 +73,13 @@ pub(in crate::console) async fn show(
                         td.figure { (count(lane.map_or(0, |lane| lane.answers) as i64)) }
                         td.figure { (count(lane.map_or(0, |lane| lane.refusals) as i64)) }
                         @if mode == "named" { td {
-                            @if named.contains(id) { (words.say("has a password", "有密码")) }
-                            @else { (pill(Tone::Bad, words.say("none", "无"))) }
+                            @match known {
+                                None => (pill(Tone::Bad, words.say("none", "无"))),
+                                Some(known) => {
+                                    @if known["password"] == true { (words.say("password", "密码")) " " }
+                                    @else { (words.say("certificate", "证书")) " " (text(known, "/until")) }
+                                }
+                            }
                         } }
                     }
                 }

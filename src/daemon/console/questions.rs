@@ -322,7 +322,11 @@ impl Answers {
                 let logins = if file.exists() { DeviceLogin::load(&file) } else { Ok(Vec::new()) };
                 let logins = logins.map_err(|error| trouble(Code::DevicesFile, error.to_string()))?;
                 let mode = if *open_on_loopback && logins.is_empty() { "open" } else { "named" };
-                (mode, logins.into_iter().map(|login| login.device).collect())
+                let devices = logins.into_iter().map(|login| {
+                    let until = login.certificate_until.map(|day| day.to_string());
+                    json!({ "device": login.device, "password": login.password.is_some(), "until": until })
+                });
+                (mode, devices.collect())
             }
         };
         Ok(json!({ "mode": mode, "devices": devices }))

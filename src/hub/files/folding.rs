@@ -83,6 +83,7 @@ mod tests {
     use crate::engine::decision::{Change, Entry, Facts, Key, Record as Kept};
     use crate::engine::input::Input;
     use crate::engine::reply::{Noted, Reply};
+    use crate::hub::files::LENDER_MAGIC_1;
     use crate::hub::ledger::Record;
     use crate::hub::lender::ScopeView;
     use crate::upstream::wire::{Ask, EntryHash, PROTOCOL};
@@ -204,6 +205,23 @@ mod tests {
         assert_eq!(said(dir.path()), expected);
         assert_eq!(said(backup.path()), expected);
         assert!(!dir.path().join("lender.new").exists());
+    }
+
+    #[test]
+    fn is_a_log_of_the_version_before_read_and_written_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(lent(dir.path(), 5));
+        let expected = said(dir.path());
+        let path = dir.path().join(LENDER_LOG);
+        let mut bytes = fs::read(&path).expect("it is there");
+        bytes[..16].copy_from_slice(LENDER_MAGIC_1);
+        fs::write(&path, bytes).expect("it is written");
+        assert_eq!(said(dir.path()), expected);
+        let (mut files, loaded) = Files::open(dir.path(), false, NOW).expect("it opens");
+        files.fold_lender(&loaded.lender).expect("it is written anew");
+        drop(files);
+        assert_eq!(fs::read(&path).expect("it is there")[..16], *LENDER_MAGIC);
+        assert_eq!(said(dir.path()), expected);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! - Nothing is told of a hand-over, a cancellation or a refusal before the entry that shows it is in the log.
 //! - A hand-over stands, whatever was wished: one that comes in after a cancellation is told as `collected`, with `after_cancel`;
 //!   two of one order (a box that was lost came back) with `twice`.
+//! - Words need not wait for the backup: what a head office restored from it has forgotten, the journals tell. An order that
+//!   no shop had heard of is forgotten then, and is placed again.
 //! - A new life of a box is told every order anew that is not past its time, those handed over included.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,7 +189,9 @@ impl Orders {
         let owner = Some((partner, request));
         match self.known.get_mut(&id) {
             Some(known) => {
-                (known.owner, known.order, known.code) = (owner, order, code);
+                // What becomes of it is told under the request that placed it, whichever changes it later.
+                known.owner = known.owner.take().or(owner);
+                (known.order, known.code) = (order, code);
                 known.cancelled = cancelled;
                 known.nth += 1;
             }
@@ -206,6 +210,9 @@ impl Orders {
         let shop_at = Some(entry.at);
         for change in entry.changes.iter() {
             let (Key::Order(id), Some(Kept::Order(pickup))) = (&change.key, &change.record) else { continue };
+            if !self.known.contains_key(id) && self.known.len() >= limits::HUB_ORDERS_MAX {
+                continue;
+            }
             let known = self.known.entry(id.clone()).or_insert_with(|| Known::of(pickup.order.clone()));
             let before = known.view(shop_at);
             known.read(epoch, pickup);
@@ -394,6 +401,19 @@ impl Lender {
             }
         }
         frames
+    }
+
+    /// Orders that somebody should look at.
+    pub fn flagged_orders(&self) -> Vec<OrderView> {
+        let views = self.orders.known.keys().map(|id| self.order_view(id));
+        let flagged = views.filter(|view| view.after_cancel || view.twice || view.stage == Stage::Refused);
+        flagged.take(limits::HUB_FLAGGED_ORDERS_MAX).collect()
+    }
+
+    /// Every hand-over that is known, with its order.
+    pub fn hand_overs(&self) -> impl Iterator<Item = (&Order, &HandOver)> {
+        let known = self.orders.known.values();
+        known.flat_map(|known| known.handed.iter().map(move |handed| (&known.order, handed)))
     }
 
     /// What became of orders since this was asked last, each with the partner and the request that placed it. Call after

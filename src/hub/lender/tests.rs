@@ -470,6 +470,8 @@ fn essence(lender: &Lender) -> Vec<(StoreId, Epoch, Lane)> {
         (lane.said, lane.said_at, lane.floor, lane.applied) = (0, None, 0, Seq(0));
         lane.answered = LeaseId::default();
         lane.pending.iter_mut().for_each(|pending| pending.place = 0);
+        // Entries that came late count otherwise, and only delay when something comes home.
+        lane.holds.values_mut().for_each(|hold| hold.prolonged = 0);
         lane
     };
     lanes.map(|(of, epoch, lane)| (of.clone(), *epoch, essential(lane))).collect()

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ids::PromotionId;
+use crate::domain::ids::{MemberId, OrderId, PromotionId, Sku};
 use crate::domain::lease::{LeaseId, Say, Scope};
+use crate::domain::member::TokenHash;
+use crate::domain::order::{Order, OrderLine, OrderState};
 
 fn store() -> StoreId {
     StoreId::new("s1").expect("a store id")
@@ -36,6 +38,50 @@ fn does_a_topic_name_one_frame_of_one_shop() {
     }
     assert_eq!(parse_down("aisle/1/s1/down/ack", &store()), Some(DownKind::Ack));
     assert_eq!(parse_down("aisle/1/s12/down/ack", &store()), None);
+}
+
+#[test]
+fn do_orders_keep_their_bounds() {
+    let title = Some("茶".repeat(limits::ORDER_TITLE_BYTES_MAX / 3));
+    let line = |n: usize| OrderLine {
+        sku: Sku::new(&format!("{n:x<64}")).expect("an id"),
+        qty: limits::LINE_UNITS_MAX,
+        title: title.clone(),
+    };
+    let order = Order {
+        id: OrderId::new(&"W".repeat(64)).expect("an id"),
+        store: store(),
+        member: MemberId::new(&"m".repeat(64)).ok(),
+        lines: (0..limits::ORDER_LINES_MAX).map(line).collect(),
+        ready: true,
+        placed: UnixMs(0),
+        until: UnixMs(limits::ORDER_KEEP_MS_MAX),
+    };
+    let code = Some(TokenHash([255; 32]));
+    let word = OrderWord { incarnation: 2, nth: 1, order, code, state: OrderState::Waiting };
+    let frame = |orders| Orders { v: PROTOCOL, incarnation: 2, epoch: Epoch(3), orders };
+    let fair = Down::Orders(frame(vec![word.clone(); limits::ORDERS_TOLD_MAX]));
+    let bytes = fair.encode();
+    assert!(bytes.len() <= limits::UPSTREAM_FRAME_BYTES_MAX, "{}", bytes.len());
+    assert_eq!(Down::decode(DownKind::Orders, &bytes), Ok(fair));
+    let with = |order: Order| vec![OrderWord { order, ..word.clone() }];
+    let lines = |lines| with(Order { lines, ..word.order.clone() });
+    let long = Some("x".repeat(limits::ORDER_TITLE_BYTES_MAX + 1));
+    for (hostile, what) in [
+        (vec![], "orders"),
+        (vec![word.clone(); limits::ORDERS_TOLD_MAX + 1], "orders"),
+        (vec![OrderWord { incarnation: 1, ..word.clone() }], "incarnation"),
+        (vec![OrderWord { nth: 0, ..word.clone() }], "nth"),
+        (lines(vec![]), "order"),
+        (lines(vec![line(1); limits::ORDER_LINES_MAX + 1]), "order"),
+        (lines(vec![OrderLine { qty: 0, ..line(1) }]), "order"),
+        (lines(vec![OrderLine { title: long, ..line(1) }]), "order"),
+        (with(Order { until: UnixMs(-1), ..word.order.clone() }), "order"),
+        (with(Order { until: UnixMs(i64::MAX), ..word.order.clone() }), "order"),
+    ] {
+        let decoded = Down::decode(DownKind::Orders, &Down::Orders(frame(hostile)).encode());
+        assert_eq!(decoded, Err(WireError::Bound(what)));
+    }
 }
 
 #[test]
@@ -132,7 +178,7 @@ proptest! {
             let _ = Up::decode(kind, &bytes);
         }
         for kind in
-            [DownKind::State, DownKind::Ack, DownKind::Offer, DownKind::Chunk, DownKind::Members, DownKind::Words]
+            [DownKind::State, DownKind::Ack, DownKind::Offer, DownKind::Chunk, DownKind::Members, DownKind::Words, DownKind::Orders]
         {
             let _ = Down::decode(kind, &bytes);
         }
