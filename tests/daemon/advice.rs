@@ -109,6 +109,8 @@ async fn does_head_offices_network_propose_and_a_bad_one_stop_nothing() {
     shop.put("3.aisb", &with_network(true));
     shop.follows(3).await;
     assert_eq!(shop.status()["network"]["code"], "AIS-3023");
+    let known = aisled::cli::check::Known::of(&shop.config).network.expect("`check` is told");
+    assert_eq!(known.0, aisled::domain::code::Code::ModelUnreadable);
     with_proposals(&mut shop).await;
     let status = shop.status();
     assert_eq!(status["network"]["code"], "AIS-3023", "{status}");
