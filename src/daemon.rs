@@ -263,6 +263,7 @@ async fn serve(setup: Setup) -> Result<()> {
     shop.line(line.as_ref().map(|line| line.borrow().clone()));
     shop.command(Command::Looked(waiting))?;
     if let Some(bundle) = shop.desk.engine.bundle() {
+        told::tell_of_network(bundle);
         shop.advisor.bundle(bundle.clone());
         shop.window.iter().for_each(|window| window.rules(bundle.clone()));
     }
@@ -432,6 +433,7 @@ impl Shop {
             return;
         };
         let reference = bundle.reference.clone();
+        told::tell_of_network(&bundle);
         self.advisor.bundle(bundle.clone());
         self.window.iter().for_each(|window| window.rules(bundle.clone()));
         self.desk.engine.resume_bundle(bundle, since);

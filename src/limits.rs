@@ -1033,6 +1033,18 @@ pub const SHOWN_EVERY_MS: i64 = 60_000;
 
 /// Factors of a shipped factorisation for each item: a member's product with 30,000 items stays within half a millisecond.
 pub const RECOMMEND_RANK_MAX: usize = 64;
+/// Articles a shipped network knows: with a layer of 100 between input and output, what a question may cost.
+pub const RECOMMEND_NETWORK_ITEMS_MAX: usize = 4_096;
+/// Multiply-adds of one question to it: 4 MB of weights pass through the processor within half a millisecond, at each scan.
+pub const RECOMMEND_NETWORK_MULTIPLY_ADDS_MAX: usize = 1_000_000;
+/// Bytes of its file: the weights of as many multiply-adds, and as many again.
+pub const RECOMMEND_NETWORK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Its nodes, tensors, inputs and outputs: a dozen layers have 50.
+pub const RECOMMEND_NETWORK_PARTS_MAX: usize = 256;
+/// Fields of its file, at 200 bytes each in memory while it is read: 64 layers with the notes of who exported them have 5,000.
+pub const RECOMMEND_NETWORK_FIELDS_MAX: usize = 65_536;
+/// Characters of its names that are told.
+pub const RECOMMEND_NETWORK_NAME_CHARS_MAX: usize = 120;
 
 /// Codes whose home was ever moved, kept so that a new life of a box is told again.
 pub const HUB_MOVES_MAX: usize = 65_536;
@@ -1119,3 +1131,6 @@ const _: () = assert!(
 
 /// Requests judged in one watch, some 300 bytes each: a day of a busy till.
 pub const CONFORM_REQUESTS_MAX: u64 = 200_000;
+
+const _: () = assert!(RECOMMEND_NETWORK_BYTES_MAX >= 2 * 4 * RECOMMEND_NETWORK_MULTIPLY_ADDS_MAX);
+const _: () = assert!((RECOMMEND_NETWORK_BYTES_MAX as u64) < BUNDLE_RULES_BYTES_MAX / 2);

@@ -4,6 +4,8 @@
 mod advice;
 #[path = "bundle/attacks.rs"]
 mod attacks;
+#[path = "support/onnx.rs"]
+mod onnx;
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -244,6 +246,77 @@ fn where_does_a_folder_name_what_cannot_be_measured_or_shown() {
         ["AIS-3106", "AIS-3109"],
         "{found:?}"
     );
+}
+
+/// Two articles: whoever bought the first is told of the second.
+fn with_network(file: &str, model: &[u8], columns: &str) -> Result<Authored, Vec<Finding>> {
+    let articles = "[[item]]\nsku = \"a\"\nprice = 100\n[[item]]\nsku = \"b\"\nprice = 200\n";
+    let mut files = folder(&[("shop.toml", SHOP), ("catalogue.toml", articles)]);
+    if !columns.is_empty() {
+        files.push(("network.json".to_owned(), columns.as_bytes().to_vec()));
+    }
+    files.push((file.to_owned(), model.to_vec()));
+    authoring::read(files)
+}
+
+#[test]
+fn is_a_network_taken_with_its_columns_and_refused_by_name() {
+    let good = onnx::layer(&[-50.0, 50.0, 0.0, 0.0], &[0.0, 0.0]);
+    let columns = |skus: &[&str]| {
+        let items: Vec<String> = skus.iter().map(|sku| format!("{{ \"sku\": \"{sku}\" }}")).collect();
+        format!("{{ \"item\": [ {} ] }}", items.join(", "))
+    };
+    let both = columns(&["a", "b"]);
+    let network =
+        with_network("network.onnx", &good, &both).expect("it is right").rules.network.expect("it is kept");
+    assert_eq!((network.items.len(), &network.model.0), (2, &good));
+    for (model, columns, code) in [
+        (&good[..40], &*both, "network.onnx:0:0 AIS-3023"),
+        (b"", &both, "network.onnx:0:0 AIS-3023"),
+        (&*onnx::layer(&[0.0; 9], &[0.0; 3]), &both, "network.onnx:0:0 AIS-3021"),
+        (&*onnx::layer(&[0.0, f32::NAN, 0.0, 0.0], &[0.0; 2]), &both, "network.onnx:0:0 AIS-3022"),
+        (
+            &*onnx::model((2, 2), &[], &[onnx::node("Loop", &["x"], "y", &[])]),
+            &both,
+            "network.onnx:0:0 AIS-3024",
+        ),
+        (&vec![0; 9_000_000], &both, "network.onnx:0:0 AIS-3025"),
+        (&good, &columns(&["a", "c"]), "network.json:1:38 AIS-3106"),
+        (&good, "", "network.json:0:0 AIS-3102"),
+    ] {
+        assert_eq!(places(with_network("network.onnx", model, columns)), [code]);
+    }
+    assert!(places(with_network("network.onnx", &good, &columns(&["a", "a"])))[0].ends_with("AIS-3105"));
+    assert_eq!(
+        places(with_network("next.onnx", &good, &both)),
+        ["network.onnx:0:0 AIS-3102", "next.onnx:0:0 AIS-3101"]
+    );
+}
+
+#[test]
+fn does_a_network_survive_the_way_to_a_box_and_a_bad_one_cost_no_rules() {
+    let columns = "{ \"item\": [ { \"sku\": \"a\" }, { \"sku\": \"b\" } ] }";
+    let good = onnx::layer(&[-50.0, 50.0, 0.0, 0.0], &[0.0, 0.0]);
+    let mut rules = with_network("network.onnx", &good, columns).expect("it is right").rules;
+    let way = |rules: &Rules| {
+        let file = packed::pack(1, SIGNED, rules, &[], &[], &key(7)).expect("it packs");
+        let opened = packed::open(Cursor::new(file), &admission(&[key(7).public()])).expect("it opens");
+        assert_eq!(opened.rules.network, rules.network);
+        let text = serde_json::to_string(&rules).expect("it is written");
+        assert_eq!(serde_json::from_str::<Rules>(&text).expect("it is read").network, rules.network);
+        Bundle::compile(opened.reference, opened.rules)
+            .expect("the rules are good")
+            .network
+            .expect("it is there")
+    };
+    let columns = way(&rules).expect("it is good");
+    assert_eq!((columns.network.width(), columns.items.len()), (2, 2));
+    let network = rules.network.as_mut().expect("it is there");
+    network.model.0.truncate(100);
+    assert_eq!(way(&rules).expect_err("it is cut short").code(), Code::ModelUnreadable);
+    let other = Rules { network: None, ..rules.clone() };
+    let told: Vec<String> = diff::differences(&rules, &other).iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].starts_with("~ network:") && told[0].len() < 300, "{told:?}");
 }
 
 #[test]

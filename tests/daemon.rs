@@ -29,6 +29,8 @@ mod numbers;
 mod once;
 #[path = "daemon/online.rs"]
 mod online;
+#[path = "support/onnx.rs"]
+mod onnx;
 #[path = "daemon/orders.rs"]
 mod orders;
 #[path = "daemon/poslog.rs"]

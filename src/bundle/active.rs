@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::domain::calendar::Day;
 use crate::domain::catalog::Item;
@@ -16,10 +17,12 @@ use crate::limits;
 use crate::pricing::model::{PointsProgramme, Promotion};
 use crate::pricing::{Book, BookRules, CouponRule};
 use crate::shopper::experiment;
+use crate::shopper::recommend::network::{Network, NetworkFault};
 use crate::shopper::segment::{Schema, Segments};
 
 use super::document::{
-    Campaign, CareMessage, Coupon, ItemFactors, Partner, PartnerKey, RecommendationList, Rules, Segment, Shop,
+    Campaign, CareMessage, Coupon, ItemFactors, Partner, PartnerKey, RecommendationList, Rules, Segment,
+    ShippedNetwork, Shop,
 };
 use super::keys::KeyId;
 use super::showing::{self, Showing};
@@ -63,6 +66,8 @@ pub struct Bundle {
     pub campaigns: Vec<Campaign>,
     /// Head office's factors of articles: as many numbers for each.
     pub factors: BTreeMap<Sku, Box<[f32]>>,
+    /// Head office's network, or why it is of no use here: then the shop proposes without it.
+    pub network: Option<Result<Columns, NetworkFault>>,
     /// Suggestions, in declared order.
     pub recommendations: Vec<RecommendationList>,
     /// Care messages, in declared order.
@@ -76,6 +81,15 @@ pub struct Bundle {
     partners: Vec<Partner>,
     /// Whose key it is: places in `partners` and its keys.
     partner_keys: BTreeMap<KeyId, (usize, usize)>,
+}
+
+/// A network and the article of each of its columns.
+#[derive(Debug)]
+pub struct Columns {
+    /// The network.
+    pub network: Arc<Network>,
+    /// As many as it has columns.
+    pub items: Vec<Sku>,
 }
 
 /// Why a partner's voucher is no good here.
@@ -133,6 +147,7 @@ impl Bundle {
             reference,
             segments,
             factors: factors(rules.factors)?,
+            network: rules.network.map(columns),
             trials,
             showing,
             partner_keys: rules.partners.iter().enumerate().flat_map(keys).collect(),
@@ -261,6 +276,12 @@ fn factors(shipped: Vec<ItemFactors>) -> Result<BTreeMap<Sku, Box<[f32]>>, Compi
     let numbers =
         |item: ItemFactors| (item.sku, item.numbers.iter().map(|number| number.get() as f32).collect());
     Ok(shipped.into_iter().map(numbers).collect())
+}
+
+/// A network that is of no use costs a shop some of its proposals, and never its rules.
+fn columns(ShippedNetwork { items, model }: ShippedNetwork) -> Result<Columns, NetworkFault> {
+    let network = Arc::new(Network::read(&model.0, items.len())?);
+    Ok(Columns { network, items })
 }
 
 fn compile_segments(schema: &Schema, segments: &[Segment]) -> Result<Segments, CompileError> {

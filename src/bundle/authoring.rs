@@ -7,11 +7,12 @@
 //! segments.toml        [[segment]]                      recommendations.toml  [[recommendation]]
 //! campaigns.toml       [[campaign]]                     care.toml             [[care]]
 //! partners.toml        [[partner]]                      factors.json          [[item]]    a factorisation's articles
+//! network.onnx         head office's network            network.json          [[item]]    the articles of its columns
 //! promotions.toml and promotions/*.toml  [[promotion]], in the order of paths, then of the file
 //! ```
 //! Each may be `.json` instead; only the shop is required. `read` does no I/O and reports every fault of every file
 //! at once, each with file, line and column (both from 1, columns in characters). Files that are neither TOML nor
-//! JSON are somebody's notes and are passed over. What entries say about each other is `check`'s matter.
+//! JSON nor ONNX are somebody's notes and are passed over. What entries say about each other is `check`'s matter.
 
 use std::fmt;
 
@@ -23,11 +24,12 @@ use crate::domain::catalog::Item;
 use crate::domain::code::Code;
 use crate::limits;
 use crate::pricing::model::{PointsProgramme, Promotion};
+use crate::shopper::recommend::network::Network;
 
 use super::check;
 use super::document::{
-    Campaign, CareMessage, CodeRecord, Coupon, ItemFactors, MemberRecord, Partner, RecommendationList, Rules,
-    Segment, Shop,
+    Blob, Campaign, CareMessage, CodeRecord, Coupon, ItemFactors, MemberRecord, NetworkItem, Partner,
+    RecommendationList, Rules, Segment, ShippedNetwork, Shop,
 };
 use super::located::{self, Fault, Node, Step};
 use super::warnings;
@@ -135,6 +137,8 @@ list_files! {
     PartnersFile, partners, "partner", Partner;
     /// `factors.json`
     FactorsFile, factors, "item", ItemFactors;
+    /// `network.json`
+    NetworkFile, items, "item", NetworkItem;
 }
 
 /// What a file of the folder holds.
@@ -153,7 +157,11 @@ enum Holds {
     Care,
     Partners,
     Factors,
+    Network,
 }
+
+/// The one file that is no text.
+const NETWORK: &str = "network.onnx";
 
 const NAMES: &[(&str, Holds)] = &[
     ("shop", Holds::Shop),
@@ -169,6 +177,7 @@ const NAMES: &[(&str, Holds)] = &[
     ("care", Holds::Care),
     ("partners", Holds::Partners),
     ("factors", Holds::Factors),
+    ("network", Holds::Network),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,6 +287,7 @@ pub(super) struct Folder {
     pub(super) care: Entries<CareMessage>,
     pub(super) partners: Entries<Partner>,
     pub(super) factors: Entries<ItemFactors>,
+    pub(super) network: Entries<NetworkItem>,
 }
 
 impl Folder {
@@ -309,7 +319,12 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut reading = Reading { sources: Vec::new(), findings: Vec::new() };
     let mut holds = Vec::new();
+    let mut model = None;
     for (path, bytes) in files {
+        if path == NETWORK {
+            model = Some(bytes);
+            continue;
+        }
         match kind(&path) {
             Ok(Some((what, form))) => {
                 if let Some(text) = reading.text(&path, bytes) {
@@ -340,6 +355,7 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
     let care = reading.list::<CareFile>(&holds, Holds::Care);
     let partners = reading.list::<PartnersFile>(&holds, Holds::Partners);
     let factors = reading.list::<FactorsFile>(&holds, Holds::Factors);
+    let network = reading.list::<NetworkFile>(&holds, Holds::Network);
     let Some((shop, shop_file)) = shop else {
         return Err(reading.finish());
     };
@@ -360,11 +376,22 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         care,
         partners,
         factors,
+        network,
     };
     // An entry that could not be read is missing for all that refer to it; saying so would hide the cause.
     let whole = reading.findings.is_empty();
     let remarks = check::remarks(&folder, whole);
     reading.note(remarks);
+    if holds.contains(&Holds::Network) != model.is_some() {
+        let (there, missing) =
+            if model.is_some() { (NETWORK, "network.json") } else { ("network.json", NETWORK) };
+        let message = format!("is not in the folder, and {there} is of no use without it");
+        reading.about_file(missing.to_owned(), Code::AuthoringFileMissing, message);
+    } else if let Some(model) = model.as_ref().filter(|_| whole)
+        && let Err(fault) = Network::read(model, folder.network.values.len())
+    {
+        reading.about_file(NETWORK.to_owned(), fault.code(), fault.to_string());
+    }
     if !reading.findings.is_empty() {
         return Err(reading.finish());
     }
@@ -381,6 +408,10 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
         care: folder.care.values,
         partners: folder.partners.values,
         factors: folder.factors.values,
+        network: model.map(|model| ShippedNetwork {
+            items: folder.network.values.into_iter().map(|item| item.sku).collect(),
+            model: Blob(model),
+        }),
     };
     let authored = Authored { rules, members: folder.members.values, codes: folder.codes.values };
     Ok((authored, reading.finish()))
@@ -390,6 +421,9 @@ pub fn read_and_advise(files: Vec<(String, Vec<u8>)>) -> Result<Advised, Vec<Fin
 fn kind(path: &str) -> Result<Option<(Holds, Form)>, String> {
     if path.split('/').any(|part| part.starts_with('.')) {
         return Ok(None);
+    }
+    if path.ends_with(".onnx") {
+        return Err(format!("a model is called {NETWORK}"));
     }
     let Some((stem, form)) = path
         .strip_suffix(".toml")
@@ -544,5 +578,6 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("care", schemars::schema_for!(CareFile)),
         ("partners", schemars::schema_for!(PartnersFile)),
         ("factors", schemars::schema_for!(FactorsFile)),
+        ("network", schemars::schema_for!(NetworkFile)),
     ]
 }

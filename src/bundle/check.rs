@@ -79,6 +79,7 @@ pub(super) fn remarks(folder: &Folder, whole: bool) -> Vec<Remark> {
     checker.points();
     checker.suggestions();
     checker.factors();
+    checker.network();
     checker.rules();
     checker.codes();
     checker.members();
@@ -271,6 +272,15 @@ impl<'f> Checker<'f> {
                     )
                 },
             );
+        }
+    }
+
+    fn network(&mut self) {
+        let items = &self.folder.network;
+        self.unique(items, &key("sku"), |item| item.sku.clone());
+        for (index, item) in items.values.iter().enumerate() {
+            let found = self.known.skus.contains(&item.sku);
+            self.reference(found, || items.place(index, key("sku")), "article of the catalogue", &item.sku);
         }
     }
 

@@ -8,8 +8,10 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::document::Rules;
+use super::document::{Rules, ShippedNetwork};
+use crate::domain::text::hex;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -93,8 +95,16 @@ pub fn differences(before: &Rules, now: &Rules) -> Vec<Difference> {
         &mut found,
     );
     entries("partner", (&before.partners, &now.partners), |partner| partner.id.to_string(), &mut found);
+    let network = |rules: &Rules| rules.network.as_ref().map_or(Value::Null, summary);
+    fields("network", "", &network(before), &network(now), &mut found);
     fields("care", "", &as_value(&before.care), &as_value(&now.care), &mut found);
     found
+}
+
+/// A network as a person can compare it: its file is only told apart.
+fn summary(network: &ShippedNetwork) -> Value {
+    let model = &network.model.0;
+    serde_json::json!({ "items": network.items, "bytes": model.len(), "sha256": hex(&Sha256::digest(model)) })
 }
 
 fn as_value<T: Serialize>(value: &T) -> Value {

@@ -5,9 +5,11 @@
 //! records by the hundred thousand and go to the tables, a line at a time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::calendar::{Day, StoreZone};
 use crate::domain::catalog::Item;
@@ -17,7 +19,7 @@ use crate::domain::ids::{
 use crate::domain::member::{Profile, Token};
 use crate::domain::money::{Currency, Money};
 use crate::domain::series::Series;
-use crate::domain::text::{Lang, Texts};
+use crate::domain::text::{Lang, Texts, hex};
 use crate::limits;
 use crate::pricing::model::{
     Arithmetic, Audience, IssueCoupon, PointsProgramme, Promotion, ResolutionMode, Schedule,
@@ -55,6 +57,9 @@ pub struct Rules {
     /// Head office's factors of articles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub factors: Vec<ItemFactors>,
+    /// Head office's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<ShippedNetwork>,
 }
 
 /// What a factorisation fitted by head office says of an article: numbers, as many for each article. A member is taken to be
@@ -67,6 +72,69 @@ pub struct ItemFactors {
     /// Its numbers, 1 to 64.
     #[schemars(length(min = 1, max = limits::RECOMMEND_RANK_MAX))]
     pub numbers: Vec<Millionths>,
+}
+
+/// A network fitted by head office: an ONNX model (`shopper::recommend::network`) and the articles of its columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShippedNetwork {
+    /// The article of each column.
+    pub items: Vec<Sku>,
+    /// The model's file.
+    pub model: Blob,
+}
+
+/// The article of the next column of head office's network: first entry, first column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkItem {
+    /// The article.
+    pub sku: Sku,
+}
+
+/// Bytes: as they are where programs read, as hexadecimal digits where people do.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.serialize_str(&hex(&self.0)),
+            false => serializer.serialize_bytes(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Blob, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Blob;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes, or their hexadecimal digits")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+            fn visit_str<E: serde::de::Error>(self, digits: &str) -> Result<Blob, E> {
+                let pairs = digits.as_bytes().chunks(2).map(|pair| {
+                    let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+                    u8::from_str_radix(pair, 16).ok()
+                });
+                let bytes: Option<Vec<u8>> = pairs.collect();
+                bytes.map(Blob).ok_or_else(|| E::custom("there are not two hexadecimal digits for each byte"))
+            }
+        }
+        match deserializer.is_human_readable() {
+            true => deserializer.deserialize_str(Bytes),
+            false => deserializer.deserialize_bytes(Bytes),
+        }
+    }
 }
 
 /// `shop.toml`

@@ -658,7 +658,7 @@ fn read_and_advise(dir: &Path) -> Result<Result<Advised, Vec<Finding>>> {
         for entry in entries {
             let entry = entry.with_context(|| format!("failed to list {}", directory.display()))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let authored = name.ends_with(".toml") || name.ends_with(".json");
+            let authored = [".toml", ".json", ".onnx"].iter().any(|ending| name.ends_with(ending));
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().with_context(|| format!("failed to look at {path}"))?;
             if name.starts_with('.') {

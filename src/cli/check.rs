@@ -187,6 +187,15 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
     probes.push(probe_store(holder.is_some(), &known));
     probes.push(probe_trusted_keys(config));
     probes.push(probe_bundle(config, holder.is_some(), around.bundle, now));
+    probes.extend(known.network.clone().map(|(code, cause)| {
+        Probe::finding(
+            "network",
+            Outcome::Warn,
+            code,
+            "",
+            format!("failed to {cause}; proposals are made without it"),
+        )
+    }));
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
     probes.extend(probe_broker(config, holder.is_some(), around));
     probes.extend(probe_devices(config, &known, now));

@@ -77,7 +77,12 @@ pub fn health(shop: &Snapshot) -> Health {
         json!({ "durable": journal.durable, "followed": journal.followed, "missing": journal.missing }),
     )];
     items.push(match &shop.bundle {
-        Some((version, hash)) => item("bundle", State::Ok, None, json!({ "version": version, "hash": hash })),
+        Some((version, hash)) => {
+            // Rules are in force without head office's network too; proposals are poorer.
+            let code = shop.network.as_ref().map(|(code, _)| *code);
+            let state = if code.is_some() { State::Warn } else { State::Ok };
+            item("bundle", state, code, json!({ "version": version, "hash": hash }))
+        }
         None => item("bundle", State::Fail, Some(Code::NoBundle), Value::Null),
     });
     items.push(match shop.broker_up {
@@ -146,6 +151,8 @@ mod tests {
     fn what_makes_a_shop_unready_and_what_is_only_worth_a_look() {
         assert_eq!(found(&well()), (true, vec![]));
         assert_eq!(found(&Snapshot { bundle: None, ..well() }), (false, vec![("bundle", State::Fail)]));
+        let network = Some((Code::ModelUnreadable, String::new()));
+        assert_eq!(found(&Snapshot { network, ..well() }), (true, vec![("bundle", State::Warn)]));
         assert_eq!(found(&Snapshot { broker_up: false, ..well() }), (false, vec![("broker", State::Fail)]));
         assert_eq!(found(&Snapshot { at: UnixMs(0), ..well() }), (true, vec![("clock", State::Warn)]));
         let disk = SnapshotDisk { free_bytes: Some(4), ..well().disk };

@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub broker_up: bool,
     /// The rules in force: version, hash.
     pub bundle: Option<(u64, String)>,
+    /// Why head office's network is of no use.
+    pub network: Option<(Code, String)>,
     /// The shop's currency, as the rules say.
     pub currency: Option<Currency>,
     /// The shop's time zone, as the rules say.

@@ -148,6 +148,10 @@ impl Shop {
             degraded: self.desk.withholds(),
             broker_up: self.desk.link().is_up(),
             bundle: bundle.map(|bundle| (bundle.reference.version, bundle.reference.hash.to_string())),
+            network: bundle.and_then(|bundle| match &bundle.network {
+                Some(Err(fault)) => Some((fault.code(), fault.to_string())),
+                _ => None,
+            }),
             currency: bundle.map(|bundle| bundle.shop.currency.clone()),
             time_zone: bundle.map(|bundle| bundle.shop.time_zone.clone()),
             open_quotes: engine.open_quotes() as u64,

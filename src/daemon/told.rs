@@ -1,9 +1,28 @@
 //! What the daemon tells of itself: the answer to `aisled status --json`.
 
 use super::Shop;
+use crate::bundle::Bundle;
+use crate::bundle::active::Columns;
 use crate::devices::broker::Door;
+use crate::shopper::recommend::NetworkFault;
 
 use super::console::Window;
+
+/// Head office's network: how many articles it knows, or why it is of no use.
+fn told_of(network: &Result<Columns, NetworkFault>) -> serde_json::Value {
+    match network {
+        Ok(columns) => serde_json::json!({ "items": columns.items.len() }),
+        Err(fault) => serde_json::json!({ "code": fault.code(), "cause": fault.to_string() }),
+    }
+}
+
+/// A bundle comes into force: whoever keeps the box hears of a network that is of no use; the shop proposes without it.
+pub(super) fn tell_of_network(bundle: &Bundle) {
+    if let Some(Err(fault)) = &bundle.network {
+        let (version, code) = (bundle.reference.version, fault.code());
+        tracing::warn!(%code, version, error = %fault, "head office's network is of no use; proposals are made without it");
+    }
+}
 
 impl Shop {
     pub(super) fn status(&self) -> serde_json::Value {
@@ -20,6 +39,7 @@ impl Shop {
             "up_s": now.ms_since(self.started) / 1_000,
             "bundle": bundle,
             "bundle_age": self.age.status(now),
+            "network": self.desk.engine.bundle().and_then(|bundle| bundle.network.as_ref().map(told_of)),
             "open_quotes": self.desk.engine.open_quotes(),
             "proposals": self.desk.engine.advised(),
             "devices_online": self.present.values().filter(|presence| presence.online).count(),

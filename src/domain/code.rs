@@ -294,11 +294,20 @@ codes! {
     ModelNotFinite = 3022, 422, "model with a number that is none", "模型含有非数值",
         cause: "a shipped model, or a shopper's row it is asked about, holds NaN or infinity, or a spread that is none", "下发的模型或所询问的会员数据含有 NaN、无穷大，或非正的离散度",
         remedy: "look at how it was fitted; the detail names the place; until then offers keep the bundle's order", "检查其训练过程；detail 指出所在处；此前优惠按规则包中的顺序排列";
+    ModelUnreadable = 3023, 422, "model cannot be read", "模型无法读取",
+        cause: "the shipped network is no ONNX file, is cut short, or holds what is not taken: weights in another file or of another type than 32-bit floats, functions, a training, an attribute or an opset of another kind", "下发的网络不是 ONNX 文件、不完整，或含有不接受的内容：权重在另一文件或不是 32 位浮点数、函数、训练信息、其他属性或 opset",
+        remedy: "export it again in one file, in inference mode, with an opset of 9 to 18; the detail names the part; until then the shop proposes without it", "以推理模式、opset 9 到 18 重新导出为单个文件；detail 指出所在部分；此前本店不用它也照常推荐";
+    ModelOperator = 3024, 422, "model with an operator that is not taken", "模型含有不支持的算子",
+        cause: "a node of the shipped network has an operator that is none of a row going through layers", "下发的网络中某个节点的算子不属于“一行数据逐层计算”所需",
+        remedy: "the detail names the node and the operators there are; export the model without it", "detail 指出节点和可用的算子；去掉该算子后重新导出";
+    ModelTooLarge = 3025, 413, "model too large", "模型过大",
+        cause: "the shipped network has more bytes, articles, nodes or multiply-adds than a box works with between a scan and its reply", "下发的网络的字节数、商品数、节点数或乘加次数超过设备在扫码应答之间所能承担",
+        remedy: "make a layer narrower or name fewer articles; the detail says how much is taken", "缩小某一层或减少商品数；detail 给出上限";
     AuthoringFileUnknown = 3101, 422, "unknown file", "未知的文件",
-        cause: "a TOML or JSON file of the folder has a name no bundle knows", "文件夹中的 TOML 或 JSON 文件名不被识别",
+        cause: "a TOML, JSON or ONNX file of the folder has a name no bundle knows", "文件夹中的 TOML、JSON 或 ONNX 文件名不被识别",
         remedy: "name it as the detail says, or move it out of the folder", "按 detail 改名，或移出文件夹";
     AuthoringFileMissing = 3102, 422, "file missing", "缺少文件",
-        cause: "a folder needs at least shop.toml", "文件夹至少需要 shop.toml",
+        cause: "a folder needs at least shop.toml; network.onnx and network.json need each other", "文件夹至少需要 shop.toml；network.onnx 与 network.json 须同时存在",
         remedy: "aisled bundle init DIR writes an example to start from", "可用 aisled bundle init DIR 生成示例";
     AuthoringSyntax = 3103, 422, "not readable as TOML or JSON", "不是合法的 TOML 或 JSON",
         cause: "the file breaks the syntax of its format at the position named", "文件在所示位置语法错误",

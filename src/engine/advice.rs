@@ -24,7 +24,9 @@ use crate::domain::ids::{MemberId, SegmentId, Seq, Sku};
 use crate::domain::member::Member;
 use crate::domain::text::Lang;
 use crate::limits;
-use crate::shopper::recommend::{self, Content, Factors, Model, Moment, Params, Scratch, View};
+use crate::shopper::recommend::{
+    self, Content, Factors, Model, Moment, Params, Scratch, Shipped, View, Wired,
+};
 
 use super::answers::{Answers, Learned};
 use super::decision::{Entry, Key, Record};
@@ -175,8 +177,8 @@ impl Baskets {
             own.min().copied()
         };
         let by_member: Vec<Option<u16>> = self.members.keys().map(of_member).collect();
-        let factors = self.factors(bundle);
-        let model = Model::build(&history, &by_member, factors, Params::shop());
+        let shipped = Shipped { factors: self.factors(bundle), network: self.network(bundle) };
+        let model = Model::build(&history, &by_member, shipped, Params::shop());
         let (numbers, skus) = (self.numbers.clone(), self.skus.clone());
         let learned = self.answers.learned(today);
         let (counts, through) = (self.counts(), self.through);
@@ -219,6 +221,13 @@ impl Baskets {
         let (member_count, item_count) = (self.members.len(), self.skus.len());
         let factors = Factors::new(rank, (members, member_count), (items, item_count));
         Some(factors.expect("the bundle was checked, and means of numbers below a million are finite"))
+    }
+
+    /// Head office's network, in this shop's numbers; nothing without one, or with one of no use.
+    fn network(&self, bundle: &Bundle) -> Option<Wired> {
+        let columns = bundle.network.as_ref()?.as_ref().ok()?;
+        let items = columns.items.iter().map(|sku| self.numbers.get(sku).copied());
+        Some(Wired::new(columns.network.clone(), items))
     }
 }
 

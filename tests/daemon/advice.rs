@@ -1,9 +1,14 @@
 //! Does the shop propose what its members buy, and only to those who agreed to be known?
 
+use aisled::bundle::document::{Blob, ShippedNetwork};
+use aisled::bundle::packed;
+use aisled::domain::ids::Sku;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, card, cash, line, sale, until};
+use crate::signed::{key, signed_at};
 use crate::till::Till;
+use crate::{onnx, rules};
 
 const MILK: &str = "6901234000017";
 const RICE: &str = "6901234000031";
@@ -67,6 +72,52 @@ async fn is_proposed_what_a_member_buys_and_what_goes_with_the_basket() {
     let like = json!({ "token": card("2003"), "like": MILK, "locale": "en" });
     let alternatives = till.ask("scan", like).await.data().clone();
     assert_eq!(skus(&alternatives), [YOGHURT], "of the same kind: {alternatives}");
+}
+
+/// Version 2 of the rules: with a network that tells whoever bought oil of milk.
+fn with_network(cut: bool) -> Vec<u8> {
+    let mut authored = rules::authored();
+    let mut model = onnx::layer(&[-50.0, 50.0, 0.0, 0.0], &[0.0, 0.0]);
+    if cut {
+        model.truncate(60);
+    }
+    let items = [OIL, MILK].map(|sku| Sku::new(sku).expect("an article")).to_vec();
+    authored.rules.network = Some(ShippedNetwork { items, model: Blob(model) });
+    let version = if cut { 3 } else { 2 };
+    packed::pack(version, signed_at(version), &authored.rules, &authored.members, &authored.codes, &key())
+        .expect("it packs")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn does_head_offices_network_propose_and_a_bad_one_stop_nothing() {
+    let mut shop = Shop::open().await;
+    assert!(shop.status()["network"].is_null());
+    let mut till = shop.till("till-1").await;
+    for nth in 0..6 {
+        sell(&mut till, 10 + nth, "2003", &[OIL, RICE]).await;
+        sell(&mut till, 20 + nth, "2004", &[MILK, YOGHURT]).await;
+    }
+    shop.put("2.aisb", &with_network(false));
+    shop.follows(2).await;
+    with_proposals(&mut shop).await;
+    assert_eq!(shop.status()["network"], json!({ "items": 2 }));
+    let mut till = shop.till("till-1").await;
+    let scan = json!({ "token": card("2003"), "locale": "en" });
+    let scanned = till.ask("scan", scan.clone()).await.data().clone();
+    assert_eq!(own(&scanned, "picked for you"), [MILK], "{scanned}");
+
+    shop.put("3.aisb", &with_network(true));
+    shop.follows(3).await;
+    assert_eq!(shop.status()["network"]["code"], "AIS-3023");
+    let known = aisled::cli::check::Known::of(&shop.config).network.expect("`check` is told");
+    assert_eq!(known.0, aisled::domain::code::Code::ModelUnreadable);
+    with_proposals(&mut shop).await;
+    let status = shop.status();
+    assert_eq!(status["network"]["code"], "AIS-3023", "{status}");
+    let mut till = shop.till("till-1").await;
+    let scanned = till.ask("scan", scan).await.data().clone();
+    assert!(own(&scanned, "picked for you").is_empty(), "{scanned}");
+    assert!(skus(&scanned).iter().any(|sku| sku == RICE), "proposals go on: {scanned}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use super::figures::{Goal, Latency, histogram, rounded};
 use super::progress;
 use crate::cli::tills::Dice;
 use crate::clock::{Stopwatch, SystemClock};
-use crate::shopper::recommend::{History, Item, Member, Model, Moment, Params, Scratch, View};
+use crate::shopper::recommend::{History, Item, Member, Model, Moment, Params, Scratch, Shipped, View};
 
 /// Items of the shop.
 const ITEMS: u64 = 30_000;
@@ -83,7 +83,7 @@ fn with_members(members: usize, questions: usize) -> Result<Recommend> {
     let mut dice = Dice::new(members as u64, "recommend");
     let history = history(&mut dice, members);
     let watch = Stopwatch::start(&SystemClock);
-    let model = Model::build(&history, &[], None, Params::shop());
+    let model = Model::build(&history, &[], Shipped::default(), Params::shop());
     let rebuild_seconds = rounded(watch.elapsed(&SystemClock).as_secs_f64());
     let (mut scratch, mut latencies) = (Scratch::default(), histogram());
     for number in 0..WARM + questions {

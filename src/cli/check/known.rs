@@ -47,6 +47,8 @@ pub struct Known {
     pub present: BTreeMap<DeviceId, Presence>,
     /// Of a running daemon.
     pub store: Option<Store>,
+    /// Why head office's network is of no use to it.
+    pub network: Option<(Code, String)>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,10 @@ impl Known {
             last_decision: None,
             head_office_ahead_ms: status["head_office"]["clock_ahead_ms"].as_i64(),
             present: present.collect(),
+            network: status["network"]["code"]
+                .as_str()
+                .and_then(Code::parse)
+                .map(|code| (code, status["network"]["cause"].as_str().unwrap_or_default().to_owned())),
             store: disk["footing"].as_str().map(|footing| Store {
                 footing: footing.to_owned(),
                 code: disk["code"].as_str().and_then(Code::parse),

@@ -104,6 +104,7 @@ pub fn bundle_of(journey: &Journey, base: Day) -> (Rules, Vec<MemberRecord>, Vec
         recommendations: Vec::new(),
         care: Vec::new(),
         factors: Vec::new(),
+        network: None,
         partners: Vec::new(),
     };
     let members = journey.households().into_iter().map(|household| member_of(journey, household)).collect();

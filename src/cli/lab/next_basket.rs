@@ -22,7 +22,9 @@ use crate::clock::{Stopwatch, SystemClock};
 use crate::limits;
 use crate::shopper::recommend::measure::Measure;
 use crate::shopper::recommend::model::Fitted;
-use crate::shopper::recommend::{History, Item, Member, Model, Moment, Params, Scratch, Source, View};
+use crate::shopper::recommend::{
+    History, Item, Member, Model, Moment, Params, Scratch, Shipped, Source, View,
+};
 
 /// Lengths of a proposed list.
 const LENGTHS: [usize; 2] = [10, 20];
@@ -139,7 +141,7 @@ pub(crate) fn run(args: &NextBasketArgs, out: &mut dyn Write) -> Result<Exit> {
         bail!("failed to find a user with a history and a target in {}", args.file.display());
     }
     let watch = Stopwatch::start(&SystemClock);
-    let model = Model::build(&read.history, &[], None, Params::lab());
+    let model = Model::build(&read.history, &[], Shipped::default(), Params::lab());
     let build = watch.elapsed(&SystemClock).as_secs_f64();
     let watch = Stopwatch::start(&SystemClock);
     let sources = measure(&read, &model);

@@ -310,6 +310,7 @@ impl Answers {
                 code: shown.disk.code,
                 durable: shown.journal.durable,
             }),
+            network: shown.network.clone(),
         }
     }
 

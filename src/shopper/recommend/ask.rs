@@ -28,7 +28,8 @@ impl Model {
             (of(Column::SameBasket) / tops.same_basket, Said::Basket),
             (of(Column::Alike) / tops.alike, Said::Neighbours),
             (of(Column::SameMember) / tops.same_member, Said::Members),
-            (of(Column::Factors) / tops.factors, Said::Factors),
+            (of(Column::Factors) / tops.factors, Said::HeadOffice),
+            (of(Column::Network) / tops.network, Said::HeadOffice),
         ] {
             if share > chosen.0 {
                 chosen = (share, said);
@@ -41,7 +42,7 @@ impl Model {
             Said::Basket => best_seed(&self.sources.same_basket, seeds, item),
             Said::Neighbours => Some(Reason::PeopleLikeYou),
             Said::Members => best_seed(&self.sources.same_member, own, item),
-            Said::Factors => Some(Reason::HeadOffice),
+            Said::HeadOffice => Some(Reason::HeadOffice),
         }
         .unwrap_or(Reason::Popular)
     }
@@ -91,7 +92,7 @@ enum Said {
     Basket,
     Neighbours,
     Members,
-    Factors,
+    HeadOffice,
 }
 
 /// The seed an item goes with most.
@@ -112,6 +113,7 @@ pub(super) struct Tops {
     alike: f32,
     same_member: f32,
     factors: f32,
+    network: f32,
 }
 
 impl Tops {
@@ -122,6 +124,7 @@ impl Tops {
             alike: highest(Column::Alike),
             same_member: highest(Column::SameMember),
             factors: highest(Column::Factors),
+            network: highest(Column::Network),
         }
     }
 }

@@ -7,9 +7,8 @@
 //! ```
 //! The rows are what trees are grown on and what they score. Never a candidate: what is in the basket.
 
-use super::factors::Factors;
 use super::history::{Item, Member, Past};
-use super::model::Params;
+use super::model::{Params, Shipped};
 use super::neighbours::{Asking, Neighbours};
 use super::pairs::Pairs;
 use super::personal;
@@ -80,6 +79,8 @@ pub enum Column {
     BasketSize,
     /// Head office's factors.
     Factors,
+    /// Head office's network.
+    Network,
     /// The shopper's baskets.
     Baskets,
     /// Their mean size.
@@ -194,7 +195,7 @@ pub struct Sources {
     pub(super) same_basket: Pairs,
     pub(super) basket_after: Pairs,
     pub(super) popular: Popular,
-    pub(super) factors: Option<Factors>,
+    pub(super) shipped: Shipped,
 }
 
 /// Space to think in, kept between questions: answers never depend on what was in it.
@@ -211,6 +212,7 @@ pub struct Scratch {
     same_basket: Tally,
     basket_after: Tally,
     factors: Tally,
+    network: Tally,
     best: Vec<(Item, f32)>,
 }
 
@@ -227,7 +229,7 @@ impl Sources {
         let distinct = scratch.table.items.len() as f32;
         self.ask_neighbours(view, params, scratch);
         self.ask_pairs(view, scratch);
-        self.ask_factors(view, scratch);
+        self.ask_head_office(view, scratch);
         let few = params.candidates;
         let Scratch { table, best, .. } = scratch;
         for (tally, few) in [
@@ -238,6 +240,7 @@ impl Sources {
             (&scratch.same_basket, few / 2),
             (&scratch.basket_after, few / 2),
             (&scratch.factors, few / 2),
+            (&scratch.network, few / 2),
         ] {
             tally.top(few, best);
             for &(item, _) in best.iter() {
@@ -270,6 +273,7 @@ impl Sources {
                 (Column::SameBasket, scratch.same_basket.get(item)),
                 (Column::BasketAfter, scratch.basket_after.get(item)),
                 (Column::Factors, scratch.factors.get(item)),
+                (Column::Network, scratch.network.get(item)),
                 (Column::Popular, popular.ever[at]),
                 (Column::PopularLately, popular.lately[at]),
                 (Column::Trend, popular.lately[at] / popular.ever[at].max(f32::MIN_POSITIVE)),
@@ -336,10 +340,15 @@ impl Sources {
         }
     }
 
-    fn ask_factors(&self, view: &View<'_>, scratch: &mut Scratch) {
-        scratch.factors.clear(self.item_count());
-        if let (Some(factors), Some(member)) = (&self.factors, view.member) {
-            factors.score(member, self.item_count(), &mut scratch.factors);
+    fn ask_head_office(&self, view: &View<'_>, scratch: &mut Scratch) {
+        let items = self.item_count();
+        scratch.factors.clear(items);
+        scratch.network.clear(items);
+        if let (Some(factors), Some(member)) = (&self.shipped.factors, view.member) {
+            factors.score(member, items, &mut scratch.factors);
+        }
+        if let Some(network) = &self.shipped.network {
+            network.score(view.past, items, &mut scratch.network);
         }
     }
 }

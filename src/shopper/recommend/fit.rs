@@ -2,10 +2,9 @@
 //!
 //! Invariant: a round's sources hold neither the wanted basket nor any later one of anybody.
 
-use super::factors::Factors;
 use super::features::{Scratch, Sources, View, WIDTH};
 use super::history::{History, Item, Member};
-use super::model::{Fitted, Params};
+use super::model::{Fitted, Params, Shipped};
 use super::neighbours::{Fading, Neighbours};
 use super::pairs::{Bounds, Pairs, Unit};
 use super::popular::Popular;
@@ -18,7 +17,7 @@ pub(super) fn sources(
     history: &History,
     held: usize,
     segments: &[Option<u16>],
-    factors: Option<Factors>,
+    shipped: Shipped,
     params: &Params,
 ) -> Sources {
     let slow = Fading { group: 7, within: 0.9, between: 0.7, rarity: 0.0 };
@@ -34,12 +33,12 @@ pub(super) fn sources(
         same_basket: pairs(Unit::Basket, items_of_basket),
         basket_after: pairs(Unit::Step, items_of_basket),
         popular: Popular::count(history, held, params.half_life_days, segments, 2 * params.candidates),
-        factors,
+        shipped,
     }
 }
 
 /// Grows trees on baskets that the sources have not seen.
-pub(super) fn fit(history: &History, factors: Option<&Factors>, params: &Params) -> (Trees, Fitted) {
+pub(super) fn fit(history: &History, shipped: &Shipped, params: &Params) -> (Trees, Fitted) {
     let members = history.members();
     let rounds = (params.trained_on_max / members.max(1)).clamp(1, RECOMMEND_ROUNDS_MAX);
     // Every so manieth member, so that a large shop costs no more than a small one.
@@ -50,7 +49,7 @@ pub(super) fn fit(history: &History, factors: Option<&Factors>, params: &Params)
     let expected = members.div_ceil(stride) * rounds * params.candidates * 3;
     let mut thin = Thin { kept: params.rows_max.min(expected.max(1)), of: expected.max(1), due: 0 };
     for held in 1..=rounds {
-        let sources = sources(history, held, &[], factors.cloned(), params);
+        let sources = sources(history, held, &[], shipped.clone(), params);
         for member in (0..members as Member).step_by(stride) {
             let (past, wanted) = (history.past(member, held), history.past(member, held - 1));
             let (Some(wanted), Some(now)) = (wanted.ago(0), wanted.latest()) else { continue };
@@ -146,7 +145,7 @@ mod tests {
             };
             let rows = |history: &History| {
                 let params = Params::shop();
-                let sources = sources(history, 1, &[], None, &params);
+                let sources = sources(history, 1, &[], Shipped::default(), &params);
                 let mut scratch = Scratch::default();
                 let mut all: Vec<(Vec<Item>, Vec<u32>)> = Vec::new();
                 for (member, past) in history.pasts(1) {

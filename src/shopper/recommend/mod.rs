@@ -7,6 +7,7 @@
 //!   pairs        what goes with it: same member, same basket, basket after; rules
 //!   popular      in the shop, lately, at this hour, in this segment
 //!   factors      head office's matrix factorisation, where the bundle ships one
+//!   network      head office's ONNX model, where the bundle ships one
 //!   content      same category, price near: alternatives for an item
 //! ```
 //! A `Model` is a value: built from a `History` off the path of any reply, then only read. Its weights are trees (`trees`)
@@ -26,6 +27,7 @@ pub mod history;
 pub mod measure;
 pub mod model;
 pub mod neighbours;
+pub mod network;
 pub mod pairs;
 mod personal;
 pub mod popular;
@@ -38,4 +40,5 @@ pub use content::{Attributes, Content};
 pub use factors::{Factors, FactorsFault};
 pub use features::{Scratch, View};
 pub use history::{History, Item, Member, Moment, Past};
-pub use model::{Model, Params, Proposal, Reason, Source};
+pub use model::{Model, Params, Proposal, Reason, Shipped, Source};
+pub use network::{Network, NetworkFault, Wired};

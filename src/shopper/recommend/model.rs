@@ -14,6 +14,7 @@ use super::factors::Factors;
 use super::features::{Column, Scratch, Sources, View};
 use super::fit::{fit, sources};
 use super::history::{History, Item};
+use super::network::Wired;
 use super::tally::top;
 use crate::limits::{
     RECOMMEND_CANDIDATES, RECOMMEND_ENTRIES_MAX, RECOMMEND_ITEMS_OF_MEMBER_MAX, RECOMMEND_PAIRS_COUNTED_MAX,
@@ -122,7 +123,7 @@ pub enum Reason {
     Popular,
     /// An alternative to this item: it is alike.
     SimilarTo(Item),
-    /// Head office's model says so.
+    /// Head office's factorisation or network says so.
     HeadOffice,
 }
 
@@ -206,6 +207,15 @@ pub struct Fitted {
     pub reached: usize,
 }
 
+/// What head office fitted and the bundle ships.
+#[derive(Clone, Debug, Default)]
+pub struct Shipped {
+    /// Its matrix factorisation.
+    pub factors: Option<Factors>,
+    /// Its network.
+    pub network: Option<Wired>,
+}
+
 /// A model, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -216,17 +226,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Builds sources and fits weights. `segments` names each member's segment, by number. Head office's `factors` should
+    /// Builds sources and fits weights. `segments` names each member's segment, by number. What head office ships should
     /// have been fitted on days before each member's last basket here, or they seem better than they are.
     #[must_use]
-    pub fn build(
-        history: &History,
-        segments: &[Option<u16>],
-        factors: Option<Factors>,
-        params: Params,
-    ) -> Model {
-        let (trees, fitted) = fit(history, factors.as_ref(), &params);
-        let sources = sources(history, 0, segments, factors, &params);
+    pub fn build(history: &History, segments: &[Option<u16>], shipped: Shipped, params: Params) -> Model {
+        let (trees, fitted) = fit(history, &shipped, &params);
+        let sources = sources(history, 0, segments, shipped, &params);
         Model { params, sources, trees, fitted }
     }
 
@@ -323,7 +328,10 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::history::Moment;
+    use super::super::network::Network;
     use super::super::told::Told;
     use super::*;
 
@@ -343,7 +351,7 @@ mod tests {
     }
 
     fn built(told: &Told, segments: &[Option<u16>]) -> Model {
-        Model::build(&told.history, segments, None, Params { begun: false, ..Params::shop() })
+        Model::build(&told.history, segments, Shipped::default(), Params { begun: false, ..Params::shop() })
     }
 
     fn proposals(told: &Told, model: &Model, member: &str, basket: &[Item], k: usize) -> Vec<Proposal> {
@@ -428,7 +436,24 @@ mod tests {
         let nuts = told.names.iter().position(|name| name == "nuts").expect("nuts");
         let factors = (0..items).map(|item| f32::from(u8::from(item == nuts))).collect();
         let factors = Factors::new(1, (vec![1.0; members], members), (factors, items)).expect("a good shape");
-        let model = Model::build(&told.history, &[], Some(factors), Params::shop());
+        let shipped = Shipped { factors: Some(factors), ..Shipped::default() };
+        let model = Model::build(&told.history, &[], shipped, Params::shop());
+        let found = proposals(&told, &model, "t3", &[], 30);
+        let nuts = found.iter().find(|proposal| proposal.item as usize == nuts).expect("nuts");
+        assert_eq!(nuts.reason, Reason::HeadOffice);
+    }
+
+    #[test]
+    fn is_head_offices_network_a_source_and_named() {
+        let told = shop();
+        let nuts = told.names.iter().position(|name| name == "nuts").expect("nuts");
+        let jam = told.names.iter().position(|name| name == "jam").expect("jam");
+        // Whoever bought what the first column is gets what the second one is.
+        let bytes = super::super::network::onnx::layer(&[-50.0, 50.0, 0.0, 0.0], &[0.0, 0.0]);
+        let network = Network::read(&bytes, 2).expect("a good network");
+        let wired = Wired::new(Arc::new(network), [Some(jam as Item), Some(nuts as Item)]);
+        let shipped = Shipped { network: Some(wired), ..Shipped::default() };
+        let model = Model::build(&told.history, &[], shipped, Params::shop());
         let found = proposals(&told, &model, "t3", &[], 30);
         let nuts = found.iter().find(|proposal| proposal.item as usize == nuts).expect("nuts");
         assert_eq!(nuts.reason, Reason::HeadOffice);
@@ -436,7 +461,7 @@ mod tests {
 
     #[test]
     fn does_an_empty_shop_propose_nothing() {
-        let model = Model::build(&History::default(), &[], None, Params::shop());
+        let model = Model::build(&History::default(), &[], Shipped::default(), Params::shop());
         let nobody = History::default();
         let view = View {
             member: None,
@@ -456,7 +481,7 @@ mod tests {
             (0..1_000).map(|basket| (0..100).map(|item| (basket * 7 + item) % 5_000).collect()).collect();
         history.push(baskets.iter().enumerate().map(|(day, items)| (at(day as i32), items.as_slice())));
         history.push([(at(0), &[1, 2, 3][..]), (at(1), &[1, 2])]);
-        let model = Model::build(&history, &[], None, Params::shop());
+        let model = Model::build(&history, &[], Shipped::default(), Params::shop());
         let view =
             View { member: Some(0), past: history.past(0, 0), basket: &[], now: at(1_000), segment: None };
         assert_eq!(model.recommend(&view, 10, &mut Scratch::default()).len(), 10);
