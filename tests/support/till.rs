@@ -185,9 +185,14 @@ impl Till {
 
     /// Publishes bytes under one of the till's request topics, with what an MQTT 5 till says of them.
     pub(crate) fn send(&self, op: &str, payload: Vec<u8>) {
+        let (response, content_type) = self.usual();
+        self.send_with(op, payload, response, content_type);
+    }
+
+    /// Response topic and content type.
+    fn usual(&self) -> (Option<String>, Option<String>) {
         let response = format!("{}/dev/{}/rep/test", self.root, self.device);
-        let content_type = Some(self.format.content_type().to_owned());
-        self.send_with(op, payload, Some(response), content_type);
+        (Some(response), Some(self.format.content_type().to_owned()))
     }
 
     /// The same with any response topic and content type; an MQTT 3.1.1 till has neither.
@@ -198,8 +203,19 @@ impl Till {
         response_topic: Option<String>,
         content_type: Option<String>,
     ) {
+        assert!(self.is_taken(op, payload, response_topic, content_type), "the client takes no more");
+    }
+
+    /// False where the client's queue is full, or its connection lost.
+    fn is_taken(
+        &self,
+        op: &str,
+        payload: Vec<u8>,
+        response_topic: Option<String>,
+        content_type: Option<String>,
+    ) -> bool {
         let topic = format!("{}/dev/{}/req/{op}", self.root, self.device);
-        let taken = match &self.client {
+        match &self.client {
             Client::Five(client) => {
                 let correlation_data = response_topic.is_some().then(|| "mark".into());
                 let properties = five::v5::PublishProperties {
@@ -212,8 +228,7 @@ impl Till {
                 client.try_publish_with_properties(topic, qos, false, payload, properties).is_ok()
             }
             Client::Three(client) => client.try_publish(topic, QoS::AtLeastOnce, false, payload).is_ok(),
-        };
-        assert!(taken, "the client's queue is full");
+        }
     }
 
     /// The next reply or push; `None` once the connection is lost.
@@ -225,7 +240,11 @@ impl Till {
     pub(crate) async fn try_send(&mut self, op: &str, id: &str, payload: &[u8]) -> Option<Reply> {
         soon("an answer", async {
             loop {
-                self.send(op, payload.to_vec());
+                // The connection may be lost between an answer and the next request.
+                let (response, content_type) = self.usual();
+                if !self.is_taken(op, payload.to_vec(), response, content_type) {
+                    return None;
+                }
                 let answered = tokio::time::timeout(AGAIN_AFTER, async {
                     while let Some(heard) = self.heard.recv().await {
                         let reply = Reply::read(&heard.payload);
