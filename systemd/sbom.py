@@ -1,12 +1,17 @@
 """A CycloneDX 1.5 bill of materials of what the binary is made of: normal and build dependencies, for Linux.
 
-Usage: cargo metadata --format-version 1 --locked --filter-platform x86_64-unknown-linux-gnu | python3 sbom.py > sbom.cdx.json
+Usage: cargo metadata --format-version 1 --locked --filter-platform TARGET | python3 sbom.py TREE > sbom.cdx.json
+
+TREE is what `cargo tree --locked --target TARGET -e normal,build --prefix none -f '{p}'` said: metadata also names what
+stands behind features that nobody asked for.
 """
 
 import json
 import sys
 
 metadata = json.load(sys.stdin)
+with open(sys.argv[1], encoding="utf-8") as tree:
+    built = {tuple(line.split()[:2]) for line in tree if line.strip()}
 packages = {package["id"]: package for package in metadata["packages"]}
 nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
 root = metadata["resolve"]["root"]
@@ -15,7 +20,9 @@ root = metadata["resolve"]["root"]
 def needs(package):
     """What a package is built with; not what it is tested with."""
     kinds = lambda edge: {kind["kind"] for kind in edge["dep_kinds"]}
-    return sorted(edge["pkg"] for edge in nodes[package]["deps"] if kinds(edge) & {None, "build"})
+    is_built = lambda of: (of["name"], "v" + of["version"]) in built
+    edges = [edge for edge in nodes[package]["deps"] if kinds(edge) & {None, "build"}]
+    return sorted(edge["pkg"] for edge in edges if is_built(packages[edge["pkg"]]))
 
 
 def reference(package):

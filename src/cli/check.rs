@@ -108,6 +108,9 @@ impl Probe {
     }
 }
 
+/// When a bundle was signed, and by when a newer one is promised.
+type Times = (UnixMs, Option<UnixMs>);
+
 /// Looks at the active bundle's file under this configuration: a sentence about it, or a code and a cause.
 pub type BundleProbe = dyn Fn(&Path, &Config) -> Result<String, (Code, String)>;
 
@@ -126,7 +129,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The active bundle, below the data directory.
-pub const ACTIVE_BUNDLE: &str = "bundles/active.aisb";
+pub use super::bundle::ACTIVE as ACTIVE_BUNDLE;
 
 /// The plainest look at a bundle: is there a file?
 pub fn bundle_is_there(file: &Path, _config: &Config) -> Result<String, (Code, String)> {
@@ -178,6 +181,8 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
     let data_dir = &config.store.data_dir;
     let known = (around.known)(config);
     let now = around.clock.now();
+    let active = fs::File::open(data_dir.join(ACTIVE_BUNDLE)).ok();
+    let times = active.and_then(|file| packed::times(BufReader::new(file)).ok());
     let mut probes = vec![probe_data_dir(data_dir)];
     probes.push(probe_free_space(data_dir, config.storage.free_space_min_mb));
     probes.push(match holder {
@@ -186,7 +191,7 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
     });
     probes.push(probe_store(holder.is_some(), &known));
     probes.push(probe_trusted_keys(config));
-    probes.push(probe_bundle(config, holder.is_some(), around.bundle, now));
+    probes.push(probe_bundle(config, holder.is_some(), around.bundle, (times, now)));
     probes.extend(known.network.clone().map(|(code, cause)| {
         Probe::finding(
             "network",
@@ -202,7 +207,7 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
     if let Some(office) = &config.head_office {
         probes.extend(probe_head_office(config, office, around));
     }
-    probes.push(probe_clock(config, &known, now));
+    probes.push(probe_clock(&known, (times, now)));
     probes
 }
 
@@ -318,16 +323,19 @@ fn probe_trusted_keys(config: &Config) -> Probe {
 }
 
 /// The active bundle, and what `bundle install` left for the daemon: a box that is about to take one is ready.
-fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe, now: UnixMs) -> Probe {
+fn probe_bundle(
+    config: &Config,
+    is_running: bool,
+    active: &BundleProbe,
+    (times, now): (Option<Times>, UnixMs),
+) -> Probe {
     let file = config.store.data_dir.join(ACTIVE_BUNDLE);
-    let times = fs::File::open(&file).ok().and_then(|file| packed::times(BufReader::new(file)).ok());
     let active = active(&file, config).map(|seen| match times {
         Some((at, _)) => format!("{seen}, signed {at}, {} days ago", now.ms_since(at) / DAY_MS),
         None => seen,
     });
     let stale = times.and_then(|(_, newer_by)| newer_by.filter(|by| now > *by));
-    let floor = fs::File::open(&file).ok().and_then(|file| packed::reference(BufReader::new(file)).ok());
-    let (waiting, refused) = inbox(config, floor.map_or(0, |reference| reference.version));
+    let (waiting, refused) = inbox(config, &file);
     let when = if is_running { "takes it within a second" } else { "takes it when it starts" };
     let waits =
         waiting.map(|version| format!("version {version} waits in the inbox, verified; the daemon {when}"));
@@ -352,14 +360,19 @@ fn probe_bundle(config: &Config, is_running: bool, active: &BundleProbe, now: Un
 }
 
 /// What waits for the daemon: the newest version it would take, and why it would refuse the last of the others.
-fn inbox(config: &Config, floor: u64) -> (Option<u64>, Option<(Code, String)>) {
-    let keys = config.bundle.trusted_keys.iter().filter_map(|key| key.to_string().parse().ok());
-    let trusted: Vec<PublicKey> = keys.collect();
-    let admission = Admission { trusted: &trusted, floor, store: Some(&config.store.id) };
+fn inbox(config: &Config, active: &Path) -> (Option<u64>, Option<(Code, String)>) {
     let entries = fs::read_dir(config.store.data_dir.join(INBOX)).into_iter().flatten().flatten();
     let is_bundle = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_bundle).collect();
     files.sort();
+    if files.is_empty() {
+        return (None, None);
+    }
+    let keys = config.bundle.trusted_keys.iter().filter_map(|key| key.to_string().parse().ok());
+    let trusted: Vec<PublicKey> = keys.collect();
+    let floor = fs::File::open(active).ok().and_then(|file| packed::reference(BufReader::new(file)).ok());
+    let floor = floor.map_or(0, |reference| reference.version);
+    let admission = Admission { trusted: &trusted, floor, store: Some(&config.store.id) };
     let (mut newest, mut refused) = (None, None);
     for file in files {
         let opened = fs::File::open(&file).map_err(packed::BundleError::from);
@@ -503,7 +516,7 @@ fn probe_head_office(config: &Config, office: &HeadOffice, around: &Surroundings
 }
 
 /// The clock, judged by whatever cannot be later than now, and by head office's.
-fn probe_clock(config: &Config, known: &Known, now: UnixMs) -> Probe {
+fn probe_clock(known: &Known, (times, now): (Option<Times>, UnixMs)) -> Probe {
     let wrong =
         |outcome, code, why: String| Probe::finding("clock", outcome, code, "", format!("{now}: {why}"));
     if !(limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&now.0) {
@@ -513,9 +526,7 @@ fn probe_clock(config: &Config, known: &Known, now: UnixMs) -> Probe {
     {
         return wrong(Outcome::Warn, Code::ClockWrong, format!("the last decision was made at {last}"));
     }
-    let signed = fs::File::open(config.store.data_dir.join(ACTIVE_BUNDLE)).ok();
-    let signed = signed.and_then(|file| packed::times(BufReader::new(file)).ok()).map(|(at, _)| at);
-    if let Some(at) = signed.filter(|at| now.ms_since(*at) < -limits::CLOCK_BEHIND_MS_MAX) {
+    if let Some(at) = times.map(|(at, _)| at).filter(|at| now.ms_since(*at) < -limits::CLOCK_BEHIND_MS_MAX) {
         return wrong(Outcome::Warn, Code::ClockWrong, format!("the rules were signed at {at}"));
     }
     let gross = i64::try_from(limits::UPSTREAM_CLOCK_OFF_MS_MAX).unwrap_or(i64::MAX);

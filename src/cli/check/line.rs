@@ -178,18 +178,20 @@ impl Line<'_> {
         probes: &mut Vec<Probe>,
     ) -> Result<StreamOwned<ClientConnection, Bounded>, Failed> {
         let [at_url, at_ca, at_own, _] = self.words.keys;
-        let only_ca = LineTls { own: None, ..self.tls.clone() };
-        let at_file = if only_ca.read(self.credentials_dir).is_err() { at_ca } else { at_own };
+        let at_file = || {
+            let only_ca = LineTls { own: None, ..self.tls.clone() };
+            if only_ca.read(self.credentials_dir).is_err() { at_ca } else { at_own }
+        };
         let pem = self.tls.read(self.credentials_dir).map_err(|error| Failed {
             step: Step::Certificate,
             code: error.problems.first().map_or(Code::CertificateUnusable, |problem| problem.code),
-            key: at_file,
+            key: at_file(),
             cause: error.to_string().replace('\n', "; "),
         })?;
         let unusable = |error: tls::TlsError| Failed {
             step: Step::Certificate,
             code: error.code(),
-            key: at_file,
+            key: at_file(),
             cause: format!("failed to {error}"),
         };
         let own =
