@@ -232,7 +232,7 @@ async fn serve(setup: Setup) -> Result<()> {
     let advisor = Advisor::start((&store.journal(), store.vault()), clock.clone(), commands.clone())?;
     let window = Window::open(&config, clock.clone(), (store.journal(), store.vault()), commands.clone())?;
     let desk = Desk::new(engine, store, topics, link, clock.clone(), per_second)
-        .with_rules_of(Box::new(move |reference| kept.load(reference)));
+        .with_rules_of(Box::new(move |reference| kept.load_past(reference)));
     let mut shop = Shop {
         desk,
         shelf,

@@ -415,7 +415,7 @@ impl Gate {
 }
 
 /// Lets whoever was refused say the rest: a connection closed before that is reset, and why it was refused is lost on the way.
-async fn hear_out(mut stream: TcpStream) {
+pub async fn hear_out(mut stream: TcpStream) {
     let mut rest = [0; 1024];
     if stream.shutdown().await.is_ok() {
         for _ in 0..16 {

@@ -17,7 +17,10 @@
 //!   `best` may weigh in `pricing/best/columns.rs` (without them it is a whole), a text table in `tests/pricing/`
 //! - a request: its shape in `devices/wire/request.rs`, a variant of `engine::input::Body`, a file beside `engine/sale.rs`,
 //!   its reply in `engine::reply`; `config/asyncapi.yaml` is generated
-//! - a table: a variant of `engine::decision::{Key, Record}` and the next tree number in `storage::tables`
+//! - a word of head office: its frame in `upstream/wire.rs` (`DownKind`, `Down`), who says it in `hub/lender/`, a variant of
+//!   `engine::input::Input`; something more that is lent: a `Scope` of `domain::lease`
+//! - a table: a variant of `engine::decision::{Key, Record}`, the next tree number in `storage::tables`, and a newer
+//!   `storage::format`, so that an older program leaves the directory alone
 //! - something personal in a decision: a line in `engine::marks::FIELDS`, so that the journal holds a number instead
 //! - an error: a line in `domain::code`, in both languages; a bound: a line in `limits`
 //! - a page: a file in `console/pages`, a line in `console/routes.rs` and in the menu of `console/page.rs`

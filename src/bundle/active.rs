@@ -60,6 +60,7 @@ pub struct Bundle {
     pub shop: Shop,
     /// Who is in which segment.
     pub segments: Segments,
+    gives_numbers: bool,
     /// The assortment, the promotions and the points programme, as they price baskets.
     pub book: Book,
     /// Campaigns, in declared order.
@@ -146,6 +147,7 @@ impl Bundle {
         Ok(Bundle {
             reference,
             segments,
+            gives_numbers: rules.coupons.iter().any(|coupon| coupon.series.is_some()),
             factors: factors(rules.factors)?,
             network: rules.network.map(columns),
             trials,
@@ -202,6 +204,11 @@ impl Bundle {
     /// Every coupon definition, by id.
     pub fn coupons(&self) -> impl Iterator<Item = &Coupon> {
         self.coupons.values()
+    }
+
+    /// Is there a coupon whose codes are numbers of a series?
+    pub fn gives_numbers(&self) -> bool {
+        self.gives_numbers
     }
 
     /// Every series whose numbers head office lends.

@@ -667,12 +667,21 @@ fn read_and_advise(dir: &Path) -> Result<Result<Advised, Vec<Finding>>> {
             if kind.is_dir() && prefix.is_empty() {
                 rest.push((entry.path(), format!("{path}/")));
             } else if authored && !kind.is_dir() {
-                let bytes = fs::read(entry.path()).with_context(|| format!("failed to read {path}"))?;
+                let bytes = read_authored(&entry.path()).with_context(|| format!("failed to read {path}"))?;
                 files.push((path, bytes));
             }
         }
     }
     Ok(authoring::read_and_advise(files))
+}
+
+/// A file of a folder. Of a network one byte more than it may have: who checks it sees that it is too large.
+fn read_authored(path: &Path) -> std::io::Result<Vec<u8>> {
+    let network = path.extension().is_some_and(|extension| extension == "onnx");
+    let most = if network { limits::RECOMMEND_NETWORK_BYTES_MAX as u64 + 1 } else { u64::MAX };
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A public key as text, or the file that holds one.
@@ -753,4 +762,22 @@ fn give_to_owner_of(data: &Path, paths: &[&Path]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_a_network_of_a_terabyte_refused_without_being_read() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let write =
+            |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("it is written");
+        write("shop.toml", include_str!("../../config/bundle-example/shop.toml"));
+        write("network.json", r#"{ "item": [ { "sku": "a" } ] }"#);
+        let network = File::create(folder.path().join("network.onnx")).expect("it is made");
+        network.set_len(1 << 40).expect("nothing of it is on the disk");
+        let findings = read_folder(folder.path()).expect("it can be read").expect_err("it is too large");
+        assert!(findings.iter().any(|finding| finding.code == Code::ModelTooLarge), "{findings:?}");
+    }
 }

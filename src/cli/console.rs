@@ -77,7 +77,7 @@ pub fn run(args: &ConsoleArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
     let failed = |error: UserError| anyhow!("failed to {error}");
     // Written down before it is done; what will be refused is no act.
     let written = |act: &str, name: &str, is_there: bool, what: Value| {
-        let known = users.list().map_err(failed)?.iter().any(|user| user.name == name);
+        let known = users.knows(name).map_err(failed)?;
         match known == is_there {
             true => audit::written(data_dir, act, what),
             false => Ok(()),

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Exit;
 use crate::clock::{Stopwatch, SystemClock};
+use crate::domain::text::hex;
 use crate::limits;
 use crate::simulation::wrong::{ALL, Wrong};
 use crate::simulation::{ChainRules, Counts, Plan, Violation, run, run_twice};
@@ -128,7 +129,7 @@ pub fn run_worlds(args: &SimulateArgs, out: &mut dyn Write) -> Result<Exit> {
             progress.violations.store(report.violations, Ordering::Relaxed);
         },
     );
-    report.trace = traces.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    report.trace = hex(&traces.finalize());
     let seconds = progress.watch.elapsed(&SystemClock).as_secs_f64().max(0.001);
     let a_second = (report.store_days * repeats) as f64 / seconds;
     tell(&format!(

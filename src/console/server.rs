@@ -17,9 +17,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
-};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
@@ -216,14 +214,7 @@ async fn encrypted(
         said.len()
     );
     stream.write_all(format!("{head}{said}").as_bytes()).await?;
-    stream.shutdown().await?;
-    // What is not read resets the connection, and the answer is lost on the way.
-    let mut rest = [0; 1024];
-    for _ in 0..limits::CONSOLE_HEAD_BYTES_MAX / rest.len() {
-        if stream.read(&mut rest).await? == 0 {
-            break;
-        }
-    }
+    crate::gate::hear_out(stream).await;
     Ok(None)
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::users::{Role, User, UserError, random};
 use crate::domain::calendar::UnixMs;
+use crate::domain::text::hex;
 use crate::limits;
 
 /// Somebody who is signed in.
@@ -41,7 +42,7 @@ enum Failing {
 
 /// A secret that a browser keeps: 32 random bytes in hexadecimal.
 pub(super) fn secret() -> Result<String, UserError> {
-    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random::<32>()?))
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -128,14 +129,14 @@ impl Sessions {
                     let least = self.failures.iter().min_by_key(|(_, of)| **of).map(|(key, _)| key.clone());
                     least.and_then(|key| self.failures.remove(&key));
                 }
+                let failures = &self.failures;
+                self.told.retain(|key| failures.contains_key(key));
             }
             let entry = self.failures.entry(key.clone()).or_insert((0, now));
             let before = if long_ago(entry.1) { 0 } else { entry.0 };
             *entry = (before.saturating_add(1), now);
             self.told.remove(&key);
         }
-        let failures = &self.failures;
-        self.told.retain(|key| failures.contains_key(key));
     }
 
     /// A try that was no failure after all. A right password forgives its name everything; its address, which may try many
@@ -147,6 +148,7 @@ impl Sessions {
                 *failures = if proved && is_name { 0 } else { failures.saturating_sub(1) };
                 if *failures == 0 {
                     self.failures.remove(&key);
+                    self.told.remove(&key);
                 }
             }
         }

@@ -116,6 +116,14 @@ impl Users {
         Users { dir: data_dir.to_owned() }
     }
 
+    /// Is there one of this name?
+    ///
+    /// # Errors
+    /// See `list`.
+    pub fn knows(&self, name: &str) -> Result<bool, UserError> {
+        Ok(self.list()?.iter().any(|user| user.name == name))
+    }
+
     /// All of them, by name.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::bundle::document::Rules;
 use crate::bundle::keys::{PublicKey, SecretKey};
 use crate::bundle::mandate::Seen;
 use crate::bundle::packed::{self, Admission, Opened};
@@ -131,9 +132,12 @@ impl Shelf {
 
     /// Compiles a kept bundle.
     pub(super) fn load(&self, reference: &BundleRef) -> Result<Bundle> {
-        let opened = self.open_kept(reference)?;
-        Bundle::compile(reference.clone(), opened.rules)
-            .map_err(|error| anyhow!("failed to load bundle {}: {error}", reference.version))
+        compiled(reference, self.open_kept(reference)?.rules)
+    }
+
+    /// The same without what proposes: a former bundle only prices goods that come back, and a network takes long to read.
+    pub(super) fn load_past(&self, reference: &BundleRef) -> Result<Bundle> {
+        compiled(reference, Rules { network: None, ..self.open_kept(reference)?.rules })
     }
 
     /// The newest file of the inbox that is to become active: verified, compiled and kept. Everything else in the inbox
@@ -403,6 +407,11 @@ impl Roll for Shelf {
 fn reference_of(path: &Path) -> Option<BundleRef> {
     let (version, hash) = path.file_name()?.to_str()?.strip_suffix(".aisb")?.split_once('-')?;
     Some(BundleRef { version: version.parse().ok()?, hash: Arc::from(hash) })
+}
+
+fn compiled(reference: &BundleRef, rules: Rules) -> Result<Bundle> {
+    Bundle::compile(reference.clone(), rules)
+        .map_err(|error| anyhow!("failed to load bundle {}: {error}", reference.version))
 }
 
 /// Does a file wait in the inbox?

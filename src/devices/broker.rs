@@ -47,6 +47,7 @@ use crate::devices::link::{Inbox, Link};
 use crate::devices::topic::Topics;
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
+use crate::domain::text::hex;
 use crate::gate::tls::Served;
 use crate::gate::{Bounds, Closing, Complaints, Gate, Http, Listening, Porter};
 use crate::limits;
@@ -150,7 +151,7 @@ pub fn engine_secret() -> Result<String, BrokerError> {
     std::fs::File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut bytes))
         .map_err(BrokerError::Random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// Starts brokers.

@@ -22,7 +22,7 @@ use super::reply::Remark;
 
 /// The series that a sale may take of: what its goods may issue, and what owners of referral codes may get.
 pub(super) fn needs(bundle: &Bundle, asked: &QuoteBody, epoch: Epoch) -> Vec<Key> {
-    if asked.member.is_none() || bundle.series().next().is_none() {
+    if asked.member.is_none() || !bundle.gives_numbers() {
         return Vec::new();
     }
     let has_codes = asked.basket.coupons.iter().any(|code| bundle.generic(code).is_none());

@@ -22,6 +22,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use rmp_serde::decode::ReadRefReader;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -150,7 +151,10 @@ fn unpacked(bytes: &[u8]) -> Result<(u8, bool, Cow<'_, [u8]>), EntryFault> {
     match plain {
         FORM_PLAIN | FORM_SALE => Ok((plain, numbered, Cow::Borrowed(body))),
         FORM_PLAIN_PACKED | FORM_SALE_PACKED => {
-            let body = zstd::bulk::decompress(body, limits::ENTRY_BYTES_MAX)
+            // What was packed here says how large it becomes.
+            let says = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
+            let says = says.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+            let body = zstd::bulk::decompress(body, says.min(limits::ENTRY_BYTES_MAX))
                 .map_err(|error| malformed(error.to_string()))?;
             Ok((plain - 1, numbered, Cow::Owned(body)))
         }
@@ -169,7 +173,7 @@ pub(super) fn decode(bytes: &[u8], values: &dyn Values) -> Result<Entry, EntryFa
     }
     match form {
         FORM_PLAIN => rmp_serde::from_slice(&body).map_err(|e| malformed(e.to_string())),
-        _ => read_sale(&mut Row(&body)).map_err(malformed),
+        _ => read_sale(&mut Row::of(&body)).map_err(malformed),
     }
 }
 
@@ -193,12 +197,15 @@ fn list<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
 }
 
 /// Values that stand one behind the other.
-struct Row<'a>(&'a [u8]);
+struct Row<'a>(rmp_serde::Deserializer<ReadRefReader<'a, [u8]>>);
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    fn of(bytes: &'a [u8]) -> Row<'a> {
+        Row(rmp_serde::Deserializer::from_read_ref(bytes))
+    }
+
     fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let mut reader = rmp_serde::Deserializer::new(&mut self.0);
-        T::deserialize(&mut reader).map_err(|e| e.to_string())
+        T::deserialize(&mut self.0).map_err(|e| e.to_string())
     }
 }
 
@@ -660,7 +667,7 @@ impl Kept {
     pub(super) fn quote(&self) -> Quote {
         let body = &self.0[1..];
         let quote = match self.0[0] {
-            FORM_SALE => read_quote(&mut Row(body), None),
+            FORM_SALE => read_quote(&mut Row::of(body), None),
             _ => rmp_serde::from_slice(body).map_err(|e| e.to_string()),
         };
         quote.expect("it was written by this process")

@@ -14,7 +14,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore, ServerConfig};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, RootCertStore, ServerConfig,
+    WantsVerifier,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
@@ -155,12 +158,17 @@ pub fn server(
         Clients::Must => verifier,
     };
     let verifier = verifier.build().map_err(|error| failed("use the authority's certificate")(&error))?;
-    ServerConfig::builder_with_details(provider(), Arc::new(ShopTime(clock)))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| failed("set up TLS 1.3")(&error))?
+    serving(clock)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(own.chain, own.key)
         .map_err(|error| failed("use the certificate and its key")(&error))
+}
+
+/// What every server begins with.
+fn serving(clock: Arc<dyn Clock>) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, TlsError> {
+    ServerConfig::builder_with_details(provider(), Arc::new(ShopTime(clock)))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| failed("set up TLS 1.3")(&error))
 }
 
 /// A server's configuration for browsers, which show no certificate of theirs.
@@ -168,9 +176,7 @@ pub fn server(
 /// # Errors
 /// Certificate and key do not fit.
 pub fn page(own: Own, clock: Arc<dyn Clock>) -> Result<ServerConfig, TlsError> {
-    ServerConfig::builder_with_details(provider(), Arc::new(ShopTime(clock)))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| failed("set up TLS 1.3")(&error))?
+    serving(clock)?
         .with_no_client_auth()
         .with_single_cert(own.chain, own.key)
         .map_err(|error| failed("use the certificate and its key")(&error))

@@ -7,7 +7,7 @@
 //! A shop is told a member's settled points after a movement, and again at each hello, until its journal shows that it
 //! heard (the update is itself a decision there).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{Epoch, MemberId, Seq, StoreId};
 use crate::domain::points::PointsLine;
@@ -40,6 +40,8 @@ pub struct Fold {
     lines: BTreeMap<(StoreId, Epoch), Totals>,
     members: BTreeMap<MemberId, Points>,
     touched: BTreeMap<StoreId, BTreeMap<MemberId, Touch>>,
+    /// Stores that may have somebody to be told about.
+    untold: BTreeSet<StoreId>,
 }
 
 impl Fold {
@@ -127,6 +129,7 @@ impl Fold {
             points.moved = points.moved.saturating_add(moved);
             let touched = self.touched.entry(store.clone()).or_default();
             touched.insert(member.clone(), Touch { last: seq, told: false });
+            self.untold.insert(store.clone());
         }
     }
 
@@ -156,20 +159,22 @@ impl Fold {
         for touch in self.touched.entry(store.clone()).or_default().values_mut() {
             touch.told = false;
         }
+        self.untold.insert(store.clone());
     }
 
-    /// Stores with somebody to tell about.
+    /// Stores that may have somebody to be told about: each is to be `tell`ed until nobody is left.
     pub fn to_tell(&self) -> Vec<StoreId> {
-        let untold = |touched: &BTreeMap<MemberId, Touch>| touched.values().any(|touch| !touch.told);
-        self.touched.iter().filter(|(_, touched)| untold(touched)).map(|(store, _)| store.clone()).collect()
+        self.untold.iter().cloned().collect()
     }
 
     /// The next members to tell a store about, at most `UPSTREAM_MEMBERS_MAX`; empty when all were told.
     pub fn tell(&mut self, store: &StoreId) -> Vec<MemberUpdate> {
         let Some(touched) = self.touched.get_mut(store) else { return Vec::new() };
         let mut updates = Vec::new();
+        self.untold.remove(store);
         for (member, touch) in touched.iter_mut().filter(|(_, touch)| !touch.told) {
             if updates.len() == limits::UPSTREAM_MEMBERS_MAX {
+                self.untold.insert(store.clone());
                 break;
             }
             touch.told = true;

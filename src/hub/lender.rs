@@ -156,6 +156,8 @@ pub struct Lender {
     unknown: BTreeSet<(StoreId, Epoch)>,
     rests: Rests,
     wanting: Wanting,
+    /// Boxes that have not answered every word.
+    unanswered: BTreeSet<(StoreId, Epoch)>,
     /// When it was last looked for somebody to call something back from.
     looked: BTreeMap<Scope, UnixMs>,
     homes: Homes,
@@ -186,6 +188,7 @@ impl Lender {
             unknown: BTreeSet::new(),
             rests: Rests::default(),
             wanting: Wanting::default(),
+            unanswered: BTreeSet::new(),
             looked: BTreeMap::new(),
             homes: Homes::default(),
             orders: Orders::default(),
@@ -244,9 +247,8 @@ impl Lender {
     /// Which boxes may have heard what is not known here.
     fn doubt(&mut self) {
         let below = |lane: &Lane| !lane.written_off && !lane.is_known(self.blind_below);
-        let lanes = self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
-        let unknown = lanes.filter(|(_, (_, lane))| below(lane));
-        self.unknown = unknown.map(|(store, (epoch, _))| (store.clone(), *epoch)).collect();
+        let unknown = self.each_lane().filter(|(.., lane)| below(lane));
+        self.unknown = unknown.map(|(store, epoch, _)| (store.clone(), epoch)).collect();
     }
 
     /// Follows the log. False if the record cannot have been written by this program.
@@ -297,8 +299,7 @@ impl Lender {
 
     /// Log and journals were replayed: what they say together.
     pub fn replayed(&mut self) {
-        // Partners hear what is new from now on.
-        self.order_news();
+        self.orders.drop_news();
         self.doubt();
     }
 
@@ -308,6 +309,11 @@ impl Lender {
 
     fn lane(&self, store: &StoreId, epoch: Epoch) -> Option<&Lane> {
         self.lanes.get(store)?.get(&epoch)
+    }
+
+    fn each_lane(&self) -> impl Iterator<Item = (&StoreId, Epoch, &Lane)> {
+        let lanes = self.lanes.iter();
+        lanes.flat_map(|(store, lanes)| lanes.iter().map(move |(epoch, lane)| (store, *epoch, lane)))
     }
 
     /// False if there is no room for another life of this store.
@@ -340,7 +346,13 @@ impl Lender {
         let Some(lane) = self.lanes.get_mut(store).and_then(|lanes| lanes.get_mut(&epoch)) else { return };
         let before: Vec<(Burden, i64)> =
             scopes.clone().map(|scope| (lane.burden(scope), lane.rest(scope))).collect();
+        let was_waited_for = !lane.pending.is_empty();
         act(lane);
+        match (was_waited_for, !lane.pending.is_empty()) {
+            (false, true) => drop(self.unanswered.insert((store.clone(), epoch))),
+            (true, false) => drop(self.unanswered.remove(&(store.clone(), epoch))),
+            _ => {}
+        }
         for (scope, (before, rest)) in scopes.zip(before) {
             self.rests.replace(scope, (store, epoch), rest, lane.rest(scope));
             let after = lane.burden(scope);
@@ -681,10 +693,10 @@ impl Lender {
     pub fn covered(&mut self) {
         self.covered = self.written;
         let waiting = |lane: &Lane| lane.pending.back().is_some_and(|last| last.word.id.number > lane.said);
-        for (store, lanes) in &self.lanes {
-            let lanes = lanes.iter().filter(|(_, lane)| waiting(lane));
-            self.due.extend(lanes.map(|(epoch, _)| (store.clone(), *epoch)));
-        }
+        let unsaid =
+            self.unanswered.iter().filter(|(store, epoch)| self.lane(store, *epoch).is_some_and(waiting));
+        let unsaid: Vec<_> = unsaid.cloned().collect();
+        self.due.extend(unsaid);
     }
 
     /// Time passed: what has ended is called back, what was not answered is said again. Every few seconds.
@@ -693,23 +705,21 @@ impl Lender {
         let is_ended = |(scope, sum): &(&Scope, &Burden)| sum.open > 0 && self.is_retired(scope, now);
         let ended: Vec<Scope> = self.sums.iter().filter(is_ended).map(|(scope, _)| scope.clone()).collect();
         for scope in &ended {
-            let lanes =
-                self.lanes.iter().flat_map(|(store, lanes)| lanes.iter().map(move |lane| (store, lane)));
-            let holding = lanes.filter(|(_, (_, lane))| lane.may_hold(scope));
+            let holding = self.each_lane().filter(|(.., lane)| lane.may_hold(scope));
             let holding: Vec<(StoreId, Epoch)> =
-                holding.map(|(store, (epoch, _))| (store.clone(), *epoch)).collect();
+                holding.map(|(store, epoch, _)| (store.clone(), epoch)).collect();
             for (store, epoch) in &holding {
                 self.seal(store, *epoch, scope);
             }
         }
         self.looked.retain(|_, at| now.ms_since(*at).abs() < limits::LEASE_RECALL_MS);
         let waited = |at: UnixMs| now.ms_since(at).abs() >= limits::LEASE_RESEND_MS;
-        for (store, lanes) in &mut self.lanes {
-            for (epoch, lane) in lanes {
-                if !lane.pending.is_empty() && lane.said_at.is_some_and(waited) {
-                    lane.said = 0;
-                    self.due.insert((store.clone(), *epoch));
-                }
+        for (store, epoch) in &self.unanswered {
+            let lane = self.lanes.get_mut(store).and_then(|lanes| lanes.get_mut(epoch));
+            // What was never said waits for the log or the backup, and is due when they hold it.
+            if let Some(lane) = lane.filter(|lane| lane.said > 0 && lane.said_at.is_some_and(waited)) {
+                lane.said = 0;
+                self.due.insert((store.clone(), *epoch));
             }
         }
     }

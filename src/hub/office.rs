@@ -20,8 +20,8 @@ use crate::domain::ids::{Epoch, MemberId, PromotionId, Seq, StoreId};
 use crate::engine::input::MembersUpdate;
 use crate::limits;
 use crate::upstream::wire::{
-    Ack, Ask, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind, WireError,
-    unpack,
+    Ack, Ask, Batch, Blob, Chunk, Down, Get, Hello, Members, Offer, PROTOCOL, State, Unpacker, Up, UpKind,
+    WireError,
 };
 
 use super::compare::{Compare, Compared, Difference};
@@ -214,6 +214,7 @@ pub struct Office {
     duplicates: BTreeMap<StoreId, u64>,
     malformed: u64,
     compare: Compare,
+    unpacker: Unpacker,
     bundle: Option<Published>,
     backup: Option<PathBuf>,
     /// To be answered after the sync.
@@ -244,6 +245,7 @@ impl Office {
             duplicates: BTreeMap::new(),
             malformed: 0,
             compare: Compare::default(),
+            unpacker: Unpacker::default(),
             bundle,
             backup,
             answers: Vec::new(),
@@ -362,7 +364,7 @@ impl Office {
 
     fn batch(&mut self, store: StoreId, batch: &Batch) -> Result<(), FilesError> {
         let line = (store.clone(), batch.epoch);
-        let items = match unpack(batch) {
+        let items = match self.unpacker.unpack(batch) {
             Ok(items) => items,
             Err(error) => {
                 self.malformed(&store, &error);

@@ -230,7 +230,7 @@ fn placed(
     };
     let code = placing.code.map(|value| hashed(value, known.chain)).transpose()?;
     let (partner, request) = (partner.clone(), request.clone());
-    lender.place_order(Wish { partner, request, order, code, cancelled: false }, known.now)
+    lender.place_order(Wish { partner, request, order, code, cancelled: false, changes: 1 }, known.now)
 }
 
 /// What a till makes of the code once it is scanned.

@@ -219,7 +219,6 @@ impl Book {
     /// Promotions that could touch this basket and whose use in this shop, on this device or offline is bounded: for
     /// these the sale needs a `Usage`. In order of application; none for a basket that cannot be priced.
     pub fn limited(&self, basket: &Basket) -> Vec<PromotionId> {
-        let Ok(goods) = units::goods(self, basket) else { return Vec::new() };
         let counted = |promotion: &Promotion| {
             promotion.offline.exposure_max.is_some()
                 || promotion.limits.iter().any(|limit| match limit.scope {
@@ -227,21 +226,19 @@ impl Book {
                     LimitScope::Member | LimitScope::MemberDay | LimitScope::Code => false,
                 })
         };
-        let touching = self.index.touching(&goods);
-        let promotions = touching.into_iter().map(|number| &self.rules[number as usize].promotion);
-        promotions.filter(|p| p.active && counted(p)).map(|p| p.id.clone()).collect()
+        self.touched(basket).filter(|p| counted(p)).map(|p| p.id.clone()).collect()
     }
 
     /// The coupons that a sale of these goods may issue.
     pub fn issuing(&self, basket: &Basket) -> Vec<CouponId> {
-        let Ok(goods) = units::goods(self, basket) else { return Vec::new() };
-        let touching = self.index.touching(&goods);
-        let promotions = touching.into_iter().map(|number| &self.rules[number as usize].promotion);
-        promotions
-            .filter(|p| p.active)
-            .filter_map(|p| p.benefit.issues())
-            .map(|it| it.coupon.clone())
-            .collect()
+        self.touched(basket).filter_map(|p| p.benefit.issues()).map(|it| it.coupon.clone()).collect()
+    }
+
+    /// Active promotions that could touch this basket, in order of application; none if it cannot be priced.
+    fn touched(&self, basket: &Basket) -> impl Iterator<Item = &Promotion> {
+        let touching = units::goods(self, basket).map(|goods| self.index.touching(&goods));
+        let numbers = touching.unwrap_or_default().into_iter();
+        numbers.map(|number| &self.rules[number as usize].promotion).filter(|p| p.active)
     }
 
     /// Prices a sale: every figure, every unit's share, and a reason for every promotion that was asked.

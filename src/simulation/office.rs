@@ -14,8 +14,8 @@ use crate::hub::fold::Fold;
 use crate::hub::ledger::{Ledger, Record, restored};
 use crate::hub::lender::{self, Breach, Lender, ScopeView, Served};
 use crate::upstream::wire::{
-    Ack, Ask, Batch, Blob, Chunk, Down, DownKind, Get, Hello, Members, Offer, PROTOCOL, State, Up, UpKind,
-    unpack,
+    Ack, Ask, Batch, Blob, Chunk, Down, DownKind, Get, Hello, Members, Offer, PROTOCOL, State, Unpacker, Up,
+    UpKind,
 };
 
 use super::pickups;
@@ -52,6 +52,7 @@ pub(super) struct Office<'r> {
     ledger: Ledger,
     fold: Fold,
     compare: Compare,
+    unpacker: Unpacker,
     seen: BTreeMap<StoreId, Epoch>,
     logs: BTreeMap<Line, Log>,
     lender: Lender,
@@ -84,6 +85,7 @@ impl<'r> Office<'r> {
             ledger: Ledger::new(1),
             fold: Fold::default(),
             compare: Compare::default(),
+            unpacker: Unpacker::default(),
             seen: BTreeMap::new(),
             logs: BTreeMap::new(),
             incarnation: 1,
@@ -176,7 +178,7 @@ impl<'r> Office<'r> {
 
     fn batch(&mut self, store: StoreId, batch: &Batch, stage: &mut Stage<'_>) {
         let line = (store.clone(), batch.epoch);
-        let items = match unpack(batch) {
+        let items = match self.unpacker.unpack(batch) {
             Ok(items) => items,
             Err(error) => return stage.judge.accuse("wire", format!("{store}: failed to {error}")),
         };

@@ -64,6 +64,7 @@ impl Desire {
             },
             code: Some(code),
             cancelled: false,
+            changes: 1,
         }
     }
 

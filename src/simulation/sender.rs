@@ -162,7 +162,7 @@ impl Station {
                 stage.send(loss, || Event::Up { of, office, kind, bytes: bytes.clone() });
             }
             Action::Pack(request) => {
-                let packed = pack(&mut live.outbox, &request);
+                let packed = pack(&mut live.packer, &mut live.outbox, &request);
                 live.machine.packed(request.ticket, packed, now);
             }
             Action::Prune(through) => live.prunable = live.prunable.max(through),

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::calendar::UnixMs;
+use crate::domain::text::hex;
 use crate::upstream::machine::Now;
 use crate::upstream::wire::{DownKind, UpKind};
 
@@ -376,7 +377,6 @@ impl<'r> Stage<'r> {
 
     /// The hash over all that happened.
     pub(super) fn traced(&self) -> String {
-        let hash: [u8; 32] = self.trace.clone().finalize().into();
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.trace.clone().finalize())
     }
 }

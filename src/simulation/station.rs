@@ -26,6 +26,7 @@ use crate::limits;
 use crate::storage::disk::{Disk as _, DiskOp, Fault, FaultKind, MemDisk};
 use crate::storage::journal::{Journal, JournalOptions, Reader, Verify, prefix_that_fits};
 use crate::upstream::machine::{Machine, Remembered};
+use crate::upstream::wire::Packer;
 
 use super::memory::{Followed, Memory};
 use super::outbox::Outbox;
@@ -118,6 +119,7 @@ pub(super) struct Live {
     journal: Journal,
     reader: Reader,
     pub(super) outbox: Outbox,
+    pub(super) packer: Packer,
     pub(super) machine: Machine,
     overlay: BTreeMap<Key, (Seq, Option<Record>)>,
     touched: VecDeque<Followed>,
@@ -264,6 +266,7 @@ impl Station {
             engine,
             reader: view.reader(Seq(1)),
             outbox,
+            packer: Packer::default(),
             machine,
             overlay: BTreeMap::new(),
             touched: VecDeque::new(),

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::domain::ids::{Epoch, Seq};
 use crate::limits;
 
-use super::wire::{self, Batch, Item, PROTOCOL};
+use super::wire::{Batch, Item, PROTOCOL, Packer};
 
 /// How far a journal reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,11 @@ pub struct Packed {
 }
 
 /// Reads and packs one batch; `None` at the live end.
-pub fn pack(backlog: &mut dyn Backlog, request: &PackRequest) -> Result<Option<Packed>, BacklogError> {
+pub fn pack(
+    packer: &mut Packer,
+    backlog: &mut dyn Backlog,
+    request: &PackRequest,
+) -> Result<Option<Packed>, BacklogError> {
     let entries_max = request.entries_max.clamp(1, limits::UPSTREAM_BATCH_ENTRIES_MAX);
     let entries = backlog.read(request.from, entries_max, limits::UPSTREAM_BATCH_RAW_BYTES_MAX / 2)?;
     let Some((first, epoch)) = entries.first().map(|(seq, epoch, _)| (*seq, *epoch)) else {
@@ -99,7 +103,7 @@ pub fn pack(backlog: &mut dyn Backlog, request: &PackRequest) -> Result<Option<P
         let withhold = request.parked.contains(&seq) || bytes.len() > limits::FRAME_PAYLOAD_BYTES_MAX;
         items.push(if withhold { Item::withheld(&bytes) } else { Item::new(bytes) });
     }
-    let (body, count) = wire::pack(&items).map_err(|error| BacklogError(error.to_string()))?;
+    let (body, count) = packer.pack(&items).map_err(|error| BacklogError(error.to_string()))?;
     let through = Seq(first.0 + count as u64 - 1);
     let batch = Batch { v: PROTOCOL, epoch, from: request.from, first, count: count as u32, body };
     Ok(Some(Packed { batch, through }))
@@ -107,6 +111,7 @@ pub fn pack(backlog: &mut dyn Backlog, request: &PackRequest) -> Result<Option<P
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::Unpacker;
     use super::*;
 
     struct Fixed(Vec<(Seq, Epoch, Vec<u8>)>);
@@ -136,7 +141,8 @@ mod tests {
 
     fn packed(backlog: &mut Fixed, from: u64, parked: &[u64]) -> Option<Packed> {
         let parked = parked.iter().map(|seq| Seq(*seq)).collect();
-        pack(backlog, &PackRequest { ticket: 0, from: Seq(from), entries_max: 200, parked }).expect("packs")
+        let request = PackRequest { ticket: 0, from: Seq(from), entries_max: 200, parked };
+        pack(&mut Packer::default(), backlog, &request).expect("packs")
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
         let mut journal = fixed(&[(1, 1), (2, 1), (3, 1)]);
         journal.0[1].2 = vec![1; limits::FRAME_PAYLOAD_BYTES_MAX + 1];
         let packed = packed(&mut journal, 1, &[3]).expect("something to send");
-        let items = wire::unpack(&packed.batch).expect("unpacks");
+        let items = Unpacker::default().unpack(&packed.batch).expect("unpacks");
         assert_eq!(items.iter().map(|item| item.bytes.is_some()).collect::<Vec<_>>(), [true, false, false]);
     }
 }

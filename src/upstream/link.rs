@@ -39,7 +39,7 @@ use super::backlog::{self, Backlog, BacklogError, Extent, PackRequest, Packed};
 use super::download::Piece;
 use super::files::{self, ParkFile, StateFile};
 use super::machine::{Action, Machine, Now, Remembered, Status, Trouble};
-use super::wire::{self, Down, DownKind};
+use super::wire::{self, Down, DownKind, Packer};
 
 /// How to reach head office.
 #[derive(Clone)]
@@ -210,7 +210,12 @@ pub async fn start(
     let (events_sender, events) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
     let (happenings_sender, happenings) = mpsc::channel(limits::UPSTREAM_EVENTS_MAX);
     let (stop, stopped) = oneshot::channel();
-    let reader = Reader { backlog: Box::new(backlog), dir: config.dir.clone(), parked: BTreeSet::new() };
+    let reader = Reader {
+        backlog: Box::new(backlog),
+        packer: Packer::default(),
+        dir: config.dir.clone(),
+        parked: BTreeSet::new(),
+    };
     let reader = thread::Builder::new()
         .name("upstream-reader".into())
         .spawn(move || reader.run(to_do, &done))
@@ -260,6 +265,7 @@ enum Done {
 
 struct Reader {
     backlog: Box<dyn Backlog>,
+    packer: Packer,
     dir: PathBuf,
     parked: BTreeSet<Seq>,
 }
@@ -279,7 +285,7 @@ impl Reader {
         match work {
             Work::Extent => Some(Done::Extent(self.backlog.extent())),
             Work::Pack(request) => {
-                let packed = backlog::pack(&mut *self.backlog, &request);
+                let packed = backlog::pack(&mut self.packer, &mut *self.backlog, &request);
                 Some(Done::Packed(request.ticket, packed))
             }
             Work::Prune(through) => match self.backlog.prune(through) {

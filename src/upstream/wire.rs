@@ -14,7 +14,6 @@
 //! - An entry is named by (store, epoch, seq) and known by its hash: the first 16 bytes of SHA-256 over its bytes.
 
 use std::fmt;
-use std::io::Read;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,7 +32,6 @@ pub const PROTOCOL: u16 = 1;
 
 const ROOT: &str = "aisle/1/";
 const ENTRY_HEAD_BYTES: usize = 1 + 16 + 4;
-const WINDOW_LOG_MAX: u32 = 22;
 
 /// Why a frame was not understood. Fits after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -614,53 +612,80 @@ impl Item {
     }
 }
 
-/// Packs as many of `items` as fit one batch, at least one; returns the body and how many it holds.
-/// `items` is not empty and each has at most `FRAME_PAYLOAD_BYTES_MAX` bytes.
-pub fn pack(items: &[Item]) -> Result<(Blob, usize), WireError> {
-    let mut count = 0;
-    let mut raw_bytes = 0;
-    for item in items.iter().take(limits::UPSTREAM_BATCH_ENTRIES_MAX) {
-        raw_bytes += item.packed_bytes();
-        if raw_bytes > limits::UPSTREAM_BATCH_RAW_BYTES_MAX {
-            break;
-        }
-        count += 1;
-    }
-    if count == 0 {
-        return Err(WireError::Bound("entry"));
-    }
-    loop {
-        let mut raw = Vec::with_capacity(raw_bytes.min(limits::UPSTREAM_BATCH_RAW_BYTES_MAX));
-        for item in &items[..count] {
-            let bytes = item.bytes.as_deref();
-            raw.push(u8::from(bytes.is_none()));
-            raw.extend_from_slice(&item.hash.0);
-            raw.extend_from_slice(&(bytes.map_or(0, <[u8]>::len) as u32).to_le_bytes());
-            raw.extend_from_slice(bytes.unwrap_or_default());
-        }
-        let body = zstd::bulk::compress(&raw, 3).map_err(|_| WireError::Body("it does not compress"))?;
-        if body.len() <= limits::UPSTREAM_BATCH_BYTES_MAX || count == 1 {
-            return Ok((Blob(body), count));
-        }
-        // As many as should fit at this ratio, less a tenth; always fewer, so that it ends.
-        let fitting = count * (limits::UPSTREAM_BATCH_BYTES_MAX * 9 / 10) / body.len();
-        count = fitting.clamp(1, count - 1);
+/// Packs batches. What zstd works in is kept from one to the next: most hold one entry, and making it costs more than that.
+pub struct Packer(zstd::bulk::Compressor<'static>);
+
+impl Default for Packer {
+    fn default() -> Packer {
+        Packer(zstd::bulk::Compressor::new(3).expect("level 3 is one of zstd's"))
     }
 }
 
-/// The entries of a batch, each checked against its hash.
-pub fn unpack(batch: &Batch) -> Result<Vec<Item>, WireError> {
-    let bound = limits::UPSTREAM_BATCH_RAW_BYTES_MAX;
-    let broken = |_| WireError::Body("it does not decompress");
-    let mut decoder = zstd::stream::read::Decoder::new(batch.body.0.as_slice()).map_err(broken)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
-    let mut raw = Vec::new();
-    // One byte more than allowed tells too much from enough without reading all of it.
-    decoder.take(bound as u64 + 1).read_to_end(&mut raw).map_err(broken)?;
-    if raw.len() > bound {
-        return Err(WireError::Bound("body"));
+impl Packer {
+    /// Packs as many of `items` as fit one batch, at least one; returns the body and how many it holds.
+    /// `items` is not empty and each has at most `FRAME_PAYLOAD_BYTES_MAX` bytes.
+    pub fn pack(&mut self, items: &[Item]) -> Result<(Blob, usize), WireError> {
+        let mut count = 0;
+        let mut raw_bytes = 0;
+        for item in items.iter().take(limits::UPSTREAM_BATCH_ENTRIES_MAX) {
+            raw_bytes += item.packed_bytes();
+            if raw_bytes > limits::UPSTREAM_BATCH_RAW_BYTES_MAX {
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return Err(WireError::Bound("entry"));
+        }
+        loop {
+            let mut raw = Vec::with_capacity(raw_bytes.min(limits::UPSTREAM_BATCH_RAW_BYTES_MAX));
+            for item in &items[..count] {
+                let bytes = item.bytes.as_deref();
+                raw.push(u8::from(bytes.is_none()));
+                raw.extend_from_slice(&item.hash.0);
+                raw.extend_from_slice(&(bytes.map_or(0, <[u8]>::len) as u32).to_le_bytes());
+                raw.extend_from_slice(bytes.unwrap_or_default());
+            }
+            let body = self.0.compress(&raw).map_err(|_| WireError::Body("it does not compress"))?;
+            if body.len() <= limits::UPSTREAM_BATCH_BYTES_MAX || count == 1 {
+                return Ok((Blob(body), count));
+            }
+            // As many as should fit at this ratio, less a tenth; always fewer, so that it ends.
+            let fitting = count * (limits::UPSTREAM_BATCH_BYTES_MAX * 9 / 10) / body.len();
+            count = fitting.clamp(1, count - 1);
+        }
     }
-    let mut rest = raw.as_slice();
+}
+
+/// Unpacks batches, with what zstd works in kept as in `Packer`.
+#[derive(Default)]
+pub struct Unpacker(zstd::bulk::Decompressor<'static>);
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unpacker")
+    }
+}
+
+impl Unpacker {
+    /// The entries of a batch, each checked against its hash.
+    pub fn unpack(&mut self, batch: &Batch) -> Result<Vec<Item>, WireError> {
+        let body = batch.body.0.as_slice();
+        let most = limits::UPSTREAM_BATCH_RAW_BYTES_MAX;
+        // What `Packer` writes says how large it becomes: no more room is made than that.
+        let room = match zstd::zstd_safe::get_frame_content_size(body) {
+            Ok(Some(bytes)) if bytes > most as u64 => return Err(WireError::Bound("body")),
+            Ok(Some(bytes)) => usize::try_from(bytes).unwrap_or(most),
+            Ok(None) => most,
+            Err(_) => return Err(WireError::Body("it does not decompress")),
+        };
+        let raw = self.0.decompress(body, room);
+        items(&raw.map_err(|_| WireError::Body("it does not decompress"))?, batch)
+    }
+}
+
+fn items(raw: &[u8], batch: &Batch) -> Result<Vec<Item>, WireError> {
+    let mut rest = raw;
     let mut items = Vec::with_capacity(batch.count as usize);
     for index in 0..u64::from(batch.count) {
         let Some((head, after)) = rest.split_first_chunk::<ENTRY_HEAD_BYTES>() else {

@@ -215,6 +215,6 @@ async fn is_an_order_paid_online_handed_over_once_and_does_the_online_shop_hear_
         until_stage(&mut partner, id, stage).await;
     }
     drop((till, kiosk));
-    tokio::task::spawn_blocking(move || shop.running.stop()).await.expect("no panic").expect("in order");
+    shop.stop().await;
     office.shutdown().await;
 }

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use aisled::domain::ids::Seq;
+use aisled::engine::decision::Entry;
 use aisled::storage::journal::Gap;
 
 use super::{Memory, Stored, work};
 
 const EVERY: u64 = 40;
+/// Cases at a time.
+const WORKERS: u64 = 8;
 
 /// How many files are damaged: more with `AISLED_DAMAGES`.
 fn cases() -> u64 {
@@ -61,7 +64,7 @@ fn harm(file: &Path, random: &mut u64) -> bool {
 #[test]
 fn is_a_changed_byte_ever_served_and_does_the_shop_always_come_back() {
     let dir = tempfile::tempdir().expect("a directory for the test");
-    let (whole, hurt) = (dir.path().join("whole"), dir.path().join("hurt"));
+    let whole = dir.path().join("whole");
     let mut shop = Memory::open_with(&whole, EVERY);
     for round in 0..5 {
         work(&mut shop, 1 + round * 1_000, 12);
@@ -74,37 +77,49 @@ fn is_a_changed_byte_ever_served_and_does_the_shop_always_come_back() {
     let victims: Vec<&PathBuf> =
         files.iter().filter(|file| !skipped.iter().any(|name| file.ends_with(name))).collect();
     assert!(victims.len() >= 4, "journal, tables and two checkpoints: {victims:?}");
-    let mut random = 7;
-    for case in 0..cases() {
-        let victim = victims[case as usize % victims.len()];
-        let name = victim.strip_prefix(&whole).expect("it lies below");
-        copy(&whole, &hurt);
-        if !harm(&hurt.join(name), &mut random) {
-            std::fs::remove_dir_all(&hurt).expect("it is there");
-            continue;
-        }
-        let mut expected = before.clone();
-        let what = format!("case {case}: {}", name.display());
-        for start in 1..=2 {
-            let mut again = Memory::open_with(&hurt, EVERY);
-            let missing = again.store.keeper().missing();
-            for entry in &sent {
-                match again.store.decision(entry.seq).expect("no failure") {
-                    Some(read) => assert_eq!(read.encode(), entry.encode(), "{what}"),
-                    None => assert!(is_among(&missing, entry.seq), "{what}: {:?} is gone untold", entry.seq),
+    // Most of a case is waiting for the tables to follow.
+    std::thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let hurt = dir.path().join(format!("hurt-{worker}"));
+            let (whole, victims, sent, before) = (&whole, &victims, &sent, &before);
+            scope.spawn(move || {
+                for case in (worker..cases()).step_by(WORKERS as usize) {
+                    let victim = victims[case as usize % victims.len()];
+                    let name = victim.strip_prefix(whole).expect("it lies below");
+                    copy(whole, &hurt);
+                    let mut random = 7 + case;
+                    if harm(&hurt.join(name), &mut random) {
+                        is_contained(&hurt, (name, case), sent, before);
+                    }
+                    std::fs::remove_dir_all(&hurt).expect("it is there");
                 }
-            }
-            let is_journal = name.starts_with("journal");
-            assert!(is_journal || missing.is_empty(), "{what}");
-            again.sent = sent.clone();
-            assert!(again.everything() == expected, "{what}, start {start}: the records are others");
-            work(&mut again, 100_000 * start, 2);
-            again.wait_followed();
-            again.sent = sent.clone();
-            expected = again.everything();
-            again.store.close();
+            });
         }
-        std::fs::remove_dir_all(&hurt).expect("it is there");
+    });
+}
+
+/// Twice it comes back, serves nothing that was not written and tells what is gone, and goes on working.
+fn is_contained(hurt: &Path, (name, case): (&Path, u64), sent: &[Entry], before: &[Stored]) {
+    let what = format!("case {case}: {}", name.display());
+    let mut expected = before.to_vec();
+    for start in 1..=2 {
+        let mut again = Memory::open_with(hurt, EVERY);
+        let missing = again.store.keeper().missing();
+        for entry in sent {
+            match again.store.decision(entry.seq).expect("no failure") {
+                Some(read) => assert_eq!(read.encode(), entry.encode(), "{what}"),
+                None => assert!(is_among(&missing, entry.seq), "{what}: {:?} is gone untold", entry.seq),
+            }
+        }
+        let is_journal = name.starts_with("journal");
+        assert!(is_journal || missing.is_empty(), "{what}");
+        again.sent = sent.to_vec();
+        assert!(again.everything() == expected, "{what}, start {start}: the records are others");
+        work(&mut again, 100_000 * start, 2);
+        again.wait_followed();
+        again.sent = sent.to_vec();
+        expected = again.everything();
+        again.store.close();
     }
 }
 

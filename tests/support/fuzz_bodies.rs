@@ -25,7 +25,7 @@ use aisled::engine::reply::{Noted, Reply};
 use aisled::hub::lender::Lender;
 use aisled::storage::disk::{Disk, MemDisk};
 use aisled::storage::journal::{Journal, JournalOptions, Verify};
-use aisled::upstream::wire::{self as line, Ask, Down, DownKind, PROTOCOL, Up, UpKind};
+use aisled::upstream::wire::{self as line, Ask, Down, DownKind, PROTOCOL, Unpacker, Up, UpKind};
 
 /// What a target does with an input.
 pub(crate) type Body = fn(&[u8]);
@@ -150,7 +150,7 @@ fn sync_frames(bytes: &[u8]) {
     if let Ok(frame) = Up::decode(up, bytes.0) {
         assert_eq!(Up::decode(up, &frame.encode()).as_ref(), Ok(&frame), "read as it was written");
         if let Up::Batch(batch) = &frame {
-            let items = line::unpack(batch).unwrap_or_default();
+            let items = Unpacker::default().unpack(batch).unwrap_or_default();
             assert!(items.len() <= batch.count as usize);
         }
     }
@@ -161,7 +161,8 @@ fn sync_frames(bytes: &[u8]) {
         DownKind::Chunk,
         DownKind::Members,
         DownKind::Words,
-    ][kind % 6];
+        DownKind::Orders,
+    ][kind % 7];
     if let Ok(frame) = Down::decode(down, bytes.0) {
         assert_eq!(Down::decode(down, &frame.encode()).as_ref(), Ok(&frame), "read as it was written");
     }

@@ -87,8 +87,8 @@ pub(super) fn run(
         return verb.refuse(&file, &Refused::Bundle(Code::BundleOlder, message));
     };
     let secret = read_secret(key)?;
-    let mut trusted = data.map_or_else(Vec::new, |data| trusted_of_kept(data, &surroundings.trusted));
-    trusted.extend(surroundings.trusted.iter().cloned());
+    let given = &surroundings.trusted;
+    let mut trusted = data.map_or_else(|| given.clone(), |data| trusted_of_kept(data, given));
     trusted.push(secret.public());
     trusted.extend(args.terms.trusted.as_deref().map(mandate::read_key).transpose()?);
     let mut former = match open(&file, &trusted)? {

@@ -158,16 +158,16 @@ async fn outcome(
             Ok(response)
         }
         Err(problem) => {
-            let known = console.users.list().unwrap_or_default().into_iter().any(|user| user.name == name);
-            let who = (client.peer, known.then_some(name));
+            // Read only where it is written down: whoever waits costs nothing.
+            let who = || (client.peer, console.users.knows(name).unwrap_or(false).then_some(name));
             match problem.code {
                 Code::ConsoleLoginWrong | Code::ConsoleCodeWrong => {
                     tracing::warn!(peer = %client.peer, code = %problem.code, "a sign-in to the console failed");
-                    console.acts.refuse(now, "console.login_refused", who).await;
+                    console.acts.refuse(now, "console.login_refused", who()).await;
                 }
                 Code::ConsoleLoginThrottled => {
                     if console.sessions().is_told_first(client.peer, name, now) {
-                        console.acts.refuse(now, "console.login_throttled", who).await;
+                        console.acts.refuse(now, "console.login_throttled", who()).await;
                     }
                 }
                 _ => console.sessions().forgive(client.peer, name, false),

@@ -80,7 +80,7 @@ pub(in crate::console) async fn sign_out(
     let fields = fields(request, &client).await?;
     let name = fields.get("name").map(String::as_str).unwrap_or_default();
     let by = client.session.as_ref().map_or("", |session| &session.name);
-    let known = console.users.list()?.into_iter().any(|user| user.name == name);
+    let known = console.users.knows(name)?;
     let what = json!({ "from": client.peer, "user": known.then_some(name) });
     console
         .acts

@@ -35,6 +35,8 @@ pub enum Breach {
     Sums(Scope),
     /// A number of a series is lent to two, or again after it was given out.
     TwiceLent(Scope),
+    /// Boxes that owe an answer, or orders, would not be found.
+    Index,
 }
 
 impl Lender {
@@ -79,6 +81,14 @@ impl Lender {
                 != self.sums.get(*scope).copied().unwrap_or_default()
         };
         let off = scopes.into_iter().filter(differs).map(|scope| Breach::Sums(scope.clone()));
-        self.breaches.iter().cloned().chain(off).chain(self.check_ranges()).collect()
+        let found = self.breaches.iter().cloned().chain(off).chain(self.check_ranges());
+        found.chain((!self.is_indexed()).then_some(Breach::Index)).collect()
+    }
+
+    fn is_indexed(&self) -> bool {
+        let owing = self.each_lane().filter(|(.., lane)| !lane.pending.is_empty());
+        let owing: BTreeSet<(StoreId, Epoch)> =
+            owing.map(|(store, epoch, _)| (store.clone(), epoch)).collect();
+        owing == self.unanswered && self.orders.is_indexed()
     }
 }

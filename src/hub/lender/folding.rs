@@ -1,9 +1,9 @@
 //! A shorter log that makes the same lender.
 //!
 //! Most of a log are words that were answered long ago: what came of them stands in the journals, which are read with the
-//! log at each start. Such words leave; in their place stands how far the box had answered. Everything else
-//! stays as it was written: what is not answered, every word of a journal with something withheld or unread, what people
-//! did, and where codes have their homes.
+//! log at each start. Such words leave; in their place stands how far the box had answered. Of what online shops wanted of an
+//! order the last stays, and nothing of orders that are forgotten. Everything else stays as it was written: what is
+//! not answered, every word of a journal with something withheld or unread, what people did, and where codes have their homes.
 //!
 //! Invariants: the shorter log and the journals make what the log and the journals made. Journals that end earlier than they did
 //! when it was made (a damaged disk cuts a log) do not answer the words that left: then that box is not known, as after
@@ -11,10 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::ids::{Epoch, StoreId};
+use crate::domain::ids::{Epoch, OrderId, StoreId};
 use crate::domain::lease::{LeaseId, Say};
 
 use super::lane::Lane;
+use super::orders::Wish;
 use super::{Lender, Record};
 
 impl Lender {
@@ -22,29 +23,52 @@ impl Lender {
     pub fn fold(&self, log: impl IntoIterator<Item = Record>) -> Vec<Record> {
         let mut told: BTreeSet<(StoreId, Epoch)> = BTreeSet::new();
         let mut shorter = Vec::new();
+        let settled = self.each_lane().filter(|(.., lane)| lane.is_settled());
+        let settled: BTreeMap<(&StoreId, Epoch), &Lane> =
+            settled.map(|(store, epoch, lane)| ((store, epoch), lane)).collect();
+        let mut wishes: BTreeMap<OrderId, usize> = BTreeMap::new();
         for record in log {
+            let record = match record {
+                Record::Order(wish) => {
+                    self.keep_wish(*wish, &mut wishes, &mut shorter);
+                    continue;
+                }
+                record => record,
+            };
             let of = match &record {
                 Record::Word { store, word, .. } if !is_of_homes(&word.say) => {
-                    let lane = self.lane(store, word.epoch).filter(|lane| lane.has_answered(word.id));
-                    lane.map(|_| (store, word.epoch))
+                    let lane = settled.get(&(store, word.epoch)).filter(|lane| lane.has_answered(word.id));
+                    lane.map(|lane| (store, word.epoch, *lane))
                 }
                 Record::Answered { store, epoch, .. } => {
-                    self.lane(store, *epoch).filter(|lane| lane.is_settled()).map(|_| (store, *epoch))
+                    settled.get(&(store, *epoch)).map(|lane| (store, *epoch, *lane))
                 }
                 _ => None,
             };
-            let Some((store, epoch)) = of else {
+            let Some((store, epoch, lane)) = of else {
                 shorter.push(record);
                 continue;
             };
-            if told.insert((store.clone(), epoch))
-                && let Some(lane) = self.lane(store, epoch)
-            {
+            if told.insert((store.clone(), epoch)) {
                 let (through, top, floor) = (lane.heard, lane.top, lane.floor);
                 shorter.push(Record::Answered { store: store.clone(), epoch, through, top, floor });
             }
         }
         shorter
+    }
+
+    /// One record of each order that is known, where the first of it stood.
+    fn keep_wish(&self, wish: Wish, places: &mut BTreeMap<OrderId, usize>, shorter: &mut Vec<Record>) {
+        let id = &wish.order.id;
+        let earlier = places.get(id).and_then(|place| shorter.get_mut(*place));
+        match earlier {
+            Some(Record::Order(earlier)) => **earlier = wish.behind(earlier),
+            _ if self.orders.knows(id) => {
+                places.insert(id.clone(), shorter.len());
+                shorter.push(Record::Order(Box::new(wish)));
+            }
+            _ => {}
+        }
     }
 
     /// Follows what stands in place of answered words.
@@ -69,14 +93,6 @@ impl Lender {
 
     /// Would a lender that read nothing but `again`'s log say nothing twice, and hold all that nobody has answered?
     pub fn is_told_by(&self, again: &Lender) -> bool {
-        let lanes = |lender: &Lender| -> BTreeMap<(StoreId, Epoch), Lane> {
-            let of = lender.lanes.iter();
-            let all = of.flat_map(|(store, lanes)| {
-                lanes.iter().map(move |(epoch, lane)| ((store.clone(), *epoch), lane.clone()))
-            });
-            all.collect()
-        };
-        let (mine, theirs) = (lanes(self), lanes(again));
         let knows = |own: &Lane, their: &Lane| {
             let is_there = |id| their.pending.iter().any(|pending| pending.word.id == id);
             own.top == their.top
@@ -84,9 +100,9 @@ impl Lender {
                 && own.written_off == their.written_off
                 && own.pending.iter().all(|pending| is_there(pending.word.id))
         };
-        let was_told = |own: &Lane| own.top != LeaseId::default();
-        let mut told = mine.iter().filter(|(_, own)| was_told(own));
-        told.all(|(of, own)| theirs.get(of).is_some_and(|their| knows(own, their)))
+        let mut told = self.each_lane().filter(|(.., own)| own.top != LeaseId::default());
+        told.all(|(store, epoch, own)| again.lane(store, epoch).is_some_and(|their| knows(own, their)))
+            && self.orders.are_told_by(&again.orders)
             && self.drained == again.drained
             && self.blind_below == again.blind_below
     }
@@ -100,7 +116,7 @@ impl Lane {
 
     fn has_answered(&self, word: LeaseId) -> bool {
         let is_open = |id| self.pending.iter().any(|pending| pending.word.id == id);
-        self.is_settled() && word <= self.heard && !is_open(word)
+        word <= self.heard && !is_open(word)
     }
 }
 

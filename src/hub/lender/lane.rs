@@ -144,7 +144,7 @@ impl Lane {
 
     /// What is not spent of its open slices.
     pub(super) fn rest(&self, scope: &Scope) -> i64 {
-        self.open(scope).map(|slice| slice.amount - slice.used).sum()
+        self.open(scope).map(|slice| (slice.amount - slice.used).max(0)).sum()
     }
 
     /// Is there, or may there come, a slice of it?
@@ -192,7 +192,7 @@ impl Lane {
 
     /// What the box may still spend once it has heard everything.
     pub(super) fn left(&self, scope: &Scope) -> i64 {
-        self.open(scope).map(|slice| (slice.amount - slice.used).max(0)).sum::<i64>() + self.lends(scope)
+        self.rest(scope) + self.lends(scope)
     }
 
     /// Reads what an entry says of leases.

@@ -11,6 +11,7 @@
 //! - Words need not wait for the backup: what a head office restored from it has forgotten, the journals tell. An order that
 //!   no shop had heard of is forgotten then, and is placed again.
 //! - A new life of a box is told every order anew that is not past its time, those handed over included.
+//! - What is forgotten goes by this office's own clock: one that is wrong by half a year forgets what is not over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +43,40 @@ pub struct Wish {
     /// It is not to be handed over any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelled: bool,
+    /// How many changes of the order it stands for, the placing included: more than 1 in a log that was made shorter.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub changes: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(changes: &u32) -> bool {
+    *changes == 1
+}
+
+impl Wish {
+    /// This one behind an earlier one under the same number: the two as one. A number that comes again as another order, when
+    /// the first is forgotten, stands for itself.
+    pub(super) fn behind(self, earlier: &Wish) -> Wish {
+        let is_same = earlier.partner == self.partner
+            && earlier.code == self.code
+            && is_later(&self.order, &earlier.order);
+        if !is_same {
+            return self;
+        }
+        Wish {
+            request: earlier.request.clone(),
+            changes: self.changes.saturating_add(earlier.changes),
+            ..self
+        }
+    }
+}
+
+/// Is it the same order as `earlier`, which may not have been ready yet, or kept until another moment?
+fn is_later(order: &Order, earlier: &Order) -> bool {
+    Order { ready: order.ready, until: order.until, ..earlier.clone() } == *order
 }
 
 /// How far an order is.
@@ -111,12 +146,16 @@ struct Known {
 }
 
 impl Known {
+    /// Why the shop does not take it as it stands now.
+    fn refusal(&self) -> Option<Code> {
+        self.refused.filter(|(_, nth, _)| *nth >= self.nth).map(|(.., code)| code)
+    }
+
     fn stage(&self, shop_at: Option<UnixMs>) -> Stage {
-        let is_refused = self.refused.is_some_and(|(_, nth, _)| nth >= self.nth);
         match self.state {
             OrderState::Collected(_) => Stage::Collected,
             OrderState::Cancelled => Stage::Cancelled,
-            OrderState::Waiting if is_refused => Stage::Refused,
+            OrderState::Waiting if self.refusal().is_some() => Stage::Refused,
             OrderState::Waiting if self.cancelled => Stage::Cancelling,
             OrderState::Waiting if shop_at.is_some_and(|at| at > self.order.until) => Stage::Expired,
             OrderState::Waiting if self.held.is_some_and(|(_, nth)| nth >= self.nth) => Stage::Waiting,
@@ -136,7 +175,7 @@ impl Known {
             decision: handed.map(|handed| format!("{store}/{}/{}", handed.epoch.0, handed.decision.0)),
             after_cancel: self.cancelled && handed.is_some(),
             twice: self.handed.len() > 1,
-            refusal: self.refused.filter(|(_, nth, _)| *nth >= self.nth).map(|(.., code)| code),
+            refusal: self.refusal(),
         }
     }
 
@@ -173,6 +212,8 @@ impl Known {
 pub(super) struct Orders {
     known: BTreeMap<OrderId, Known>,
     of_store: BTreeMap<StoreId, BTreeSet<OrderId>>,
+    /// By the moment until which they are kept.
+    by_end: BTreeSet<(UnixMs, OrderId)>,
     /// The clock of each shop at its last entry read.
     shop_at: BTreeMap<StoreId, UnixMs>,
     /// Shops that may have something to hear.
@@ -182,21 +223,38 @@ pub(super) struct Orders {
 }
 
 impl Orders {
+    /// Partners hear what is new from now on.
+    pub(super) fn drop_news(&mut self) {
+        self.news.clear();
+    }
+
     /// The online shop wants something of an order.
     pub(super) fn wish(&mut self, wish: &Wish) {
-        let Wish { partner, request, order, code, cancelled } = wish.clone();
+        let Wish { partner, request, order, code, cancelled, changes } = wish.clone();
         let (id, store) = (order.id.clone(), order.store.clone());
+        let is_another = self.known.get(&id).is_some_and(|known| {
+            let owner = known.owner.as_ref().map(|(owner, _)| owner);
+            owner.is_some_and(|owner| {
+                *owner != partner || known.code != code || !is_later(&order, &known.order)
+            })
+        });
+        if is_another {
+            self.remove(&id);
+        }
         let owner = Some((partner, request));
         match self.known.get_mut(&id) {
             Some(known) => {
                 // What becomes of it is told under the request that placed it, whichever changes it later.
                 known.owner = known.owner.take().or(owner);
+                self.by_end.remove(&(known.order.until, id.clone()));
+                self.by_end.insert((order.until, id.clone()));
                 (known.order, known.code) = (order, code);
                 known.cancelled = cancelled;
-                known.nth += 1;
+                known.nth = known.nth.saturating_add(changes);
             }
             None => {
-                let known = Known { owner, code, cancelled, ..Known::of(order) };
+                self.by_end.insert((order.until, id.clone()));
+                let known = Known { owner, code, cancelled, nth: changes, ..Known::of(order) };
                 self.known.insert(id.clone(), known);
             }
         }
@@ -213,7 +271,10 @@ impl Orders {
             if !self.known.contains_key(id) && self.known.len() >= limits::HUB_ORDERS_MAX {
                 continue;
             }
-            let known = self.known.entry(id.clone()).or_insert_with(|| Known::of(pickup.order.clone()));
+            let known = self.known.entry(id.clone()).or_insert_with(|| {
+                self.by_end.insert((pickup.order.until, id.clone()));
+                Known::of(pickup.order.clone())
+            });
             let before = known.view(shop_at);
             known.read(epoch, pickup);
             if known.view(shop_at) != before {
@@ -231,17 +292,45 @@ impl Orders {
     }
 
     /// Forgets what is long over.
-    fn forget(&mut self, store: &StoreId, now: UnixMs) {
+    fn forget(&mut self, now: UnixMs) {
         let remembered_ms = i64::from(limits::ORDER_REMEMBERED_DAYS) * 86_400_000;
-        let Orders { known, of_store, .. } = self;
-        let Some(of_store) = of_store.get_mut(store) else { return };
-        of_store.retain(|id| {
-            let is_kept = known.get(id).is_some_and(|it| now.ms_since(it.order.until) < remembered_ms);
-            if !is_kept {
-                known.remove(id);
-            }
-            is_kept
-        });
+        while self.by_end.first().is_some_and(|(until, _)| now.ms_since(*until) >= remembered_ms) {
+            let Some((_, id)) = self.by_end.first().cloned() else { return };
+            self.remove(&id);
+        }
+    }
+
+    fn remove(&mut self, id: &OrderId) {
+        let Some(known) = self.known.remove(id) else { return };
+        self.by_end.remove(&(known.order.until, id.clone()));
+        if let Some(of_store) = self.of_store.get_mut(&known.order.store) {
+            of_store.remove(id);
+        }
+    }
+
+    /// Are they found by what they are looked up by?
+    pub(super) fn is_indexed(&self) -> bool {
+        let by_end: BTreeSet<_> =
+            self.known.iter().map(|(id, known)| (known.order.until, id.clone())).collect();
+        by_end == self.by_end
+            && self.known.iter().all(|(id, known)| {
+                self.of_store.get(&known.order.store).is_some_and(|of_store| of_store.contains(id))
+            })
+    }
+
+    /// Is it not forgotten?
+    pub(super) fn knows(&self, id: &OrderId) -> bool {
+        self.known.contains_key(id)
+    }
+
+    /// Would `again` know what every online shop wants?
+    pub(super) fn are_told_by(&self, again: &Orders) -> bool {
+        let is_alike = |own: &Known, their: &Known| {
+            (&own.owner, &own.order, own.code, own.cancelled)
+                == (&their.owner, &their.order, their.code, their.cancelled)
+        };
+        let mut wished = self.known.iter().filter(|(_, known)| known.owner.is_some());
+        wished.all(|(id, own)| again.known.get(id).is_some_and(|their| is_alike(own, their)))
     }
 }
 
@@ -284,6 +373,7 @@ impl Lender {
     /// In words, why it is not taken.
     pub fn place_order(&mut self, wish: Wish, now: UnixMs) -> Result<OrderView, String> {
         let id = wish.order.id.clone();
+        self.orders.forget(now);
         if !wish.order.is_bounded() {
             return Err("lines, units, titles or the time it is kept are out of bounds".to_owned());
         }
@@ -295,18 +385,15 @@ impl Lender {
                 if known.owner.as_ref().is_some_and(|(partner, _)| *partner != wish.partner) {
                     return Err("this number is another partner's order".to_owned());
                 }
-                let Order { ready, until, .. } = wish.order;
-                let same = Order { ready, until, ..known.order.clone() };
                 let is_new = known.owner.is_none();
-                if !is_new && (same != wish.order || known.code != wish.code) {
+                if !is_new && (!is_later(&wish.order, &known.order) || known.code != wish.code) {
                     return Err(
                         "it is known with other lines, store, member, code or time of placing".to_owned()
                     );
                 }
                 let is_over = known.cancelled || known.state != OrderState::Waiting;
                 // Where there was no room there may be some now.
-                let is_shut_out =
-                    known.refused.is_some_and(|(_, nth, code)| nth >= known.nth && code == Code::OrdersFull);
+                let is_shut_out = known.refusal() == Some(Code::OrdersFull);
                 if !is_new && (is_over || (known.order == wish.order && !is_shut_out)) {
                     return Ok(self.order_view(&id));
                 }
@@ -337,7 +424,7 @@ impl Lender {
         {
             let (order, code) = (known.order.clone(), known.code);
             let (partner, request) = (partner.clone(), request.clone());
-            self.wish(Wish { partner, request, order, code, cancelled: true });
+            self.wish(Wish { partner, request, order, code, cancelled: true, changes: once() });
         }
         Ok(self.order_view(id))
     }
@@ -367,7 +454,7 @@ impl Lender {
 
     /// A box is here.
     pub(super) fn tell_orders(&mut self, store: &StoreId, now: UnixMs) {
-        self.orders.forget(store, now);
+        self.orders.forget(now);
         self.orders.due.insert(store.clone());
     }
 
@@ -380,7 +467,8 @@ impl Lender {
             let mut owed: Vec<(UnixMs, &OrderId, OrderWord)> = Vec::new();
             let mut room = limits::ORDERS_UNHEARD_MAX;
             for id in of_store.get(&store).into_iter().flatten() {
-                let Some(it) = known.get(id) else { continue };
+                // A number may stand in two shops' journals.
+                let Some(it) = known.get(id).filter(|it| it.order.store == store) else { continue };
                 let Some(word) = it.owes(epoch, self.incarnation, now) else { continue };
                 match it.is_told(epoch, now) {
                     true => room = room.saturating_sub(1),
@@ -425,5 +513,88 @@ impl Lender {
             Some((partner, request, self.order_view(id)))
         });
         told.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Sku;
+    use crate::domain::order::OrderLine;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn store(text: &str) -> StoreId {
+        StoreId::new(text).expect("an id")
+    }
+
+    fn wish(number: u32, until_day: i64) -> Wish {
+        let order = Order {
+            id: OrderId::new(&format!("o-{number}")).expect("an id"),
+            store: store("s01"),
+            member: None,
+            lines: vec![OrderLine { sku: Sku::new("a-1").expect("a sku"), qty: 1, title: None }],
+            ready: false,
+            placed: UnixMs(0),
+            until: UnixMs(until_day * DAY_MS),
+        };
+        let request = RequestId::new(&format!("placing-{number}")).expect("an id");
+        let code = Some(TokenHash([7; 32]));
+        Wish { partner: store("web"), request, order, code, cancelled: false, changes: 1 }
+    }
+
+    fn replayed(log: &[Record]) -> Lender {
+        let mut again = Lender::new(1, false);
+        assert!(log.iter().all(|record| again.replay(record)));
+        again
+    }
+
+    #[test]
+    fn does_a_shorter_log_keep_of_each_order_what_was_wanted_last_and_nothing_of_those_forgotten() {
+        let mut lender = Lender::new(1, false);
+        lender.hello(&store("s01"), Epoch(1), UnixMs(0));
+        for number in 0..10 {
+            lender.place_order(wish(number, 20), UnixMs(0)).expect("it is taken");
+        }
+        for day in 21..40 {
+            lender.place_order(wish(3, day), UnixMs(0)).expect("it is kept for longer");
+        }
+        lender.cancel_order(&store("web"), &wish(4, 20).order.id).expect("it is known");
+        let log = lender.take_records();
+        let told = |mut of: Lender, at: UnixMs| {
+            of.committed();
+            of.hello(&store("s01"), Epoch(1), at);
+            of.order_frames(at)
+        };
+        let folded = lender.fold(log.clone());
+        assert_eq!((log.len(), folded.len()), (1 + 10 + 19 + 1, 1 + 10));
+        assert!(lender.is_told_by(&replayed(&folded)));
+        assert_eq!(told(replayed(&folded), UnixMs(1)), told(replayed(&log), UnixMs(1)));
+        assert_eq!(lender.fold(folded.clone()), folded, "nothing is left to leave out");
+        assert!(!lender.is_told_by(&replayed(&folded[..folded.len() - 1])), "an order is missing");
+
+        // Nobody says hello any more, and still what is long over makes room.
+        let later = UnixMs((21 + i64::from(limits::ORDER_REMEMBERED_DAYS)) * DAY_MS);
+        assert!(
+            lender.place_order(wish(11, 20), later).is_err(),
+            "it is kept until a moment that has passed"
+        );
+        let folded = lender.fold(folded);
+        assert_eq!(folded.len(), 2, "the box and the one order that was kept for longer: {folded:?}");
+        assert!(lender.is_told_by(&replayed(&folded)));
+
+        // A number that comes again is another order, of whoever places it now.
+        let placed = Order { placed: later, until: later, ..wish(4, 20).order };
+        let app = Wish { partner: store("app"), order: placed.clone(), ..wish(4, 20) };
+        lender.place_order(app, later).expect("nobody remembers the first");
+        let log = [log, lender.take_records()].concat();
+        let folded = lender.fold(log.clone());
+        assert_eq!(folded.len(), 3);
+        for again in [replayed(&log), replayed(&folded)] {
+            assert!(lender.is_told_by(&again));
+            let view = again.order(&store("app"), &placed.id).expect("it is theirs");
+            assert_eq!(view.stage, Stage::Placed, "it was the first that was cancelled");
+            assert_eq!(again.check(), []);
+        }
     }
 }

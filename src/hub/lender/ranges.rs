@@ -33,7 +33,10 @@ impl Lender {
     ) {
         let (store, epoch) = to;
         let Some(lane) = self.lane(store, epoch) else { return };
-        let held = lane.open(scope).count() + lane.coming(scope, self.incarnation).count();
+        if lane.open(scope).count() + lane.coming(scope, self.incarnation).count() >= limits::LEASE_SLICES_MAX
+        {
+            return;
+        }
         let count = self.terms.as_ref().and_then(|terms| terms.budgets.get(scope)).map_or(0, |it| it.max);
         let mut best: Option<Range> = None;
         for gap in gaps(self.taken(scope, now), count) {
@@ -44,7 +47,7 @@ impl Lender {
                 break;
             }
         }
-        if let Some(Range { first, amount }) = best.filter(|_| held < limits::LEASE_SLICES_MAX) {
+        if let Some(Range { first, amount }) = best {
             let (scope, amount, first) = (scope.clone(), amount.min(most), Some(first));
             self.say(store, epoch, Say::Grant { scope, amount, expires, first });
         }

@@ -77,7 +77,8 @@ impl Office {
                 asked: 0,
             })),
             Up::Batch(batch) => {
-                let items = wire::unpack(&batch).expect("the sender packs what can be unpacked");
+                let items =
+                    wire::Unpacker::default().unpack(&batch).expect("the sender packs what can be unpacked");
                 let gap = batch.from.0 > self.through + 1;
                 if wrong == Wrong::AckOnReceipt && gap {
                     self.through = batch.first.0 + items.len() as u64 - 1;
@@ -235,7 +236,7 @@ impl World {
             }
         }
         for request in std::mem::take(&mut self.packs) {
-            let packed = backlog::pack(&mut self.journal, &request);
+            let packed = backlog::pack(&mut wire::Packer::default(), &mut self.journal, &request);
             self.machine.packed(request.ticket, packed, now);
         }
         if self.machine.deadline_ms().is_some_and(|at| at <= now.ticks_ms) {
@@ -509,7 +510,11 @@ fn is_a_sender_ever_due_for_nothing() {
                     machine.received(state, now(at));
                 }
                 Action::Pack(request) => {
-                    machine.packed(request.ticket, backlog::pack(&mut journal, &request), now(at));
+                    machine.packed(
+                        request.ticket,
+                        backlog::pack(&mut wire::Packer::default(), &mut journal, &request),
+                        now(at),
+                    );
                 }
                 _ => {}
             }

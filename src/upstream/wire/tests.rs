@@ -13,7 +13,7 @@ fn store() -> StoreId {
 }
 
 fn batch(items: &[Item]) -> (Batch, usize) {
-    let (body, count) = pack(items).expect("packs");
+    let (body, count) = Packer::default().pack(items).expect("packs");
     let batch =
         Batch { v: PROTOCOL, epoch: Epoch(1), from: Seq(7), first: Seq(7), count: count as u32, body };
     (batch, count)
@@ -129,7 +129,7 @@ fn does_an_entry_as_large_as_the_journal_takes_fit_a_frame_alone() {
     let bytes = Up::Batch(batch.clone()).encode();
     assert!(bytes.len() <= limits::UPSTREAM_FRAME_BYTES_MAX, "{}", bytes.len());
     assert_eq!(Up::decode(UpKind::Batch, &bytes), Ok(Up::Batch(batch.clone())));
-    assert_eq!(unpack(&batch).expect("unpacks"), &items[..1]);
+    assert_eq!(Unpacker::default().unpack(&batch).expect("unpacks"), &items[..1]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn does_a_batch_stay_inside_its_size() {
     let (batch, count) = batch(&items);
     assert!((20..=32).contains(&count), "{count} entries of 2,000 bytes in 64 KiB");
     assert!(batch.body.0.len() <= limits::UPSTREAM_BATCH_BYTES_MAX);
-    assert_eq!(unpack(&batch).expect("unpacks"), &items[..count]);
+    assert_eq!(Unpacker::default().unpack(&batch).expect("unpacks"), &items[..count]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn is_a_bomb_refused_before_it_goes_off() {
     let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
     assert!(body.0.len() < 64 * 1024);
     let bomb = Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 200, body };
-    assert_eq!(unpack(&bomb), Err(WireError::Bound("body")));
+    assert_eq!(Unpacker::default().unpack(&bomb), Err(WireError::Bound("body")));
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn is_another_version_named_even_if_its_fields_differ() {
 #[test]
 fn is_a_flipped_bit_found() {
     let (whole, _) = batch(&[Item::new(vec![1, 2, 3]), Item::withheld(b"parked")]);
-    assert_eq!(unpack(&whole).expect("unpacks")[1].bytes, None);
+    assert_eq!(Unpacker::default().unpack(&whole).expect("unpacks")[1].bytes, None);
     let mut raw = zstd::bulk::decompress(&whole.body.0, 1_000).expect("decompresses");
     raw[ENTRY_HEAD_BYTES] ^= 1;
     let body = Blob(zstd::bulk::compress(&raw, 3).expect("compresses"));
-    assert_eq!(unpack(&Batch { body, ..whole }), Err(WireError::Hash(Seq(7))));
+    assert_eq!(Unpacker::default().unpack(&Batch { body, ..whole }), Err(WireError::Hash(Seq(7))));
 }
 
 proptest! {
@@ -182,7 +182,7 @@ proptest! {
         {
             let _ = Down::decode(kind, &bytes);
         }
-        let _ = unpack(&Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 9, body: Blob(bytes) });
+        let _ = Unpacker::default().unpack(&Batch { v: 1, epoch: Epoch(1), from: Seq(1), first: Seq(1), count: 9, body: Blob(bytes) });
     }
 
     #[test]
@@ -193,7 +193,7 @@ proptest! {
         bytes[at] = with;
         bytes.truncate(bytes.len().saturating_sub(cut % 50));
         if let Ok(Up::Batch(batch)) = Up::decode(UpKind::Batch, &bytes) {
-            let _ = unpack(&batch);
+            let _ = Unpacker::default().unpack(&batch);
         }
     }
 }
