@@ -46,6 +46,7 @@ use crate::pricing::outcome::{
 use super::decision::{Change, Entry, EntryFault, Facts, Key, Quote, Record, UsageOf};
 use super::input::{Input, QuoteBody};
 use super::marks::{self, Numbers, Values};
+use super::pen::Pen;
 use super::reply::{ChargedView, DataAge, Figures, IssuedCoupon, LineUnits, Receipt, Reply, TransactionView};
 
 const FORM_PLAIN: u8 = 1;
@@ -55,17 +56,10 @@ const FORM_SALE_PACKED: u8 = 4;
 /// So much more is the form whose personal values are numbers.
 const NUMBERED: u8 = 4;
 
-/// Where values are written, and whether what is personal in them is marked.
-struct Out<'a> {
-    bytes: &'a mut Vec<u8>,
-    marked: bool,
-}
-
 /// Writes entries one after the other, with buffers and tables that it keeps between them.
 #[derive(Default)]
 pub struct Encoder {
     plain: Vec<u8>,
-    marked: Vec<u8>,
     packed: Vec<u8>,
     packer: Option<zstd::bulk::Compressor<'static>>,
 }
@@ -73,16 +67,13 @@ pub struct Encoder {
 impl Encoder {
     /// See [`Entry::encode`]. The bytes stay until the next entry is written.
     pub fn encode(&mut self, entry: &Entry) -> &[u8] {
-        write(&mut self.plain, entry, false);
+        write(&mut self.plain, entry, None);
         self.packed_if_large()
     }
 
     /// The entry as the journal holds it, with numbers in the place of everything personal.
     pub fn seal(&mut self, entry: &Entry, numbers: &mut dyn Numbers) -> &[u8] {
-        write(&mut self.marked, entry, true);
-        self.plain.clear();
-        self.plain.push(self.marked[0] + NUMBERED);
-        marks::number(&self.marked[1..], numbers, &mut self.plain).expect("what was just written is whole");
+        write(&mut self.plain, entry, Some(numbers));
         self.packed_if_large()
     }
 
@@ -113,7 +104,7 @@ impl Encoder {
 
     /// See [`Entry::fits`]: tried, however few lines it has.
     pub(super) fn fits(&mut self, entry: &Entry) -> bool {
-        write(&mut self.plain, entry, false);
+        write(&mut self.plain, entry, None);
         self.plain.len() <= limits::ENTRY_BYTES_MAX && {
             self.pack();
             self.packed.len() <= limits::FRAME_PAYLOAD_BYTES_MAX / 2
@@ -130,15 +121,20 @@ impl Encoder {
     }
 }
 
-fn write(bytes: &mut Vec<u8>, entry: &Entry, marked: bool) {
+fn write<'a>(bytes: &'a mut Vec<u8>, entry: &Entry, numbers: Option<&'a mut dyn Numbers>) {
     bytes.clear();
     // One large decision does not keep its room for ever.
     bytes.shrink_to(limits::ENTRY_PLAIN_BYTES_MAX);
-    bytes.push(FORM_SALE);
-    if write_sale(&mut Out { bytes, marked }, entry).is_none() {
-        bytes.clear();
-        bytes.push(FORM_PLAIN);
-        named(&mut Out { bytes, marked }, entry);
+    let more = if numbers.is_some() { NUMBERED } else { 0 };
+    match Sale::of(entry) {
+        Some(sale) => {
+            bytes.push(FORM_SALE + more);
+            sale.write(&mut Pen::new(bytes, numbers));
+        }
+        None => {
+            bytes.push(FORM_PLAIN + more);
+            Pen::new(bytes, numbers).named(entry);
+        }
     }
 }
 
@@ -188,14 +184,6 @@ pub(super) fn mentions(bytes: &[u8], number: u32) -> Result<Option<bool>, EntryF
     if numbered { found().map(Some) } else { Ok(None) }
 }
 
-fn named<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
-    marks::write(out.bytes, value, (true, out.marked));
-}
-
-fn list<T: Serialize + ?Sized>(out: &mut Out<'_>, value: &T) {
-    marks::write(out.bytes, value, (false, out.marked));
-}
-
 /// Values that stand one behind the other.
 struct Row<'a>(rmp_serde::Deserializer<ReadRefReader<'a, [u8]>>);
 
@@ -219,9 +207,7 @@ where
     F: Fn() -> I,
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Known to its end: MessagePack writes how many come.
-        let items: Vec<I::Item> = (self.0)().into_iter().collect();
-        serializer.collect_seq(items)
+        serializer.collect_seq((self.0)())
     }
 }
 
@@ -229,31 +215,31 @@ impl Record {
     /// Writes the record as MessagePack: as lists where every field is always there, by name where one may be left out: a list
     /// would not say which. `Record` reads both.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_to(&mut Out { bytes: out, marked: false });
+        self.write_to(&mut Pen::new(out, None));
     }
 
-    fn write_to(&self, out: &mut Out<'_>) {
+    fn write_to(&self, pen: &mut Pen<'_>) {
         match self {
-            Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => list(out, self),
-            Record::Member(_) | Record::Ledger(_) | Record::Code(_) | Record::Order(_) => named(out, self),
-            Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => named(out, self),
-            Record::Slices(_) | Record::Heard(_) | Record::History(_) => list(out, self),
-            Record::Waiting(_) | Record::Shelf(_) => list(out, self),
+            Record::Token(_) | Record::Redeemed(_) | Record::Usage(_) | Record::Request(_) => pen.list(self),
+            Record::Member(_) | Record::Ledger(_) | Record::Code(_) | Record::Order(_) => pen.named(self),
+            Record::Sale(_) | Record::Quote(_) | Record::Decision(_) => pen.named(self),
+            Record::Slices(_) | Record::Heard(_) | Record::History(_) => pen.list(self),
+            Record::Waiting(_) | Record::Shelf(_) => pen.list(self),
         }
     }
 }
 
 fn records<'a>(
-    out: &mut Out<'_>,
+    pen: &mut Pen<'_>,
     count: usize,
     records: impl Iterator<Item = (&'a Key, Option<&'a Record>)>,
 ) {
-    list(out, &count);
+    pen.list(&count);
     for (key, record) in records {
-        list(out, key);
+        pen.list(key);
         match record {
-            Some(record) => record.write_to(out),
-            None => list(out, &()),
+            Some(record) => record.write_to(pen),
+            None => pen.list(&()),
         }
     }
 }
@@ -262,23 +248,32 @@ fn records<'a>(
 
 type Head = (Seq, Epoch, UnixMs, Option<BundleRef>);
 
-/// Nothing if the entry is not a sale whose receipt its quote tells.
-fn write_sale(out: &mut Out<'_>, entry: &Entry) -> Option<()> {
-    let Ok(Reply::Commit(receipt)) = &entry.answer else { return None };
-    let quote = entry.facts.settled()?;
-    if !is_derived(receipt, quote) {
-        return None;
+/// A sale whose receipt its quote tells.
+struct Sale<'a> {
+    entry: &'a Entry,
+    receipt: &'a Receipt,
+    quote: QuoteRows<'a>,
+}
+
+impl<'a> Sale<'a> {
+    /// Nothing if the entry is none.
+    fn of(entry: &'a Entry) -> Option<Sale<'a>> {
+        let Ok(Reply::Commit(receipt)) = &entry.answer else { return None };
+        let quote = entry.facts.settled()?;
+        let quote = is_derived(receipt, quote).then(|| QuoteRows::of(quote))??;
+        Some(Sale { entry, receipt, quote })
     }
-    list(out, &(entry.seq, entry.epoch, entry.at, &entry.bundle));
-    named(out, &entry.input);
-    let facts: Vec<_> = entry.facts.others().collect();
-    records(out, facts.len(), facts.into_iter().map(|(key, record)| (key, record.as_ref())));
-    records(out, entry.changes.len(), entry.changes.iter().map(|it| (&it.key, it.record.as_ref())));
-    write_quote(out, quote, Some(&entry.facts))?;
-    let titles = Each(|| receipt.figures.applied.iter().map(|applied| applied.title.as_str()));
-    list(
-        out,
-        &(
+
+    fn write(&self, pen: &mut Pen<'_>) {
+        let Sale { entry, receipt, quote } = self;
+        pen.list(&(entry.seq, entry.epoch, entry.at, &entry.bundle));
+        pen.named(&entry.input);
+        let facts: Vec<_> = entry.facts.others().collect();
+        records(pen, facts.len(), facts.into_iter().map(|(key, record)| (key, record.as_ref())));
+        records(pen, entry.changes.len(), entry.changes.iter().map(|it| (&it.key, it.record.as_ref())));
+        quote.write(pen, Some(&entry.facts));
+        let titles = Each(|| receipt.figures.applied.iter().map(|applied| applied.title.as_str()));
+        pen.list(&(
             &receipt.decision,
             &receipt.transaction,
             &receipt.member,
@@ -290,9 +285,8 @@ fn write_sale(out: &mut Out<'_>, entry: &Entry) -> Option<()> {
             &receipt.texts,
             receipt.training,
             &receipt.charged,
-        ),
-    );
-    Some(())
+        ));
+    }
 }
 
 fn read_sale(values: &mut Row<'_>) -> Result<Entry, String> {
@@ -480,70 +474,76 @@ impl Serialize for Rows<'_> {
     }
 }
 
-/// Writes a quote; what the facts say already is left out. Nothing if its lines are not those asked for.
-fn write_quote(out: &mut Out<'_>, quote: &Quote, facts: Option<&Facts>) -> Option<()> {
-    let Quote { asked, priced, .. } = quote;
-    if asked.basket.lines.len() != priced.lines.len()
-        || !priced.not_applied.is_empty()
-        || !priced.near.is_empty()
-        // What few sales have stands in the plain form only.
-        || asked.basket.notes.is_some()
-        || quote.lent.is_some()
-        || !priced.shelf.is_empty()
-    {
-        return None;
-    }
-    let rows = asked.basket.lines.iter().zip(&priced.lines);
-    let rows: Vec<Rows<'_>> = rows
-        .map(|(line, priced_line)| Rows::of(line, priced_line, &priced.applied))
-        .collect::<Option<_>>()?;
-    let of_facts = |of: &dyn Fn(&UsageOf) -> bool| facts.map(|facts| facts.uses(of));
-    let in_shop = of_facts(&|of| *of == UsageOf::Shop);
-    let on_device = of_facts(&|of| matches!(of, UsageOf::Device(device) if *device == quote.device));
-    let unless_same = |own: &Uses, theirs: Option<Uses>| theirs.as_ref() != Some(own);
-    let usage = unless_same(&quote.usage, in_shop).then_some(&quote.usage);
-    let device_usage = unless_same(&quote.device_usage, on_device).then_some(&quote.device_usage);
-    let whose = match &quote.member {
-        None => Whose::Nobody,
-        Some(member) if facts.and_then(|facts| facts.member(&member.id)).as_ref() == Some(member) => {
-            Whose::Facts
+/// A quote whose priced lines are those asked for.
+struct QuoteRows<'a> {
+    quote: &'a Quote,
+    rows: Vec<Rows<'a>>,
+}
+
+impl<'a> QuoteRows<'a> {
+    /// Nothing if it is not such a quote, or says what few do: that stands in the plain form only.
+    fn of(quote: &'a Quote) -> Option<QuoteRows<'a>> {
+        let Quote { asked, priced, .. } = quote;
+        if asked.basket.lines.len() != priced.lines.len()
+            || !priced.not_applied.is_empty()
+            || !priced.near.is_empty()
+            || asked.basket.notes.is_some()
+            || quote.lent.is_some()
+            || !priced.shelf.is_empty()
+        {
+            return None;
         }
-        Some(_) => Whose::Here,
-    };
-    let Quote { id, device, made_at, day, expires, bundle, offline_hours, .. } = quote;
-    list(out, &(id, device, made_at, day, expires, bundle, offline_hours));
-    let Basket { lines: _, coupons, points, claims, gift_cards, zone, notes: _ } = &asked.basket;
-    let QuoteBody { member, channel, at, lang, .. } = asked;
-    list(out, &(member, channel, at, lang, coupons, points, claims, gift_cards, zone));
-    list(
-        out,
-        &Each(|| {
+        let rows = asked.basket.lines.iter().zip(&priced.lines);
+        let rows = rows.map(|(line, priced_line)| Rows::of(line, priced_line, &priced.applied));
+        Some(QuoteRows { quote, rows: rows.collect::<Option<_>>()? })
+    }
+
+    /// What the facts say already is left out.
+    fn write(&self, pen: &mut Pen<'_>, facts: Option<&Facts>) {
+        let QuoteRows { quote, rows } = self;
+        let Quote { asked, priced, .. } = quote;
+        let of_facts = |of: &dyn Fn(&UsageOf) -> bool| facts.map(|facts| facts.uses(of));
+        let in_shop = of_facts(&|of| *of == UsageOf::Shop);
+        let on_device = of_facts(&|of| matches!(of, UsageOf::Device(device) if *device == quote.device));
+        let unless_same = |own: &Uses, theirs: Option<Uses>| theirs.as_ref() != Some(own);
+        let usage = unless_same(&quote.usage, in_shop).then_some(&quote.usage);
+        let device_usage = unless_same(&quote.device_usage, on_device).then_some(&quote.device_usage);
+        let whose = match &quote.member {
+            None => Whose::Nobody,
+            Some(member) if facts.and_then(|facts| facts.member(&member.id)).as_ref() == Some(member) => {
+                Whose::Facts
+            }
+            Some(_) => Whose::Here,
+        };
+        let Quote { id, device, made_at, day, expires, bundle, offline_hours, .. } = quote;
+        pen.list(&(id, device, made_at, day, expires, bundle, offline_hours));
+        let Basket { lines: _, coupons, points, claims, gift_cards, zone, notes: _ } = &asked.basket;
+        let QuoteBody { member, channel, at, lang, .. } = asked;
+        pen.list(&(member, channel, at, lang, coupons, points, claims, gift_cards, zone));
+        pen.list(&Each(|| {
             priced.applied.iter().map(|applied| {
                 let Applied { promotion, amount, units, times, points, coupon } = applied;
                 (promotion, amount, units, times, points, coupon)
             })
-        }),
-    );
-    list(out, &rows);
-    let PointsResult { earn, spend, spend_amount, balance_after, lines, short } = &priced.points;
-    list(
-        out,
-        &(
+        }));
+        pen.list(rows);
+        let PointsResult { earn, spend, spend_amount, balance_after, lines, short } = &priced.points;
+        pen.list(&(
             (priced.subtotal, priced.discount_total, priced.total, priced.resolution),
             &priced.gifts,
             &priced.coupons,
             (earn, spend, spend_amount, balance_after, lines, short),
             &priced.gift_cards,
             &priced.issues,
-        ),
-    );
-    list(out, &(&quote.codes, usage, device_usage, &quote.return_policies));
-    let whose_id = (whose == Whose::Facts).then(|| quote.member.as_ref().map(|member| &member.id)).flatten();
-    list(out, &(whose, whose_id));
-    if let (Whose::Here, Some(member)) = (whose, &quote.member) {
-        named(out, member);
+        ));
+        pen.list(&(&quote.codes, usage, device_usage, &quote.return_policies));
+        let whose_id =
+            (whose == Whose::Facts).then(|| quote.member.as_ref().map(|member| &member.id)).flatten();
+        pen.list(&(whose, whose_id));
+        if let (Whose::Here, Some(member)) = (whose, &quote.member) {
+            pen.named(member);
+        }
     }
-    Some(())
 }
 
 fn read_quote(values: &mut Row<'_>, facts: Option<&Facts>) -> Result<Quote, String> {
@@ -654,11 +654,15 @@ impl Kept {
     /// Nothing is lost: a quote that cannot be told by rows is written with named fields.
     pub(super) fn keep(quote: &Quote) -> Kept {
         let mut bytes = Vec::with_capacity(limits::OPEN_QUOTE_BYTES_USUAL);
-        bytes.push(FORM_SALE);
-        if write_quote(&mut Out { bytes: &mut bytes, marked: false }, quote, None).is_none() {
-            bytes.clear();
-            bytes.push(FORM_PLAIN);
-            named(&mut Out { bytes: &mut bytes, marked: false }, quote);
+        match QuoteRows::of(quote) {
+            Some(rows) => {
+                bytes.push(FORM_SALE);
+                rows.write(&mut Pen::new(&mut bytes, None), None);
+            }
+            None => {
+                bytes.push(FORM_PLAIN);
+                Pen::new(&mut bytes, None).named(quote);
+            }
         }
         Kept(bytes.into_boxed_slice())
     }

@@ -32,6 +32,7 @@ mod leases;
 mod marks;
 mod membership;
 mod orders;
+mod pen;
 pub mod quotes;
 mod referral;
 mod refund;
