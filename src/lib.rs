@@ -30,7 +30,7 @@
 //! # Rooms, from pure to worldly (arrows: `tests/tidy.rs`)
 //! `domain` nouns of the shop · `limits` every bound · `pricing` promotions · `shopper` segments · `bundle` rules, signed ·
 //! `engine` decides · `audit` who did what to the box · `gate` connections, TLS, the shop's authority · `storage` journal, tables, commit · `devices` front door · `upstream`, `hub` the line to head office ·
-//! `console` web pages, health, metrics · `clock`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
+//! `console` web pages, health, metrics · `clock`, `chance`, `config` · `simulation` worlds of shops, judged · `daemon` the one loop · `cli` a file per verb
 //!
 //! # Deliberately absent
 //! No float near money (one file of `pricing/best` proposes with them what integers then prove). No clock, file or socket in the pure rooms. No actor framework, no configuration macro, no plug-ins:
@@ -38,6 +38,7 @@
 
 pub mod audit;
 pub mod bundle;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -46,6 +46,7 @@ const ROOMS: &[Room] = &[
     Room { never: &["tracing", "serde_json"], is_integer: true, ..Room::pure("domain", &["limits"]) },
     Room::pure("limits", &[]),
     Room::shell("clock", &["domain"]),
+    Room::shell("chance", &[]),
     Room::shell("config", &["domain", "limits"]),
     Room { is_integer: true, ..Room::pure("pricing", &["domain", "limits"]) },
     Room::pure("shopper", &["domain", "limits"]),
@@ -70,12 +71,12 @@ const ROOMS: &[Room] = &[
     ),
     Room::pure("engine", &["domain", "pricing", "shopper", "bundle", "limits"]),
     // A decision holds the input it answers.
-    Room::shell("storage", &["domain", "engine::decision", "engine::input", "bundle", "limits"]),
+    Room::shell("storage", &["domain", "engine::decision", "engine::input", "bundle", "chance", "limits"]),
     Room::shell("audit", &["domain", "config::private", "limits"]),
     Room::shell("gate", &["domain", "config::private", "clock", "limits"]),
     Room::shell(
         "devices",
-        &["domain", "engine::input", "engine::reply", "config", "gate", "clock", "limits"],
+        &["domain", "engine::input", "engine::reply", "config", "gate", "clock", "chance", "limits"],
     ),
     // What goes up is the engine's entry, what comes down its input: both ends read the same types. Their shells take
     // the clock as an argument.
@@ -92,6 +93,7 @@ const ROOMS: &[Room] = &[
             "gate",
             "limits",
             "clock",
+            "chance",
             "engine::decision",
             "engine::input",
             "engine::reply",
@@ -99,7 +101,7 @@ const ROOMS: &[Room] = &[
     ),
     // It is handed a snapshot and a trait by the daemon: no room that decides or writes. Who signs in stands in the audit log,
     // and what it serves over TLS, and how refusals are named, is the gate's.
-    Room::shell("console", &["domain", "config", "limits", "clock", "audit", "gate"]),
+    Room::shell("console", &["domain", "config", "limits", "clock", "chance", "audit", "gate"]),
     Room {
         never: &["tokio"],
         ..Room::shell(

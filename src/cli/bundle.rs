@@ -31,6 +31,7 @@ use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::{PublicKey, SecretKey};
 use crate::bundle::packed::{self, Admission, BundleError, Opened};
 use crate::bundle::{Bundle, Plan, plan};
+use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::code::Code;
 use crate::domain::ids::{BundleRef, StoreId};
@@ -345,9 +346,7 @@ impl Verb<'_> {
     }
 
     fn keygen(&mut self, file: &Path) -> Result<Exit> {
-        let mut seed = [0; 32];
-        let mut random = File::open("/dev/urandom").context("failed to open the system's random source")?;
-        random.read_exact(&mut seed).context("failed to read the system's random source")?;
+        let seed = chance::bytes().context("failed to make a key")?;
         let secret = SecretKey::from_seed(&seed);
         let mut options = OpenOptions::new();
         let mut opened = options

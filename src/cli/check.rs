@@ -31,15 +31,13 @@ use crate::bundle::packed::{self, Admission};
 use crate::clock::Clock;
 use crate::config::{Broker, Config, DeviceLogin, Environment, HeadOffice, Loaded, Login};
 use crate::daemon::roll::devices_file;
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::storage::lock::LOCK_FILE;
 
 pub use known::{Known, Presence, Store, last_decision};
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Arguments of `check`.
 #[derive(Args, Clone, Copy, Debug, Default)]

@@ -21,15 +21,13 @@ use crate::config::{
 use crate::daemon::roll::{ask_for_code, devices_file, new_password, random};
 use crate::devices::broker::{ENGINE_USER, mosquitto};
 use crate::devices::topic::Topics;
-use crate::domain::calendar::{Day, StoreZone, UnixMs};
+use crate::domain::calendar::{DAY_MS, Day, StoreZone, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::DeviceId;
 use crate::domain::text::hex;
 use crate::gate::authority::{Authority, ServerAbout, TLS_DIR, own_names};
 use crate::gate::tls::TlsError;
 use crate::limits;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Arguments of `devices`.
 #[derive(Args, Clone, Debug)]

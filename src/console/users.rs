@@ -12,6 +12,7 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, Salt
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::chance;
 use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::limits;
@@ -313,9 +314,7 @@ fn no_random() -> UserError {
 
 /// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], UserError> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).map_err(|_| no_random())?;
-    Ok(bytes)
+    chance::bytes().map_err(|_| no_random())
 }
 
 /// A code to type, 60 bits in groups of four, and its proof. Without the letters that are read as digits.

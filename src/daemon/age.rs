@@ -6,14 +6,12 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::BundleRef;
 use crate::limits;
 
 use super::bundles::Shelf;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// The active bundle's times, as far as they are known.
 #[derive(Default)]

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 
 use crate::audit;
+use crate::chance;
 use crate::clock::{Clock, Ticks};
 use crate::config::{BrokerTls, ConfigError, DeviceLogin, Role, SALT_BYTES};
 use crate::devices::broker::enrol::{Codes, Enrolling, code_of};
@@ -31,10 +31,7 @@ use crate::limits;
 
 /// Random bytes from the system.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    let drawn = SystemRandom::new().fill(&mut bytes);
-    drawn.map_err(|_| anyhow!("failed to draw random bytes ({})", Code::NoRandomness))?;
-    Ok(bytes)
+    chance::bytes().map_err(|error| anyhow!("failed to draw random bytes: {error} ({})", Code::NoRandomness))
 }
 
 /// A new password of 128 bits for a device: as text, and the salt of its proof.

@@ -32,7 +32,6 @@ mod registry;
 
 use std::fmt;
 use std::future::Future;
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::chance;
 use crate::devices::link::{Inbox, Link};
 use crate::devices::topic::Topics;
 use crate::domain::code::Code;
@@ -147,11 +147,7 @@ impl std::error::Error for BrokerError {}
 
 /// Draws a secret for the daemon: 128 random bits as hexadecimal, for one run.
 pub fn engine_secret() -> Result<String, BrokerError> {
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .map_err(BrokerError::Random)?;
-    Ok(hex(&bytes))
+    Ok(hex(&chance::bytes::<16>().map_err(BrokerError::Random)?))
 }
 
 /// Starts brokers.

@@ -12,6 +12,9 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Milliseconds in a day of 24 hours: of UTC, not of a shop whose clocks are changed.
+pub const DAY_MS: i64 = 86_400_000;
+
 /// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -295,8 +298,8 @@ impl StoreZone {
     /// The wall clock at an instant; an instant outside the calendar reads as its nearest end.
     pub fn civil(&self, at: UnixMs) -> CivilTime {
         let bounded = at.0.clamp(
-            jiff::Timestamp::MIN.as_millisecond() + 86_400_000,
-            jiff::Timestamp::MAX.as_millisecond() - 86_400_000,
+            jiff::Timestamp::MIN.as_millisecond() + DAY_MS,
+            jiff::Timestamp::MAX.as_millisecond() - DAY_MS,
         );
         let at = jiff::Timestamp::from_millisecond(bounded).expect("clamped to the range of a timestamp");
         let wall = self.zone.to_datetime(at);

@@ -15,12 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::calendar::UnixMs;
+use super::calendar::{DAY_MS, UnixMs};
 use super::ids::{DeviceId, Epoch, MemberId, OrderId, Seq, Sku, StoreId};
 use super::member::TokenHash;
 use crate::limits;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What was ordered of one article.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

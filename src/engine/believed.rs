@@ -63,13 +63,12 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::calendar::DAY_MS;
     use crate::engine::reply::Noted;
-
-    const DAY: i64 = 86_400_000;
 
     fn is_doubted(believed: &Believed, day: i64) -> bool {
         let mut answer: Answer = Ok(Reply::Noted(Noted::of(String::new())));
-        believed.mark(&mut answer, UnixMs(day * DAY));
+        believed.mark(&mut answer, UnixMs(day * DAY_MS));
         answer.is_ok_and(|reply| reply.remarks().is_some_and(|remarks| !remarks.is_empty()))
     }
 
@@ -77,19 +76,19 @@ mod tests {
     fn which_times_are_believed() {
         let mut believed = Believed::default();
         assert!(!is_doubted(&believed, 0), "nobody said when it is");
-        believed.signed(UnixMs(1_000 * DAY));
+        believed.signed(UnixMs(1_000 * DAY_MS));
         for (day, doubted) in
             [(0, true), (998, true), (999, false), (1_001, false), (1_180, false), (1_365, true)]
         {
             assert_eq!(is_doubted(&believed, day), doubted, "day {day}");
         }
-        believed.made(UnixMs(1_100 * DAY));
-        believed.made(UnixMs(1_500 * DAY));
+        believed.made(UnixMs(1_100 * DAY_MS));
+        believed.made(UnixMs(1_500 * DAY_MS));
         believed.made(UnixMs(0));
         for (day, doubted) in [(1_000, true), (1_099, false), (1_101, false), (1_500, true)] {
             assert_eq!(is_doubted(&believed, day), doubted, "day {day}");
         }
-        believed.signed(UnixMs(1_020 * DAY));
+        believed.signed(UnixMs(1_020 * DAY_MS));
         assert!(!is_doubted(&believed, 1_025), "rules signed anew say when it is");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An unknown token is not an error: the shopper sees what everybody may see.
 
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::ids::{CampaignId, SegmentId, Sku};
 use crate::domain::member::{Member, TokenHash};
 use crate::domain::text::Lang;
@@ -18,7 +18,7 @@ use super::showing::Chooser;
 use super::{Turn, leases, orders};
 
 /// Days before its end within which a coupon is said to run out soon.
-const EXPIRING_SOON_MS: i64 = 7 * 86_400_000;
+const EXPIRING_SOON_MS: i64 = 7 * DAY_MS;
 
 /// Answers `scan`, with the campaigns whose offers are kept from the member. `waiting` was shown and is not written down yet.
 pub(super) fn scan(turn: &Turn<'_>, scan: &Scan, waiting: &[Shown]) -> (Reply, Vec<CampaignId>) {

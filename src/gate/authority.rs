@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::config::private;
-use crate::domain::calendar::{Day, UnixMs};
+use crate::domain::calendar::{DAY_MS, Day, UnixMs};
 use crate::domain::ids::StoreId;
 use crate::domain::text::hex;
 use crate::limits;
@@ -30,7 +30,6 @@ use super::tls::{self, TlsError};
 
 /// Below the data directory.
 pub const TLS_DIR: &str = "tls";
-const DAY_MS: i64 = 86_400_000;
 /// 2020-01-01: before any box was set up.
 const AUTHORITY_FROM: UnixMs = UnixMs(1_577_836_800_000);
 

@@ -21,7 +21,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
-use crate::domain::calendar::{Day, UnixMs};
+use crate::domain::calendar::{DAY_MS, Day, UnixMs};
 use crate::domain::code::Code;
 
 /// A certificate or key file does not serve. Fits after "failed to".
@@ -246,7 +246,7 @@ pub fn until(certificate: &[u8]) -> Option<UnixMs> {
     let clock = |from: usize| two(from)?.parse::<i64>().ok();
     let seconds = clock(4)? * 3_600 + clock(6)? * 60 + clock(8)?;
     let day: Day = format!("{year:04}-{month}-{day}").parse().ok()?;
-    Some(UnixMs(day.number() * 86_400_000 + seconds * 1_000))
+    Some(UnixMs(day.number() * DAY_MS + seconds * 1_000))
 }
 
 /// The first element of DER: its tag, what it holds, and what comes behind it.
@@ -355,7 +355,7 @@ mod tests {
             params.not_after = date_time_ymd(year, 3, 9);
             let certificate = params.self_signed(&key).expect("it is made");
             let day: Day = day.parse().expect("a day");
-            assert_eq!(until(certificate.der()), Some(UnixMs(day.number() * 86_400_000)));
+            assert_eq!(until(certificate.der()), Some(UnixMs(day.number() * DAY_MS)));
             for cut in 0..64 {
                 assert_eq!(until(&certificate.der()[..cut]), None, "{cut} bytes");
             }

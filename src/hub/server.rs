@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
+use crate::chance;
 use crate::clock::Clock;
 use crate::domain::code::Code;
 use crate::domain::ids::{MemberId, StoreId};
@@ -330,9 +330,7 @@ fn bounds() -> Bounds {
 }
 
 fn secret() -> std::io::Result<String> {
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex(&bytes))
+    Ok(hex(&chance::bytes::<16>()?))
 }
 
 /// Our bounds in the broker crate's words.

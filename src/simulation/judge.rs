@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::terms::Terms;
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::ids::{CouponCode, DeviceId, Epoch, MemberId, OrderId, RequestId, Seq, StoreId};
 use crate::domain::lease::{Scope, Slices, Word};
 use crate::engine::decision::{Entry, Key, Record};
@@ -23,7 +23,7 @@ use super::rules;
 /// Violations kept of one world: the first says what is wrong, the rest follow from it.
 const KEPT_MAX: usize = 20;
 /// Milliseconds that a box's clock may be before the world began without saying so: what it may be behind, and a day.
-const OFF_MS_MAX: i64 = 2 * 86_400_000;
+const OFF_MS_MAX: i64 = 2 * DAY_MS;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -9,11 +9,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::ids::Seq;
 use crate::limits;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// The days lived, as far back as requests are remembered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,7 +77,8 @@ impl Follower {
         let since = last.seq.0.saturating_sub(self.covered.newest.0);
         let is_quiet = pending.len() < limits::TABLES_BATCH_DECISIONS;
         let since = if self.tables.is_memory() { 0 } else { since };
-        if since >= self.sizes.checkpoint_every && (is_quiet || since / 2 >= self.sizes.checkpoint_every) {
+        let late = self.sizes.checkpoint_every.saturating_mul(limits::CHECKPOINT_LATE_TIMES);
+        if since >= if is_quiet { self.sizes.checkpoint_every } else { late } {
             self.checkpoint()?;
         }
         if pending.len() >= limits::TABLES_BATCH_DECISIONS {

@@ -11,13 +11,14 @@
 //! office then sees the same place with two contents, quarantines the second and finds that they count otherwise.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::chance;
 use crate::domain::ids::{Epoch, StoreId};
 use crate::domain::text::hex;
 use crate::storage::disk::DiskOp;
@@ -119,10 +120,7 @@ fn mark(identity: &BoxIdentity, machine: &str) -> String {
 
 fn create(path: &Path, dir: &Path, store: &StoreId) -> Result<BoxIdentity> {
     let failed = |op| move |error| StorageError::disk(op, path, error);
-    let mut secret = [0; 32];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut secret))
-        .map_err(failed(DiskOp::Read))?;
+    let secret = chance::bytes().map_err(failed(DiskOp::Read))?;
     let identity = BoxIdentity { store: store.clone(), epoch: Epoch(1), secret };
     identity.write(dir)?;
     Ok(identity)

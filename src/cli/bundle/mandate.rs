@@ -13,11 +13,9 @@ use crate::bundle::keys::PublicKey;
 use crate::bundle::mandate::Mandate;
 use crate::bundle::packed::Terms;
 use crate::clock::{Clock as _, SystemClock};
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::code::Code;
 use crate::limits;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Arguments of `bundle mandate`.
 #[derive(Args, Clone, Debug)]

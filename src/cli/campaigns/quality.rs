@@ -15,7 +15,7 @@ use serde_json::json;
 use super::super::explain::terminal_lang;
 use super::super::replay::journal;
 use super::super::{Exit, words::said};
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::ids::{MemberId, Sku};
 use crate::engine::decision::Entry;
 use crate::engine::input::Input;
@@ -149,9 +149,8 @@ fn judge(happened: Happenings) -> Judged {
             }
             Happened::Bought(items) => {
                 let own = owned.entry(member.clone()).or_default();
-                let list = waiting
-                    .remove(&member)
-                    .filter(|(then, _)| at.ms_since(*then) <= QUALITY_DAYS * 86_400_000);
+                let list =
+                    waiting.remove(&member).filter(|(then, _)| at.ms_since(*then) <= QUALITY_DAYS * DAY_MS);
                 if let Some((_, list)) = list {
                     judged.judged += 1;
                     for (hits, length) in judged.hits.iter_mut().zip(LENGTHS) {
@@ -178,7 +177,7 @@ mod tests {
     fn which_proposals_were_right() {
         let sku = |name: &str| Sku::new(name).expect("an id");
         let list = |names: &str| names.split(' ').map(sku).collect::<Vec<Sku>>();
-        let days = |days: i64| UnixMs(days * 86_400_000);
+        let days = |days: i64| UnixMs(days * DAY_MS);
         let event = |day, who: &str, what| (days(day), MemberId::new(who).expect("an id"), what);
         let bought = |names| Happened::Bought(list(names).into_iter().collect());
         let proposed = |names| Happened::Proposed(list(names));

@@ -17,11 +17,10 @@ use rustls::{ClientConnection, StreamOwned};
 use super::{Outcome, Probe};
 use crate::clock::{Clock, Ticks};
 use crate::config::{LineTls, ServerUrl};
+use crate::domain::calendar::DAY_MS;
 use crate::domain::code::Code;
 use crate::gate::tls::{self, Own, Refused};
 use crate::limits;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What a finding of this line is called and where it is mended.
 pub(super) struct Words {

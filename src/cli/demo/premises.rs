@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::bundle::keys::SecretKey;
+use crate::chance;
 use crate::cli::tills::Dice;
 use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::config::{Config, Environment};
@@ -27,11 +28,9 @@ use crate::hub::office::Snapshot;
 use crate::hub::server::{self, Hub, HubConfig};
 use crate::limits;
 
-use super::sample::random;
-
 /// A loopback address that was free a moment ago.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    let mut dice = Dice::new(u64::from_be_bytes(random()?), "port");
+    let mut dice = Dice::new(u64::from_be_bytes(chance::bytes()?), "port");
     for _ in 0..limits::DEMO_PORT_TRIES_MAX {
         let offset = u16::try_from(dice.below(limits::DEMO_PORTS)).context("failed to draw a port")?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, limits::DEMO_PORT_FIRST + offset));

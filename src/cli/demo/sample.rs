@@ -3,15 +3,13 @@
 //! Invariants: nothing outside the binary is read; the files are those of `config/sample-shop` (a test compares), and
 //! are read as any authoring folder is. A key is made for each run and forgotten with it.
 
-use std::fs::File;
-use std::io::Read;
-
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use crate::bundle::authoring::{self, Authored};
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
 use crate::bundle::keys::SecretKey;
 use crate::bundle::packed;
+use crate::chance;
 use crate::clock::{Clock as _, SystemClock};
 
 macro_rules! sample_shop {
@@ -94,16 +92,7 @@ pub(crate) fn sign(
 
 /// A key for this run.
 pub(crate) fn fresh_key() -> Result<SecretKey> {
-    Ok(SecretKey::from_seed(&random()?))
-}
-
-/// Random bytes of the system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("failed to read random bytes")?;
-    Ok(bytes)
+    Ok(SecretKey::from_seed(&chance::bytes()?))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Lender, Record};
-use crate::domain::calendar::UnixMs;
+use crate::domain::calendar::{DAY_MS, UnixMs};
 use crate::domain::code::Code;
 use crate::domain::ids::{DeviceId, Epoch, OrderId, RequestId, StoreId};
 use crate::domain::member::TokenHash;
@@ -293,7 +293,7 @@ impl Orders {
 
     /// Forgets what is long over.
     fn forget(&mut self, now: UnixMs) {
-        let remembered_ms = i64::from(limits::ORDER_REMEMBERED_DAYS) * 86_400_000;
+        let remembered_ms = i64::from(limits::ORDER_REMEMBERED_DAYS) * DAY_MS;
         while self.by_end.first().is_some_and(|(until, _)| now.ms_since(*until) >= remembered_ms) {
             let Some((_, id)) = self.by_end.first().cloned() else { return };
             self.remove(&id);
@@ -521,8 +521,6 @@ mod tests {
     use super::*;
     use crate::domain::ids::Sku;
     use crate::domain::order::OrderLine;
-
-    const DAY_MS: i64 = 86_400_000;
 
     fn store(text: &str) -> StoreId {
         StoreId::new(text).expect("an id")

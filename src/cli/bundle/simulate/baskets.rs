@@ -22,7 +22,7 @@ use serde::Deserialize;
 use crate::cli::journey::Journey;
 use crate::cli::replay::journal;
 use crate::domain::basket::{Basket, Line, PointsWish, Quantity};
-use crate::domain::calendar::{Day, StoreZone, TimeOfDay, UnixMs};
+use crate::domain::calendar::{DAY_MS, Day, StoreZone, TimeOfDay, UnixMs};
 use crate::domain::ids::{CouponCode, DeviceId, LineId, MemberId, PromotionId, Seq, Sku, Zone};
 use crate::domain::member::Member;
 use crate::engine::decision::Entry;
@@ -180,7 +180,7 @@ pub(super) fn of_journal(data_dir: &Path, take: Take<'_>) -> Result<()> {
     let Some(newest) = newest else {
         bail!("failed to find sales in {}: its journal is empty", data_dir.display())
     };
-    let since = newest.plus_ms(-limits::SIMULATE_DAYS * 86_400_000);
+    let since = newest.plus_ms(-limits::SIMULATE_DAYS * DAY_MS);
     let mut voided: BTreeSet<Seq> = BTreeSet::new();
     each_entry((&view, &vault), &mut |entry| {
         voided.extend(replay::voided(&entry));
