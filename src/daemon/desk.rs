@@ -492,12 +492,10 @@ impl Desk {
         refused: Option<Code>,
     ) {
         self.counts.refusals += u64::from(refused.is_some());
-        if after <= self.store.durable() {
-            self.hand_over(route, format, payload, refused);
-            return;
-        }
         let place = self.waiting.partition_point(|waiting| waiting.after <= after);
         self.waiting.insert(place, Waiting { after, route, format, payload, refused });
+        // One way out: a disk that is quicker than its word changes no order.
+        self.durable(self.store.durable());
     }
 
     fn refuse(&mut self, route: Route, (format, re): (Format, Option<RequestId>), refusal: Refusal) {
