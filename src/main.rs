@@ -123,11 +123,9 @@ fn answer(cli: &Cli, out: &mut dyn Write) -> Result<Exit> {
             let around = check::Surroundings {
                 environment: &environment,
                 clock: std::sync::Arc::new(SystemClock),
-                lang: explain::terminal_lang(),
-                bundle: &check::bundle_is_there,
                 known: &check::Known::of,
             };
-            Ok(check::run(*args, file, &around, out)?)
+            Ok(check::run(*args, file, (&around, explain::terminal_lang()), out)?)
         }
         Verb::Status(args) => ask::status(args, &data_dir()?, out),
         Verb::Scan(args) => ask::scan(args, &data_dir()?, out),

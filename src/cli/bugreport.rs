@@ -93,13 +93,12 @@ fn parts(
             let around = check::Surroundings {
                 environment,
                 clock: std::sync::Arc::new(SystemClock),
-                lang: Lang::En,
-                bundle: &check::bundle_is_there,
                 known: &check::Known::of,
             };
             let holder = check::lock_holder(&config.store.data_dir);
             let probes = check::probes_of(config, holder, &around);
-            parts.push(("check.json", format!("{:#}\n", json!(probes))));
+            let told: Vec<_> = probes.iter().map(|probe| probe.told(Lang::En)).collect();
+            parts.push(("check.json", format!("{:#}\n", json!(told))));
             parts.push(("sizes.txt", sizes(&config.store.data_dir)));
         }
     }

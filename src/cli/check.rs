@@ -6,22 +6,18 @@
 //! `limits`. A daemon that is not running is no finding, unless `--running` asks for it: the check is for before the first
 //! start too.
 //!
-//! Layout: here the box itself · `line` the way to another broker, step by step · `known` what only the daemon and its journal know.
+//! Layout: here the box itself · `probe` an answer, in both languages · `line` the way to another broker, step by step · `known` what only the daemon and its journal know.
 
 mod known;
 mod line;
+mod probe;
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use clap::Args;
-use serde::Serialize;
 
 use super::Exit;
 use super::bundle::{EXTENSION, INBOX};
@@ -36,8 +32,11 @@ use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::storage::lock::LOCK_FILE;
+use clap::Args;
 
 pub use known::{Known, Presence, Store, last_decision};
+pub use probe::{Outcome, Probe, Told};
+use probe::{Seen, text};
 
 /// Arguments of `check`.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -50,67 +49,8 @@ pub struct CheckArgs {
     pub running: bool,
 }
 
-/// What a probe found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// As it should be.
-    Ok,
-    /// Selling goes on, but someone should look.
-    Warn,
-    /// The daemon would not start, or not do its work.
-    Fail,
-}
-
-/// One probe's answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Probe {
-    /// What was looked at.
-    pub name: Cow<'static, str>,
-    /// What was found.
-    pub outcome: Outcome,
-    /// The stable code of a finding.
-    pub code: Option<Code>,
-    /// What was seen.
-    pub cause: String,
-    /// The key that mends it, `section.key`; empty if none does.
-    pub key: &'static str,
-    /// What to do about a finding.
-    pub remedy: String,
-}
-
-impl Probe {
-    /// As it should be.
-    pub fn ok(name: impl Into<Cow<'static, str>>, seen: impl Into<String>) -> Probe {
-        let (name, cause) = (name.into(), seen.into());
-        Probe { name, outcome: Outcome::Ok, code: None, cause, key: "", remedy: String::new() }
-    }
-
-    /// A finding; the remedy is the code's.
-    pub fn finding(
-        name: impl Into<Cow<'static, str>>,
-        outcome: Outcome,
-        code: Code,
-        key: &'static str,
-        cause: impl Into<String>,
-    ) -> Probe {
-        let remedy = code.remedy(Lang::En).to_owned();
-        Probe { name: name.into(), outcome, code: Some(code), cause: cause.into(), key, remedy }
-    }
-
-    fn in_language(self, lang: Lang) -> Probe {
-        match self.code {
-            Some(code) => Probe { remedy: code.remedy(lang).to_owned(), ..self },
-            None => self,
-        }
-    }
-}
-
 /// When a bundle was signed, and by when a newer one is promised.
 type Times = (UnixMs, Option<UnixMs>);
-
-/// Looks at the active bundle's file under this configuration: a sentence about it, or a code and a cause.
-pub type BundleProbe = dyn Fn(&Path, &Config) -> Result<String, (Code, String)>;
 
 /// What the check needs from elsewhere.
 pub struct Surroundings<'a> {
@@ -118,10 +58,6 @@ pub struct Surroundings<'a> {
     pub environment: &'a Environment,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The language of remedies.
-    pub lang: Lang,
-    /// Looks at the active bundle; `bundle_is_there` looks for its file only.
-    pub bundle: &'a BundleProbe,
     /// What the daemon and its journal know; `Known::of` asks them.
     pub known: &'a dyn Fn(&Config) -> Known,
 }
@@ -129,20 +65,11 @@ pub struct Surroundings<'a> {
 /// The active bundle, below the data directory.
 pub use super::bundle::ACTIVE as ACTIVE_BUNDLE;
 
-/// The plainest look at a bundle: is there a file?
-pub fn bundle_is_there(file: &Path, _config: &Config) -> Result<String, (Code, String)> {
-    match fs::metadata(file) {
-        Ok(metadata) if metadata.is_file() => Ok(format!("{}, {} bytes", file.display(), metadata.len())),
-        Ok(_) => Err((Code::NoBundle, format!("{} is no file", file.display()))),
-        Err(cause) => Err((Code::NoBundle, format!("{}: {cause}", file.display()))),
-    }
-}
-
 /// Runs every probe and prints what they found. `file` is the program's `--config`.
 pub fn run(
     args: CheckArgs,
     file: Option<&Path>,
-    around: &Surroundings<'_>,
+    (around, lang): (&Surroundings<'_>, Lang),
     out: &mut dyn Write,
 ) -> std::io::Result<Exit> {
     let loaded = match Config::load(file, around.environment) {
@@ -150,15 +77,15 @@ pub fn run(
         Err(error) => return write_error(&error, args.json, out),
     };
     let holder = lock_holder(&loaded.config.store.data_dir);
-    let probes: Vec<Probe> =
-        probes(&loaded, holder, around).into_iter().map(|probe| probe.in_language(around.lang)).collect();
+    let probes = probes(&loaded, holder, around);
     let worst = probes.iter().map(|probe| probe.outcome).max().unwrap_or(Outcome::Ok);
     let running = holder.is_some();
     if args.json {
-        let report = serde_json::json!({ "outcome": worst, "running": running, "probes": probes });
+        let told: Vec<Told<'_>> = probes.iter().map(|probe| probe.told(lang)).collect();
+        let report = serde_json::json!({ "outcome": worst, "running": running, "probes": told });
         writeln!(out, "{report:#}")?;
     } else {
-        out.write_all(text(&probes).as_bytes())?;
+        out.write_all(text(&probes, lang).as_bytes())?;
     }
     Ok(match worst {
         _ if args.running && !running => Exit::NotRunning,
@@ -184,19 +111,24 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
     let mut probes = vec![probe_data_dir(data_dir)];
     probes.push(probe_free_space(data_dir, config.storage.free_space_min_mb));
     probes.push(match holder {
-        Some(Holder { pid }) => Probe::ok("daemon", format!("running as process {pid}")),
-        None => Probe::ok("daemon", "not running"),
+        Some(Holder { pid }) => {
+            Probe::ok("daemon", Seen::of(["running as process {}", "运行中，进程 {}"], &[&pid]))
+        }
+        None => Probe::ok("daemon", ["not running", "未运行"]),
     });
     probes.push(probe_store(holder.is_some(), &known));
     probes.push(probe_trusted_keys(config));
-    probes.push(probe_bundle(config, holder.is_some(), around.bundle, (times, now)));
+    probes.push(probe_bundle(config, holder.is_some(), (times, now)));
     probes.extend(known.network.clone().map(|(code, cause)| {
         Probe::finding(
             "network",
             Outcome::Warn,
             code,
             "",
-            format!("failed to {cause}; proposals are made without it"),
+            Seen::of(
+                ["failed to {}; proposals are made without it", "{}；推荐照常进行，不使用该网络"],
+                &[&cause],
+            ),
         )
     }));
     probes.extend(probe_secrets(config, around.environment.credentials_dir.as_deref()));
@@ -211,18 +143,20 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
 
 fn probe_config(loaded: &Loaded) -> Probe {
     match &loaded.file {
-        Some(file) => Probe::ok("config", file.display().to_string()),
-        None => Probe::ok("config", "no file: all defaults"),
+        Some(file) => Probe::ok("config", Seen::quoted(file.display())),
+        None => Probe::ok("config", ["no file: all defaults", "没有配置文件：全部使用默认值"]),
     }
 }
 
 fn probe_data_dir(dir: &Path) -> Probe {
-    let unusable = |cause: String| {
+    let unusable = |cause: Seen| {
         Probe::finding("data directory", Outcome::Fail, Code::DataDirUnusable, "store.data_dir", cause)
     };
     match fs::metadata(dir) {
-        Err(cause) => return unusable(format!("{}: {cause}", dir.display())),
-        Ok(metadata) if !metadata.is_dir() => return unusable(format!("{} is no directory", dir.display())),
+        Err(cause) => return unusable(Seen::quoted(format_args!("{}: {cause}", dir.display()))),
+        Ok(metadata) if !metadata.is_dir() => {
+            return unusable(Seen::of(["{} is no directory", "{} 不是目录"], &[&dir.display()]));
+        }
         Ok(_) => {}
     }
     // Permission bits do not tell of read-only mounts, quotas or a full disk; a byte on the disk does.
@@ -231,8 +165,12 @@ fn probe_data_dir(dir: &Path) -> Probe {
         file.as_file().sync_data()
     });
     match trial {
-        Ok(()) => Probe::ok("data directory", format!("{} can be written", dir.display())),
-        Err(cause) => unusable(format!("{} cannot be written: {cause}", dir.display())),
+        Ok(()) => {
+            Probe::ok("data directory", Seen::of(["{} can be written", "{} 可写入"], &[&dir.display()]))
+        }
+        Err(cause) => {
+            unusable(Seen::of(["{} cannot be written: {}", "{} 无法写入：{}"], &[&dir.display(), &cause]))
+        }
     }
 }
 
@@ -246,11 +184,12 @@ fn probe_free_space(dir: &Path, free_min_mb: u32) -> Probe {
             Outcome::Warn,
             Code::DataDirUnusable,
             "store.data_dir",
-            format!("{}: {cause}", dir.display()),
+            Seen::quoted(format_args!("{}: {cause}", dir.display())),
         ),
         Ok(stat) => {
             let free_mb = stat.f_bavail.saturating_mul(stat.f_frsize) / (1024 * 1024);
-            let seen = format!("{free_mb} MiB free, at least {free_min_mb} wanted");
+            let both = ["{} MiB free, at least {} wanted", "剩余 {} MiB，至少需要 {}"];
+            let seen = Seen::of(both, &[&free_mb, &free_min_mb]);
             if free_mb >= u64::from(free_min_mb) {
                 Probe::ok(name, seen)
             } else {
@@ -291,7 +230,8 @@ fn holder_in(locks: &str, device: u64, inode: u64) -> Option<Holder> {
 /// Journal and tables, as the daemon that has them open tells.
 fn probe_store(is_running: bool, known: &Known) -> Probe {
     let seen = |store: &Store| {
-        format!("{}, durable through decision {}", store.footing.to_lowercase(), store.durable)
+        let (footing, durable) = (store.footing.to_lowercase(), store.durable);
+        Seen::of(["{}, durable through decision {}", "{}，已落盘至决策 {}"], &[&footing, &durable])
     };
     match (&known.store, is_running) {
         (Some(store), _) => match store.code {
@@ -299,10 +239,13 @@ fn probe_store(is_running: bool, known: &Known) -> Probe {
             Some(code) => Probe::finding("store", Outcome::Warn, code, "store.data_dir", seen(store)),
         },
         (None, true) => {
-            let cause = "the daemon holds the lock and does not answer: it starts, stops or hangs";
+            let cause = [
+                "the daemon holds the lock and does not answer: it starts, stops or hangs",
+                "服务持有锁但没有应答：正在启动、停止或已停滞",
+            ];
             Probe::finding("store", Outcome::Warn, Code::Busy, "store.data_dir", cause)
         }
-        (None, false) => Probe::ok("store", "closed: nobody has it open"),
+        (None, false) => Probe::ok("store", ["closed: nobody has it open", "已关闭：没有程序打开"]),
     }
 }
 
@@ -313,30 +256,38 @@ fn probe_trusted_keys(config: &Config) -> Probe {
             Outcome::Fail,
             Code::NoTrustedKey,
             "bundle.trusted_keys",
-            "there is none: no bundle would be taken",
+            ["there is none: no bundle would be taken", "一个也没有：不会接受任何规则包"],
         ),
-        1 => Probe::ok("trusted keys", "1 key"),
-        count => Probe::ok("trusted keys", format!("{count} keys")),
+        1 => Probe::ok("trusted keys", ["1 key", "1 个密钥"]),
+        count => Probe::ok("trusted keys", Seen::of(["{} keys", "{} 个密钥"], &[&count])),
     }
 }
 
 /// The active bundle, and what `bundle install` left for the daemon: a box that is about to take one is ready.
-fn probe_bundle(
-    config: &Config,
-    is_running: bool,
-    active: &BundleProbe,
-    (times, now): (Option<Times>, UnixMs),
-) -> Probe {
+fn probe_bundle(config: &Config, is_running: bool, (times, now): (Option<Times>, UnixMs)) -> Probe {
     let file = config.store.data_dir.join(ACTIVE_BUNDLE);
-    let active = active(&file, config).map(|seen| match times {
-        Some((at, _)) => format!("{seen}, signed {at}, {} days ago", now.ms_since(at) / DAY_MS),
-        None => seen,
+    let active = bundle_is_there(&file).map(|bytes| match times {
+        Some((at, _)) => {
+            let both = ["{}, {} bytes, signed {}, {} days ago", "{}，{} 字节，签名于 {}，{} 天前"];
+            Seen::of(both, &[&file.display(), &bytes, &at, &(now.ms_since(at) / DAY_MS)])
+        }
+        None => Seen::of(["{}, {} bytes", "{}，{} 字节"], &[&file.display(), &bytes]),
     });
     let stale = times.and_then(|(_, newer_by)| newer_by.filter(|by| now > *by));
     let (waiting, refused) = inbox(config, &file);
-    let when = if is_running { "takes it within a second" } else { "takes it when it starts" };
-    let waits =
-        waiting.map(|version| format!("version {version} waits in the inbox, verified; the daemon {when}"));
+    let waits = waiting.map(|version| {
+        let both = match is_running {
+            true => [
+                "version {} waits in the inbox, verified; the daemon takes it within a second",
+                "版本 {} 在收件箱中，已验证；服务将在一秒内启用",
+            ],
+            false => [
+                "version {} waits in the inbox, verified; the daemon takes it when it starts",
+                "版本 {} 在收件箱中，已验证；服务启动时启用",
+            ],
+        };
+        Seen::of(both, &[&version])
+    });
     let is_ready = active.is_ok() || waits.is_some();
     let (seen, missing) = match active {
         Ok(seen) => (Some(seen), None),
@@ -344,21 +295,34 @@ fn probe_bundle(
     };
     if let Some((code, cause)) = refused {
         let outcome = if is_ready { Outcome::Warn } else { Outcome::Fail };
-        let cause: Vec<String> = [Some(cause), waits].into_iter().flatten().collect();
-        return Probe::finding("bundle", outcome, code, "", cause.join("; "));
+        let cause = waits.into_iter().fold(cause, Seen::and);
+        return Probe::finding("bundle", outcome, code, "", cause);
     }
     if let (Some(by), Some(seen), None) = (stale, &seen, &waits) {
-        let cause = format!("{seen}; head office promised a newer one by {by}");
+        let promised = ["head office promised a newer one by {}", "总部曾承诺在 {} 之前提供新版本"];
+        let cause = seen.clone().and(Seen::of(promised, &[&by]));
         return Probe::finding("bundle", Outcome::Warn, Code::BundleStale, "head_office.url", cause);
     }
-    match missing {
-        Some((code, cause)) if !is_ready => Probe::finding("bundle", Outcome::Fail, code, "", cause),
-        _ => Probe::ok("bundle", [seen, waits].into_iter().flatten().collect::<Vec<_>>().join("; ")),
+    match (missing, [seen, waits].into_iter().flatten().reduce(Seen::and)) {
+        (_, Some(seen)) => Probe::ok("bundle", seen),
+        (cause, None) => {
+            let cause = cause.unwrap_or_else(|| Seen::quoted(file.display()));
+            Probe::finding("bundle", Outcome::Fail, Code::NoBundle, "", cause)
+        }
+    }
+}
+
+/// The size of the active bundle's file.
+fn bundle_is_there(file: &Path) -> Result<u64, Seen> {
+    match fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+        Ok(_) => Err(Seen::of(["{} is no file", "{} 不是文件"], &[&file.display()])),
+        Err(cause) => Err(Seen::quoted(format_args!("{}: {cause}", file.display()))),
     }
 }
 
 /// What waits for the daemon: the newest version it would take, and why it would refuse the last of the others.
-fn inbox(config: &Config, active: &Path) -> (Option<u64>, Option<(Code, String)>) {
+fn inbox(config: &Config, active: &Path) -> (Option<u64>, Option<(Code, Seen)>) {
     let entries = fs::read_dir(config.store.data_dir.join(INBOX)).into_iter().flatten().flatten();
     let is_bundle = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_bundle).collect();
@@ -377,8 +341,8 @@ fn inbox(config: &Config, active: &Path) -> (Option<u64>, Option<(Code, String)>
         match opened.and_then(|file| packed::open(BufReader::new(file), &admission)) {
             Ok(opened) => newest = newest.max(Some(opened.reference.version)),
             Err(error) => {
-                let cause = format!("{} waits in the inbox and would be refused: {error}", file.display());
-                refused = Some((error.code(), cause));
+                let both = ["{} waits in the inbox and would be refused: {}", "{} 在收件箱中，将被拒绝：{}"];
+                refused = Some((error.code(), Seen::of(both, &[&file.display(), &error])));
             }
         }
     }
@@ -392,8 +356,8 @@ fn probe_secrets(config: &Config, credentials_dir: Option<&Path>) -> Vec<Probe> 
     };
     let office_login = config.head_office.as_ref().and_then(|office| office.login.as_ref());
     let probe = |name, key, login: &Login| match login.password.read(credentials_dir) {
-        Ok(_) => Probe::ok(name, "can be read"),
-        Err(error) => Probe::finding(name, Outcome::Fail, Code::SecretUnreadable, key, error.to_string()),
+        Ok(_) => Probe::ok(name, ["can be read", "可读取"]),
+        Err(error) => Probe::finding(name, Outcome::Fail, Code::SecretUnreadable, key, Seen::quoted(error)),
     };
     let broker = broker_login.map(|login| probe("broker password", "broker.password_file", login));
     let office = office_login.map(|login| probe("head office password", "head_office.password_file", login));
@@ -412,26 +376,38 @@ fn probe_devices(config: &Config, known: &Known, now: UnixMs) -> Vec<Probe> {
         Err(error) => {
             let cause = error.to_string().replace('\n', "; ");
             let code = error.problems.first().map_or(Code::DevicesFile, |problem| problem.code);
+            let cause = Seen::quoted(cause);
             return vec![Probe::finding("devices", Outcome::Fail, code, "broker.devices_file", cause)];
         }
     };
-    let mut probes = vec![Probe::ok("devices", format!("{} in {}", logins.len(), file.display()))];
+    let there = Seen::of(["{} in {}", "{} 台，见 {}"], &[&logins.len(), &file.display()]);
+    let mut probes = vec![Probe::ok("devices", there)];
     for login in logins {
         let name = format!("device {}", login.device);
         let seen = match (known.present.get(&login.device), known.store.is_some()) {
-            (Some(Presence { online: true, since }), _) => format!("there since {since}"),
-            (Some(Presence { online: false, since }), _) => format!("away since {since}"),
-            (None, true) => "not seen since the daemon started".to_owned(),
-            (None, false) => "seen by a running daemon only".to_owned(),
+            (Some(Presence { online: true, since }), _) => {
+                Seen::of(["there since {}", "自 {} 起在线"], &[since])
+            }
+            (Some(Presence { online: false, since }), _) => {
+                Seen::of(["away since {}", "自 {} 起离线"], &[since])
+            }
+            (None, true) => ["not seen since the daemon started", "服务启动后未见"].into(),
+            (None, false) => ["seen by a running daemon only", "服务运行时才能看到"].into(),
         };
         let days = login.certificate_until.map(|until| (until, until.number() - now.0.div_euclid(DAY_MS)));
         probes.push(match days {
             Some((until, days)) if days < limits::CERTIFICATE_NOTICE_DAYS => {
-                let end = if days < 0 { "ended" } else { "ends" };
-                let cause = format!("{seen}; its certificate {end} on {until}");
+                let both = match days < 0 {
+                    true => ["its certificate ended on {}", "证书已于 {} 到期"],
+                    false => ["its certificate ends on {}", "证书将于 {} 到期"],
+                };
+                let cause = seen.and(Seen::of(both, &[&until]));
                 Probe::finding(name, Outcome::Warn, Code::DeviceCertificateEnds, "broker.devices_file", cause)
             }
-            Some((until, _)) => Probe::ok(name, format!("{seen}; its certificate is good until {until}")),
+            Some((until, _)) => {
+                let both = ["its certificate is good until {}", "证书有效期至 {}"];
+                Probe::ok(name, seen.and(Seen::of(both, &[&until])))
+            }
             None => Probe::ok(name, seen),
         });
     }
@@ -469,14 +445,17 @@ fn probe_broker(config: &Config, is_running: bool, around: &Surroundings<'_>) ->
 fn probe_port(name: &'static str, key: &'static str, listen: SocketAddr, is_running: bool) -> Probe {
     if is_running {
         return match line::connect(&[listen]) {
-            Ok((_, address)) => Probe::ok(name, format!("{address} answers")),
-            Err(cause) => Probe::finding(name, Outcome::Fail, Code::BrokerNotReached, key, cause),
+            Ok((_, address)) => Probe::ok(name, Seen::of(["{} answers", "{} 有应答"], &[&address])),
+            Err(cause) => {
+                Probe::finding(name, Outcome::Fail, Code::BrokerNotReached, key, Seen::quoted(cause))
+            }
         };
     }
     match TcpListener::bind(listen) {
-        Ok(_) => Probe::ok(name, format!("{listen} is free")),
+        Ok(_) => Probe::ok(name, Seen::of(["{} is free", "{} 空闲"], &[&listen])),
         Err(cause) => {
-            Probe::finding(name, Outcome::Fail, Code::BrokerPortTaken, key, format!("{listen}: {cause}"))
+            let cause = Seen::quoted(format_args!("{listen}: {cause}"));
+            Probe::finding(name, Outcome::Fail, Code::BrokerPortTaken, key, cause)
         }
     }
 }
@@ -493,7 +472,7 @@ fn probe_head_office(config: &Config, office: &HeadOffice, around: &Surroundings
     if !url.tls && !url.is_loopback() {
         let [key, ..] = line::HEAD_OFFICE.keys;
         let code = Code::PlainTextToHeadOffice;
-        probes.push(Probe::finding("head office", Outcome::Warn, code, key, url.to_string()));
+        probes.push(Probe::finding("head office", Outcome::Warn, code, key, Seen::quoted(url)));
     }
     let credentials_dir = around.environment.credentials_dir.as_deref();
     let line = line::Line {
@@ -515,50 +494,32 @@ fn probe_head_office(config: &Config, office: &HeadOffice, around: &Surroundings
 
 /// The clock, judged by whatever cannot be later than now, and by head office's.
 fn probe_clock(known: &Known, (times, now): (Option<Times>, UnixMs)) -> Probe {
-    let wrong =
-        |outcome, code, why: String| Probe::finding("clock", outcome, code, "", format!("{now}: {why}"));
+    let wrong = |outcome, code, why: Seen| Probe::finding("clock", outcome, code, "", why);
     if !(limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&now.0) {
-        return wrong(Outcome::Fail, Code::ClockWrong, "no box runs this program then".to_owned());
+        let why = ["{}: no box runs this program then", "{}：本程序不可能在此时运行"];
+        return wrong(Outcome::Fail, Code::ClockWrong, Seen::of(why, &[&now]));
     }
     if let Some(last) = known.last_decision.filter(|last| now.ms_since(*last) < -limits::CHECK_CLOCK_BACK_MS)
     {
-        return wrong(Outcome::Warn, Code::ClockWrong, format!("the last decision was made at {last}"));
+        let why = ["{}: the last decision was made at {}", "{}：上一条决策作出于 {}"];
+        return wrong(Outcome::Warn, Code::ClockWrong, Seen::of(why, &[&now, &last]));
     }
     if let Some(at) = times.map(|(at, _)| at).filter(|at| now.ms_since(*at) < -limits::CLOCK_BEHIND_MS_MAX) {
-        return wrong(Outcome::Warn, Code::ClockWrong, format!("the rules were signed at {at}"));
+        let why = ["{}: the rules were signed at {}", "{}：规则包签名于 {}"];
+        return wrong(Outcome::Warn, Code::ClockWrong, Seen::of(why, &[&now, &at]));
     }
     let gross = i64::try_from(limits::UPSTREAM_CLOCK_OFF_MS_MAX).unwrap_or(i64::MAX);
     match known.head_office_ahead_ms {
         Some(ahead) if ahead.saturating_abs() > gross => {
-            let why = format!("head office's clock is {} s ahead of it", ahead / 1_000);
-            wrong(Outcome::Warn, Code::HeadOfficeClock, why)
+            let why = ["{}: head office's clock is {} s ahead of it", "{}：总部时钟快 {} 秒"];
+            wrong(Outcome::Warn, Code::HeadOfficeClock, Seen::of(why, &[&now, &(ahead / 1_000)]))
         }
-        Some(ahead) => Probe::ok("clock", format!("{now}, head office's is {} s ahead", ahead / 1_000)),
-        None => Probe::ok("clock", now.to_string()),
-    }
-}
-
-fn text(probes: &[Probe]) -> String {
-    let mut text = String::new();
-    for probe in probes {
-        let mark = match probe.outcome {
-            Outcome::Ok => "ok  ",
-            Outcome::Warn => "warn",
-            Outcome::Fail => "FAIL",
-        };
-        writeln!(text, "{mark}  {:<24} {}", probe.name, probe.cause).expect("memory takes it");
-        if let Some(code) = probe.code {
-            let key = if probe.key.is_empty() { String::new() } else { format!(" [{}]", probe.key) };
-            writeln!(text, "      {code}{key}: {}", probe.remedy).expect("memory takes it");
+        Some(ahead) => {
+            let seen = ["{}, head office's is {} s ahead", "{}，总部时钟快 {} 秒"];
+            Probe::ok("clock", Seen::of(seen, &[&now, &(ahead / 1_000)]))
         }
+        None => Probe::ok("clock", Seen::quoted(now)),
     }
-    let findings = probes.iter().filter(|probe| probe.outcome != Outcome::Ok).count();
-    match findings {
-        0 => writeln!(text, "all {} probes are well", probes.len()),
-        _ => writeln!(text, "{findings} of {} probes found something", probes.len()),
-    }
-    .expect("memory takes it");
-    text
 }
 
 #[cfg(test)]

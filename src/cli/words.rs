@@ -15,6 +15,11 @@ pub(super) fn said(lang: Lang, english: &str, figures: &[&dyn Display]) -> Strin
             TABLE.iter().find(|(known, _)| *known == english).map_or(english, |(_, chinese)| chinese)
         }
     };
+    filled(sentence, figures)
+}
+
+/// A sentence with a figure in the place of each `{}`.
+pub(super) fn filled(sentence: &str, figures: &[&dyn Display]) -> String {
     let mut out = String::with_capacity(sentence.len() + 8 * figures.len());
     let mut parts = sentence.split("{}");
     out.push_str(parts.next().unwrap_or_default());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aisled::cli::Exit;
-use aisled::cli::check::{CheckArgs, Known, Surroundings, bundle_is_there, run};
+use aisled::cli::check::{CheckArgs, Known, Surroundings, run};
 use aisled::clock::{Clock, ManualClock, SystemClock};
 use aisled::config::Environment;
 use aisled::domain::calendar::UnixMs;
@@ -24,11 +24,11 @@ async fn checked(dir: &Path, more: &str, at: Arc<dyn Clock>, lang: Lang) -> (Exi
     std::fs::write(&file, text).expect("it is written");
     let looked = tokio::task::spawn_blocking(move || {
         let environment = Environment::default();
-        let (bundle, known) = (&bundle_is_there, &|_: &aisled::config::Config| Known::default());
-        let around = Surroundings { environment: &environment, clock: at, lang, bundle, known };
+        let known = &|_: &aisled::config::Config| Known::default();
+        let around = Surroundings { environment: &environment, clock: at, known };
         let mut out = Vec::new();
         let args = CheckArgs { json: true, running: false };
-        let exit = run(args, Some(&file), &around, &mut out).expect("memory takes it");
+        let exit = run(args, Some(&file), (&around, lang), &mut out).expect("memory takes it");
         (exit, serde_json::from_slice::<Value>(&out).expect("JSON"))
     });
     let (exit, report) = looked.await.expect("no panic");

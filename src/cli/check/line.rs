@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
+use super::probe::Seen;
 use super::{Outcome, Probe};
 use crate::clock::{Clock, Ticks};
 use crate::config::{LineTls, ServerUrl};
@@ -109,7 +110,7 @@ struct Failed {
     step: Step,
     code: Code,
     key: &'static str,
-    cause: String,
+    cause: Seen,
 }
 
 impl Line<'_> {
@@ -122,7 +123,7 @@ impl Line<'_> {
         probes
     }
 
-    fn ok(&self, step: Step, seen: impl Into<String>) -> Probe {
+    fn ok(&self, step: Step, seen: impl Into<Seen>) -> Probe {
         Probe::ok(self.words.names[step as usize], seen)
     }
 
@@ -134,17 +135,22 @@ impl Line<'_> {
         let Line { words, url, .. } = self;
         let [at_url, _, _, at_login] = words.keys;
         let failed = |step, code, key, cause| Failed { step, code, key, cause };
+        let host = Seen::quoted(&url.host);
         let addresses = resolve(url)
-            .map_err(|cause| failed(Step::Name, words.unknown, at_url, format!("{}: {cause}", url.host)))?;
+            .map_err(|cause| failed(Step::Name, words.unknown, at_url, host.clone().and(cause)))?;
         if url.host.parse::<IpAddr>().is_err() {
             let mut found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
             found.truncate(limits::CHECK_ADDRESSES_MAX);
-            probes.push(self.ok(Step::Name, format!("{} is {}", url.host, found.join(", "))));
+            probes.push(
+                self.ok(Step::Name, Seen::of(["{} is {}", "{} 是 {}"], &[&url.host, &found.join(", ")])),
+            );
         }
         let (stream, address) = connect(&addresses).map_err(|cause| {
-            failed(Step::Connection, words.unreachable, at_url, format!("{url}: {cause}"))
+            failed(Step::Connection, words.unreachable, at_url, Seen::quoted(format_args!("{url}: {cause}")))
         })?;
-        probes.push(self.ok(Step::Connection, format!("{url} answers at {address}")));
+        probes.push(
+            self.ok(Step::Connection, Seen::of(["{} answers at {}", "{} 在 {} 有应答"], &[url, &address])),
+        );
         let until = self.clock.ticks().plus(Duration::from_millis(limits::CHECK_CONNECT_TIMEOUT_MS));
         let mut stream = Bounded { stream, until, clock: Arc::clone(&self.clock) };
         let said = match url.tls {
@@ -155,16 +161,19 @@ impl Line<'_> {
             Err(error) => Err(self.broken(Step::Login, &error)),
             Ok(None) => Ok(()),
             Ok(Some(0)) => {
-                probes.push(self.ok(Step::Login, "it lets this box in"));
+                probes.push(self.ok(Step::Login, ["it lets this box in", "允许本机登录"]));
                 Ok(())
             }
             // Of MQTT 5: bad user name or password, not authorized, banned, bad authentication method; of 3.1.1 the first two.
             Ok(Some(code @ (0x86 | 0x87 | 0x8a | 0x8c | 4 | 5))) => {
-                let cause = format!("{url} refuses user name or password (CONNACK 0x{code:02x})");
+                let both =
+                    ["{} refuses user name or password (CONNACK {})", "{} 拒绝用户名或密码（CONNACK {}）"];
+                let cause = Seen::of(both, &[url, &format_args!("0x{code:02x}")]);
                 Err(failed(Step::Login, words.login, at_login, cause))
             }
             Ok(Some(code)) => {
-                let cause = format!("{url} refuses the connection (CONNACK 0x{code:02x})");
+                let both = ["{} refuses the connection (CONNACK {})", "{} 拒绝连接（CONNACK {}）"];
+                let cause = Seen::of(both, &[url, &format_args!("0x{code:02x}")]);
                 Err(failed(Step::Login, words.refuses, at_url, cause))
             }
         }
@@ -185,13 +194,13 @@ impl Line<'_> {
             step: Step::Certificate,
             code: error.problems.first().map_or(Code::CertificateUnusable, |problem| problem.code),
             key: at_file(),
-            cause: error.to_string().replace('\n', "; "),
+            cause: Seen::quoted(error.to_string().replace('\n', "; ")),
         })?;
         let unusable = |error: tls::TlsError| Failed {
             step: Step::Certificate,
             code: error.code(),
             key: at_file(),
-            cause: format!("failed to {error}"),
+            cause: Seen::quoted(format_args!("failed to {error}")),
         };
         let own =
             pem.own.as_ref().map(|(chain, key)| Own::of_pem(chain, key)).transpose().map_err(unusable)?;
@@ -200,7 +209,7 @@ impl Line<'_> {
             step: Step::Certificate,
             code: self.words.unknown,
             key: at_url,
-            cause: format!("{}: {error}", self.url.host),
+            cause: Seen::quoted(format_args!("{}: {error}", self.url.host)),
         };
         let name = ServerName::try_from(self.url.host.clone()).map_err(|error| no_name(&error))?;
         let mut session = ClientConnection::new(Arc::new(config), name).map_err(|error| no_name(&error))?;
@@ -208,18 +217,19 @@ impl Line<'_> {
             session.complete_io(&mut stream).map_err(|error| self.broken(Step::Certificate, &error))?;
         }
         let until = session.peer_certificates().and_then(|chain| tls::until(chain.first()?));
-        let believed = format!("it is believed and is for {}", self.url.host);
+        let believed = Seen::of(["it is believed and is for {}", "可信，属于 {}"], &[&self.url.host]);
         probes.push(match until {
             None => self.ok(Step::Certificate, believed),
             Some(until) => match until.ms_since(self.clock.now()) / DAY_MS {
                 days if days >= limits::CERTIFICATE_NOTICE_DAYS => {
-                    self.ok(Step::Certificate, format!("{believed}, until {until}"))
+                    self.ok(Step::Certificate, believed.and(Seen::of(["until {}", "有效期至 {}"], &[&until])))
                 }
                 days => self.finding(Failed {
                     step: Step::Certificate,
                     code: self.words.certificate[2],
                     key: at_url,
-                    cause: format!("{believed}, and ends in {days} days, at {until}"),
+                    cause: believed
+                        .and(Seen::of(["it ends in {} days, at {}", "{} 天后到期，{}"], &[&days, &until])),
                 }),
             },
         });
@@ -234,26 +244,31 @@ impl Line<'_> {
         let now = self.clock.now();
         let is_wrong = !(limits::CLOCK_UNIX_MS_MIN..=limits::CLOCK_UNIX_MS_MAX).contains(&now.0);
         let (code, key, why) = match tls::refused(error) {
-            Some((Refused::Foreign, why)) => (foreign, at_ca, why),
-            Some((Refused::Name, why)) => (name, at_url, why),
+            Some((Refused::Foreign, why)) => (foreign, at_ca, Seen::quoted(why)),
+            Some((Refused::Name, why)) => (name, at_url, Seen::quoted(why)),
             // A clock that cannot be right judges no certificate.
-            Some((Refused::Expired, why)) if !is_wrong => (ended, at_url, why),
+            Some((Refused::Expired, why)) if !is_wrong => (ended, at_url, Seen::quoted(why)),
             Some((Refused::Expired | Refused::NotYet, why)) => {
-                (words.clock, "", format!("by this box's clock ({now}): {why}"))
+                let both = ["by this box's clock ({}): {}", "按本机时钟（{}）：{}"];
+                (words.clock, "", Seen::of(both, &[&now, &why]))
             }
-            Some((Refused::Own, why)) => (words.own, at_own, why),
+            Some((Refused::Own, why)) => (words.own, at_own, Seen::quoted(why)),
             Some((Refused::Other, why)) => {
-                (words.broken, at_url, format!("it does not speak TLS 1.3: {why}"))
+                let both = ["it does not speak TLS 1.3: {}", "对方不支持 TLS 1.3：{}"];
+                (words.broken, at_url, Seen::of(both, &[&why]))
             }
             None => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    (words.silent, at_url, "no answer in time".to_owned())
+                    (words.silent, at_url, ["no answer in time", "未在时限内应答"].into())
                 }
-                ErrorKind::InvalidData => (words.refuses, at_url, error.to_string()),
-                _ => (words.broken, at_url, format!("the connection broke: {error}")),
+                ErrorKind::InvalidData => (words.refuses, at_url, Seen::quoted(error)),
+                _ => {
+                    let both = ["the connection broke: {}", "连接中断：{}"];
+                    (words.broken, at_url, Seen::of(both, &[error]))
+                }
             },
         };
-        Failed { step, code, key, cause: format!("{}: {why}", self.url) }
+        Failed { step, code, key, cause: Seen::quoted(self.url).and(why) }
     }
 
     /// MQTT 5's CONNECT, and the reason code that comes back; nothing is sent without a login.
@@ -342,7 +357,7 @@ impl Write for Bounded {
 }
 
 /// The addresses of a server. The system's resolver has no bound of its own that fits here: it is left to itself after ours.
-fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, String> {
+fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, Seen> {
     let (answer, answered) = mpsc::channel();
     let (host, port) = (url.host.clone(), url.port);
     let asking = std::thread::Builder::new().name("resolve".to_owned()).spawn(move || {
@@ -350,10 +365,15 @@ fn resolve(url: &ServerUrl) -> Result<Vec<SocketAddr>, String> {
         // Nobody waits any more.
         let _ = answer.send(found.map_err(|cause| cause.to_string()));
     });
-    asking.map_err(|error| error.to_string())?;
+    asking.map_err(Seen::quoted)?;
     let found = answered.recv_timeout(Duration::from_millis(limits::CHECK_RESOLVE_TIMEOUT_MS));
-    let addresses = found.map_err(|_| "no answer from the name service".to_owned())??;
-    if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+    let silent = ["no answer from the name service", "域名服务没有应答"];
+    let addresses = found.map_err(|_| Seen::from(silent))?.map_err(Seen::quoted)?;
+    if addresses.is_empty() {
+        Err(["the name has no address", "该域名没有地址"].into())
+    } else {
+        Ok(addresses)
+    }
 }
 
 /// The first address that takes a connection, or why the last did not.

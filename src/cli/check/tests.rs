@@ -24,6 +24,11 @@ impl ShopBox {
 
     /// Runs the check on a file with `more` in it; gives its report.
     fn report(&self, more: &str) -> (Exit, serde_json::Value) {
+        let (exit, out) = self.told(more, (true, Lang::En));
+        (exit, serde_json::from_str(&out).expect("it is JSON"))
+    }
+
+    fn told(&self, more: &str, (json, lang): (bool, Lang)) -> (Exit, String) {
         let file = self.path("aisled.toml");
         let text = format!("store.data_dir = {:?}\n{more}", self.dir.path());
         fs::write(&file, text).expect("it can be written");
@@ -32,14 +37,12 @@ impl ShopBox {
         let around = Surroundings {
             environment: &environment,
             clock: Arc::new(clock),
-            lang: Lang::En,
-            bundle: &bundle_is_there,
             known: &|_| self.known.clone(),
         };
         let mut out = Vec::new();
-        let args = CheckArgs { json: true, running: self.running };
-        let exit = run(args, Some(&file), &around, &mut out).expect("memory takes it");
-        (exit, serde_json::from_slice(&out).expect("it is JSON"))
+        let args = CheckArgs { json, running: self.running };
+        let exit = run(args, Some(&file), (&around, lang), &mut out).expect("memory takes it");
+        (exit, String::from_utf8(out).expect("it is text"))
     }
 
     /// The findings' names and codes.
@@ -198,6 +201,23 @@ fn are_missing_passwords_and_bad_devices_named() {
     let office = "store.id = \"s\"\nhead_office.url = \"mqtt://127.0.0.1:1\"\nhead_office.username = \"s\"\n";
     let config = format!("{own}{office}head_office.password_file = \"none\"\n");
     assert_eq!(codes(&ready.check(&config).1), ["AIS-4010", "AIS-4107"]);
+}
+
+#[test]
+fn is_everything_said_in_chinese_too() {
+    let mut ready = ShopBox::new();
+    let config = ready.make_ready();
+    fs::write(ready.path("devices"), "till-1 open sesame\n").expect("it can be written");
+    ready.known.last_decision = Some(ready.now.plus_ms(DAY_MS));
+    let (exit, text) = ready.told(&config, (false, Lang::ZhCn));
+    assert_eq!(exit, Exit::Finding, "{text}");
+    let is_chinese = |line: &str| line.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
+    let english: Vec<&str> = text.lines().filter(|line| !is_chinese(line)).collect();
+    assert!(english.is_empty(), "{english:#?}");
+    for said in ["正常  配置", "可写入", "未运行", "1 个密钥", "上一条决策作出于", "项有问题"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::console::page::{Tone, Words, bytes, code_card, count, figure, pill};
 use crate::console::routes::{Answer, Console, framed};
 use crate::console::shop::Question;
 use crate::domain::code::Code;
+use crate::domain::text::Lang;
 use crate::limits;
 
 use super::{list, number, text};
@@ -33,6 +34,10 @@ pub(in crate::console) async fn show(
         }
         How::Fail => (Tone::Bad, words.say("The shop cannot sell by its rules", "无法按规则销售")),
     };
+    let told = match words.lang {
+        Lang::En => "/en",
+        Lang::ZhCn => "/zh-CN",
+    };
     let body = html! {
         p.state { (pill(tone, verdict)) }
         dl.figures {
@@ -51,7 +56,7 @@ pub(in crate::console) async fn show(
         @match &checked {
             // Devices have a page of their own: here are those that want somebody's attention.
             Ok(value) => ul.probes {
-                @for probe in list(value, "/probes").filter(|probe| !is_quiet_device(probe)).take(limits::CONSOLE_ROWS_MAX) {
+                @for probe in list(value, told).filter(|probe| !is_quiet_device(probe)).take(limits::CONSOLE_ROWS_MAX) {
                     (one(words, probe))
                 }
             },
@@ -109,7 +114,7 @@ fn one(words: Words<'_>, probe: &Value) -> Markup {
     let key = text(probe, "/key");
     html! {
         li {
-            div.probe { (state_pill(words, state)) strong { (probe_word(words, text(probe, "/name"))) } span { (text(probe, "/cause")) } }
+            div.probe { (state_pill(words, state)) strong { (text(probe, "/title")) } span { (text(probe, "/cause")) } }
             @if let Some(code) = Code::parse(text(probe, "/code")) {
                 (code_card(code, "", words.lang))
                 @if !key.is_empty() { p.note { (words.say("Key in aisled.toml: ", "aisled.toml 中的配置项：")) code { (key) } } }
@@ -120,30 +125,4 @@ fn one(words: Words<'_>, probe: &Value) -> Markup {
 
 fn is_quiet_device(probe: &Value) -> bool {
     text(probe, "/name").starts_with("device ") && text(probe, "/outcome") == "ok"
-}
-
-fn probe_word<'w>(words: Words<'w>, name: &'w str) -> &'w str {
-    match name {
-        "data directory" => words.say("Data directory", "数据目录"),
-        "free space" => words.say("Free space", "剩余空间"),
-        "daemon" => words.say("Daemon", "服务"),
-        "trusted keys" => words.say("Trusted keys", "受信任的密钥"),
-        "bundle" => words.say("Rules", "规则包"),
-        "broker" => words.say("Broker", "消息服务"),
-        "devices" => words.say("Devices' file", "设备文件"),
-        "store" => words.say("Journal and tables", "日志与数据表"),
-        "broker over TLS" => words.say("Broker over TLS", "加密消息服务"),
-        "broker name" => words.say("Broker's name", "消息服务域名"),
-        "broker certificate" => words.say("Broker's certificate", "消息服务证书"),
-        "broker login" => words.say("Broker's login", "消息服务登录"),
-        "broker password" => words.say("Broker's password", "消息服务密码"),
-        "head office" => words.say("Head office", "总部"),
-        "head office name" => words.say("Head office's name", "总部域名"),
-        "head office certificate" => words.say("Head office's certificate", "总部证书"),
-        "head office login" => words.say("Head office's login", "总部登录"),
-        "head office password" => words.say("Head office's password", "总部密码"),
-        "clock" => words.say("Clock", "时钟"),
-        "config" => words.say("Configuration", "配置"),
-        other => other,
-    }
 }

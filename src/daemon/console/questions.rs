@@ -287,12 +287,12 @@ impl Answers {
         let around = check::Surroundings {
             environment: &environment,
             clock: Arc::clone(&self.clock),
-            lang: Lang::En,
-            bundle: &check::bundle_is_there,
             known: &|_| self.known(),
         };
         let holder = Some(check::Holder { pid: std::process::id() });
-        json!({ "probes": check::probes_of(&self.config, holder, &around) })
+        let probes = check::probes_of(&self.config, holder, &around);
+        let told = |lang| probes.iter().map(|probe| probe.told(lang)).collect::<Vec<_>>();
+        json!({ "en": told(Lang::En), "zh-CN": told(Lang::ZhCn) })
     }
 
     /// What a verb of the shell would ask the daemon for.
