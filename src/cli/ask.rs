@@ -2,6 +2,7 @@
 //!
 //! A decision can also be read while no daemon runs: the journal is opened, which takes the directory's lock.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::words::tell;
 use crate::config::{Config, Environment};
 use crate::daemon::control::{self, Ask};
 use crate::domain::calendar::UnixMs;
@@ -79,46 +81,67 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
         return Ok(Exit::Ok);
     }
     let text = |path: &str| plain(status.pointer(path));
-    writeln!(
+    tell(
         out,
-        "store      {} (epoch {}), version {}, up {} s",
-        text("/store"),
-        text("/epoch"),
-        text("/version"),
-        text("/up_s")
+        ["store      {} (epoch {}), version {}, up {} s", "门店       {}（第 {} 代），版本 {}，已运行 {} 秒"],
+        &[&text("/store"), &text("/epoch"), &text("/version"), &text("/up_s")],
     )?;
     match status.pointer("/bundle/version") {
-        Some(version) => writeln!(out, "bundle     {version} ({})", text("/bundle/hash"))?,
-        None => writeln!(out, "bundle     none yet: aisled bundle install FILE")?,
+        Some(version) => {
+            tell(out, ["bundle     {} ({})", "规则包     {}（{}）"], &[version, &text("/bundle/hash")])?;
+        }
+        None => tell(
+            out,
+            [
+                "bundle     none yet: aisled bundle install FILE",
+                "规则包     尚无：aisled bundle install FILE",
+            ],
+            &[],
+        )?,
     }
-    writeln!(
+    tell(
         out,
-        "journal    next {}, durable through {}, tables through {}",
-        text("/journal/next"),
-        text("/journal/durable"),
-        text("/journal/followed")
+        [
+            "journal    next {}, durable through {}, tables through {}",
+            "日志       下一条 {}，已落盘至 {}，数据表至 {}",
+        ],
+        &[&text("/journal/next"), &text("/journal/durable"), &text("/journal/followed")],
     )?;
-    writeln!(out, "devices    {} online, {} quotes open", text("/devices_online"), text("/open_quotes"))?;
-    writeln!(
+    tell(
         out,
-        "requests   {} heard, {} answered, {} refused, {} answered again",
-        text("/counts/requests"),
-        text("/counts/replies"),
-        text("/counts/refusals"),
-        text("/counts/replayed")
+        ["devices    {} online, {} quotes open", "设备       {} 台在线，{} 个未决报价"],
+        &[&text("/devices_online"), &text("/open_quotes")],
+    )?;
+    tell(
+        out,
+        [
+            "requests   {} heard, {} answered, {} refused, {} answered again",
+            "请求       收到 {}，应答 {}，拒绝 {}，重复应答 {}",
+        ],
+        &[
+            &text("/counts/requests"),
+            &text("/counts/replies"),
+            &text("/counts/refusals"),
+            &text("/counts/replayed"),
+        ],
     )?;
     match status.get("head_office").filter(|line| !line.is_null()) {
-        None => writeln!(out, "head office  none configured")?,
+        None => tell(out, ["head office  none configured", "总部       未配置"], &[])?,
         Some(line) => {
-            let up = if line["connected"] == json!(true) { "up" } else { "down" };
+            let both = match line["connected"] == json!(true) {
+                true => [
+                    "head office  up since {}, {} decisions to send",
+                    "总部       自 {} 起已连接，{} 条决策待发送",
+                ],
+                false => [
+                    "head office  down since {}, {} decisions to send",
+                    "总部       自 {} 起未连接，{} 条决策待发送",
+                ],
+            };
             let since = line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string());
-            writeln!(
-                out,
-                "head office  {up} since {since}, {} decisions to send",
-                plain(line.get("backlog"))
-            )?;
+            tell(out, both, &[&since, &plain(line.get("backlog"))])?;
             if let Some(fault) = line.get("last_error").filter(|fault| !fault.is_null()) {
-                writeln!(out, "             last trouble: {fault}")?;
+                tell(out, ["             last trouble: {}", "           最近的故障：{}"], &[fault])?;
             }
         }
     }
@@ -133,30 +156,31 @@ pub fn scan(args: &ScanArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exi
     }
     request("scan", data, data_dir, args.json, out, &|reply, out| {
         match reply.pointer("/data/member").filter(|member| !member.is_null()) {
-            Some(member) => writeln!(
+            Some(member) => tell(
                 out,
-                "{} {} tier {} points {}",
-                plain(member.get("id")),
-                plain(member.get("name")),
-                plain(member.get("tier")),
-                plain(member.pointer("/points/balance"))
+                ["{} {} tier {} points {}", "{} {} 等级 {} 积分 {}"],
+                &[
+                    &plain(member.get("id")),
+                    &plain(member.get("name")),
+                    &plain(member.get("tier")),
+                    &plain(member.pointer("/points/balance")),
+                ],
             )?,
-            None => writeln!(out, "nobody known")?,
+            None => tell(out, ["nobody known", "不是已知会员"], &[])?,
         }
         for care in list(reply, "/data/care") {
             writeln!(out, "  {}", plain(care.get("text")))?;
         }
         for offer in list(reply, "/data/offers") {
-            writeln!(
+            tell(
                 out,
-                "  offer {}: {} ({})",
-                plain(offer.get("promotion")),
-                plain(offer.get("title")),
-                plain(offer.get("reason"))
+                ["  offer {}: {} ({})", "  优惠 {}：{}（{}）"],
+                &[&plain(offer.get("promotion")), &plain(offer.get("title")), &plain(offer.get("reason"))],
             )?;
         }
         for item in list(reply, "/data/recommendations") {
-            writeln!(out, "  suggest {}: {}", plain(item.get("sku")), plain(item.get("because")))?;
+            let figures: [&dyn Display; 2] = [&plain(item.get("sku")), &plain(item.get("because"))];
+            tell(out, ["  suggest {}: {}", "  推荐 {}：{}"], &figures)?;
         }
         Ok(())
     })
@@ -210,34 +234,36 @@ pub fn quote(args: &QuoteArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
             )?;
         }
         for coupon in list(reply, "/data/coupons") {
-            writeln!(
+            tell(
                 out,
-                "  coupon {}: {} {}",
-                plain(coupon.get("code")),
-                plain(coupon.get("outcome")),
-                plain(coupon.get("reason"))
+                ["  coupon {}: {} {}", "  券 {}：{} {}"],
+                &[&plain(coupon.get("code")), &plain(coupon.get("outcome")), &plain(coupon.get("reason"))],
             )?;
         }
-        let total = plain(reply.pointer("/data/total"));
-        writeln!(out, "total {total} of {} (minor units)", plain(reply.pointer("/data/subtotal")))?;
+        tell(
+            out,
+            ["total {} of {} (minor units)", "合计 {}，原价 {}（最小货币单位）"],
+            &[&plain(reply.pointer("/data/total")), &plain(reply.pointer("/data/subtotal"))],
+        )?;
         if args.explain {
             for not in list(reply, "/data/not_applied") {
-                writeln!(
+                tell(
                     out,
-                    "  not {}: {} {}",
-                    plain(not.get("promotion")),
-                    plain(not.get("reason")),
-                    plain(not.get("detail"))
+                    ["  not {}: {} {}", "  未用 {}：{} {}"],
+                    &[&plain(not.get("promotion")), &plain(not.get("reason")), &plain(not.get("detail"))],
                 )?;
             }
             for near in list(reply, "/data/near") {
-                writeln!(
-                    out,
-                    "  near {}: add {} to gain {}",
-                    plain(near.get("promotion")),
-                    plain(near.get("add")),
-                    plain(near.get("gain"))
-                )?;
+                let add = |name: &str| plain(near.pointer(name));
+                let (promotion, gain) = (add("/promotion"), add("/gain"));
+                if near.pointer("/add/amount").is_some() {
+                    let both = ["  near {}: spend {} more, save {} more", "  差一点 {}：再买 {}，再省 {}"];
+                    tell(out, both, &[&promotion, &add("/add/amount"), &gain])?;
+                } else {
+                    let what = near.pointer("/add/sku").or(near.pointer("/add/set"));
+                    let both = ["  near {}: add {} of {}, save {} more", "  差一点 {}：加 {} 件 {}，再省 {}"];
+                    tell(out, both, &[&promotion, &add("/add/qty"), &plain(what), &gain])?;
+                }
             }
         }
         Ok(())
@@ -254,7 +280,8 @@ pub fn decision(reference: &str, data_dir: &Path, out: &mut dyn Write) -> Result
         return not_running(data_dir, false, out);
     };
     if entry.is_null() {
-        writeln!(out, "no decision {seq} is in the journal of {}", data_dir.display())?;
+        let both = ["no decision {} is in the journal of {}", "{} 号决策不在 {} 的日志中"];
+        tell(out, both, &[&seq, &data_dir.display()])?;
         return Ok(Exit::Finding);
     }
     writeln!(out, "{}", serde_json::to_string_pretty(&entry)?)?;
@@ -305,7 +332,9 @@ pub(super) fn not_running(data_dir: &Path, json: bool, out: &mut dyn Write) -> R
     if json {
         writeln!(out, "{}", json!({ "state": "not_running", "data_dir": data_dir }))?;
     } else {
-        writeln!(out, "no daemon runs on {}; start it with aisled run", data_dir.display())?;
+        let both =
+            ["no daemon runs on {}; start it with aisled run", "{} 上没有运行中的服务；请执行 aisled run"];
+        tell(out, both, &[&data_dir.display()])?;
     }
     Ok(Exit::NotRunning)
 }

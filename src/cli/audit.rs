@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::words::tell;
 use crate::audit::{self, AuditError};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::calendar::StoreZone;
@@ -58,11 +59,11 @@ pub fn run(args: &AuditArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Exi
                 Ok(Exit::Ok)
             }
             Ok(checked) => {
-                writeln!(
-                    out,
+                let both = [
                     "acts {} to {} check; the last one's hash is {}",
-                    checked.first, checked.last, checked.hash
-                )?;
+                    "第 {} 至 {} 条操作记录校验通过；最后一条的哈希为 {}",
+                ];
+                tell(out, both, &[&checked.first, &checked.last, &checked.hash])?;
                 Ok(Exit::Ok)
             }
             Err(error @ AuditError::Broken { .. }) => {

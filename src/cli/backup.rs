@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Exit;
+use super::words::{of, tell};
 use crate::domain::ids::Epoch;
 use crate::storage::backup::{self, Manifest};
 use crate::storage::error::StorageError;
@@ -94,28 +95,39 @@ fn told(
         writeln!(out, "{document}")?;
         return Ok(Exit::Ok);
     }
-    writeln!(out, "store      {store}, epoch {} when it was taken", manifest.epoch.0)?;
-    writeln!(out, "decisions  {} to {}, tables from a checkpoint at {}", first.0, through.0, checkpoint.0)?;
+    let epoch_then = manifest.epoch.0;
+    let both = ["store      {}, epoch {} when it was taken", "门店       {}，备份时为第 {} 代"];
+    tell(out, both, &[store, &epoch_then])?;
+    let both = [
+        "decisions  {} to {}, tables from a checkpoint at {}",
+        "决策       {} 至 {}，数据表来自 {} 处的检查点",
+    ];
+    tell(out, both, &[&first.0, &through.0, &checkpoint.0])?;
     for (from, to) in missing {
-        writeln!(out, "missing    {} to {}, lost to damage before", from.0, to.0)?;
+        let both = ["missing    {} to {}, lost to damage before", "缺失       {} 至 {}，此前因损坏丢失"];
+        tell(out, both, &[&from.0, &to.0])?;
     }
-    writeln!(out, "files      {} with {bytes} bytes, each read back", files.len())?;
-    let has = |name: &str| if files.contains_key(name) { "in it" } else { "none there" };
-    writeln!(
-        out,
-        "devices    {}; keys of the shop's authority {}",
-        has("devices"),
-        has("tls/authority.key")
-    )?;
+    let both = ["files      {} with {} bytes, each read back", "文件       {} 个，共 {} 字节，均已回读校验"];
+    tell(out, both, &[&files.len(), &bytes])?;
+    let has = |name: &str| {
+        of(if files.contains_key(name) { ["in it", "包含"] } else { ["none there", "没有"] })
+    };
+    let both = ["devices    {}; keys of the shop's authority {}", "设备       {}；门店证书机构的密钥 {}"];
+    tell(out, both, &[&has("devices"), &has("tls/authority.key")])?;
     if epoch.is_none() {
-        writeln!(
-            out,
+        let both = [
             "keep it    as safe as the box: it holds keys and names. Not in it: aisled.toml, and files outside the data directory \
-             that it names (passwords, certificates, broker.devices_file)"
-        )?;
+             that it names (passwords, certificates, broker.devices_file)",
+            "保管       须与本机同等安全：其中有密钥与姓名。不含：aisled.toml 及其所指数据目录以外的文件（密码、证书、broker.devices_file）",
+        ];
+        tell(out, both, &[])?;
     }
     if let Some(epoch) = epoch {
-        writeln!(out, "this box begins epoch {} with it: never start the former box again", epoch.0)?;
+        let both = [
+            "this box begins epoch {} with it: never start the former box again",
+            "本机由此开始第 {} 代：切勿再启动原来的主机",
+        ];
+        tell(out, both, &[&epoch.0])?;
     }
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::words::{of, tell};
 use super::{Exit, audit};
 use crate::clock::{Clock as _, SystemClock};
 use crate::console::{Role, UserError, Users};
@@ -97,7 +98,7 @@ pub fn run(args: &ConsoleArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
         UserVerb::Remove { name } => {
             written("console.user_remove", name, true, json!({ "user": name }))?;
             users.remove(name).map_err(failed)?;
-            writeln!(out, "{name} is removed and signed out")?;
+            tell(out, ["{} is removed and signed out", "{} 已删除并退出登录"], &[name])?;
         }
         UserVerb::List { json: true } => {
             let users = users.list().map_err(failed)?;
@@ -109,15 +110,22 @@ pub fn run(args: &ConsoleArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
         UserVerb::List { json: false } => {
             let users = users.list().map_err(failed)?;
             if users.is_empty() {
-                writeln!(out, "nobody yet: aisled console user add NAME --role admin")?;
+                let both = [
+                    "nobody yet: aisled console user add NAME --role admin",
+                    "尚无用户：aisled console user add NAME --role admin",
+                ];
+                tell(out, both, &[])?;
             }
             for user in users {
                 let state = match (&user.password, user.has_code(now)) {
-                    (Some(_), _) => "password set",
-                    (None, true) => "one-time code waits",
-                    (None, false) => "one-time code expired: aisled console user passwd NAME",
+                    (Some(_), _) => ["password set", "已设密码"],
+                    (None, true) => ["one-time code waits", "一次性代码待使用"],
+                    (None, false) => [
+                        "one-time code expired: aisled console user passwd NAME",
+                        "一次性代码已过期：aisled console user passwd NAME",
+                    ],
                 };
-                writeln!(out, "{:<32}  {:<8}  {state}", user.name, user.role.as_str())?;
+                writeln!(out, "{:<32}  {:<8}  {}", user.name, user.role.as_str(), of(state))?;
             }
         }
     }
@@ -125,7 +133,11 @@ pub fn run(args: &ConsoleArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
 }
 
 fn told(name: &str, code: &str, out: &mut dyn Write) -> Result<()> {
-    writeln!(out, "{name} signs in at /setup of the console with this code, once, within a day:")?;
+    let both = [
+        "{} signs in at /setup of the console with this code, once, within a day:",
+        "{} 请在一天内凭此代码于控制台 /setup 登录一次：",
+    ];
+    tell(out, both, &[&name])?;
     Ok(writeln!(out, "{code}")?)
 }
 

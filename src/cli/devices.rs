@@ -13,6 +13,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::ask::not_running;
+use super::words::tell;
 use crate::audit;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{
@@ -220,7 +222,7 @@ impl Shop {
             writeln!(out, "{device:32} {role:8} {}", proofs(login).join(", "))?;
         }
         if logins.is_empty() {
-            writeln!(out, "no device is known in {}", self.file.display())?;
+            tell(out, ["no device is known in {}", "{} 中没有设备"], &[&self.file.display()])?;
         }
         Ok(Exit::Ok)
     }
@@ -261,7 +263,7 @@ impl Shop {
             writeln!(out, "{}", serde_json::to_string_pretty(&told)?)?;
             return Ok(Exit::Ok);
         }
-        writeln!(out, "{device} is a {role}")?;
+        tell(out, ["{} is a {}", "{} 的类型为 {}"], &[device, &role])?;
         for (name, value) in told
             .as_object()
             .into_iter()
@@ -271,7 +273,9 @@ impl Shop {
             writeln!(out, "{name}: {}", value.as_str().unwrap_or_default())?;
         }
         if told.get("password").is_some() {
-            writeln!(out, "The password is shown this once and kept nowhere.")?;
+            let both =
+                ["The password is shown this once and kept nowhere.", "密码仅显示这一次，不作任何保存。"];
+            tell(out, both, &[])?;
         }
         Ok(Exit::Ok)
     }
@@ -323,14 +327,15 @@ impl Shop {
         }
         self.audit("device.remove", json!({ "device": device }))?;
         DeviceLogin::change(&self.file, |logins| logins.remove(device).map(drop).ok_or_else(unknown))?;
-        writeln!(out, "{device} is forgotten; its connections end within two seconds")?;
+        let both =
+            ["{} is forgotten; its connections end within two seconds", "{} 已移除；其连接将在两秒内断开"];
+        tell(out, both, &[device])?;
         Ok(Exit::Ok)
     }
 
     fn enroll(&self, device: &DeviceId, role: Option<Role>, json: bool, out: &mut dyn Write) -> Result<Exit> {
         let Some(given) = ask_for_code(&self.config.store.data_dir, device, role)? else {
-            writeln!(out, "no daemon runs on {}", self.config.store.data_dir.display())?;
-            return Ok(Exit::NotRunning);
+            return not_running(&self.config.store.data_dir, json, out);
         };
         if let Some(error) = given.get("error").and_then(Value::as_str) {
             let code = given.get("code").and_then(Value::as_str);
@@ -344,14 +349,10 @@ impl Shop {
             return Ok(Exit::Ok);
         }
         let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        writeln!(out, "device       {device} ({})", text("role"))?;
-        writeln!(
-            out,
-            "code         {}   good once, for {} minutes",
-            text("enrolment_code"),
-            given["minutes"]
-        )?;
-        writeln!(out, "fingerprint  {}", text("fingerprint"))?;
+        tell(out, ["device       {} ({})", "设备  {}（{}）"], &[device, &text("role")])?;
+        let both = ["code         {}   good once, for {} minutes", "代码  {}   一次有效，{} 分钟内"];
+        tell(out, both, &[&text("enrolment_code"), &given["minutes"]])?;
+        tell(out, ["fingerprint  {}", "指纹  {}"], &[&text("fingerprint")])?;
         Ok(Exit::Ok)
     }
 
@@ -378,11 +379,13 @@ impl Shop {
             private::place(file, text.as_bytes())
                 .with_context(|| format!("failed to write {}", file.display()))?;
         }
-        writeln!(out, "{} devices and {engine}: {}", logins.len(), dir.display())?;
-        writeln!(
-            out,
-            "Give the folder to Mosquitto's user, add its lines behind your listener, and reload it (SIGHUP)."
-        )?;
+        let both = ["{} devices and {}: {}", "{} 台设备与 {}：{}"];
+        tell(out, both, &[&logins.len(), &engine, &dir.display()])?;
+        let both = [
+            "Give the folder to Mosquitto's user, add its lines behind your listener, and reload it (SIGHUP).",
+            "请将该文件夹交给 Mosquitto 的用户，把其中的配置行加在监听配置之后，并重新加载（SIGHUP）。",
+        ];
+        tell(out, both, &[])?;
         Ok(Exit::Ok)
     }
 
@@ -435,23 +438,29 @@ impl Shop {
             CaVerb::Init { again } => {
                 let there = Authority::load(data_dir).map_err(tls_failed)?.is_some();
                 if there && !again {
-                    writeln!(out, "the shop has an authority already; --again makes another")?;
+                    let both = [
+                        "the shop has an authority already; --again makes another",
+                        "门店已有证书机构；--again 另建一个",
+                    ];
+                    tell(out, both, &[])?;
                     return Ok(Exit::Finding);
                 }
                 let authority = self.make_authority()?;
                 authority.server(&self.names(), SystemClock.now(), false).map_err(tls_failed)?;
-                writeln!(out, "{}: fingerprint {}", authority.name(), hex(&authority.fingerprint()))?;
+                let both = ["{}: fingerprint {}", "{}：指纹 {}"];
+                tell(out, both, &[&authority.name(), &hex(&authority.fingerprint())])?;
             }
             CaVerb::Renew => {
                 let authority = self.authority()?;
                 self.audit("certificate.renew", json!({ "authority": authority.name() }))?;
                 let (_, about) =
                     authority.server(&self.names(), SystemClock.now(), true).map_err(tls_failed)?;
-                writeln!(out, "good until {} for {}", utc(about.until), about.names.join(", "))?;
+                let both = ["good until {} for {}", "有效期至 {}，用于 {}"];
+                tell(out, both, &[&utc(about.until), &about.names.join(", ")])?;
             }
             CaVerb::Show { json } => {
                 let Some(authority) = Authority::load(data_dir).map_err(tls_failed)? else {
-                    writeln!(out, "the shop has no authority yet")?;
+                    tell(out, ["the shop has no authority yet", "门店尚无证书机构"], &[])?;
                     return Ok(Exit::Finding);
                 };
                 let server = ServerAbout::load(&data_dir.join(TLS_DIR));
@@ -467,10 +476,11 @@ impl Shop {
                     return Ok(Exit::Ok);
                 }
                 let (name, until) = (authority.name(), utc(authority.until()));
-                writeln!(out, "{name}, good until {until}")?;
-                writeln!(out, "fingerprint {}", hex(&authority.fingerprint()))?;
+                tell(out, ["{}, good until {}", "{}，有效期至 {}"], &[&name, &until])?;
+                tell(out, ["fingerprint {}", "指纹 {}"], &[&hex(&authority.fingerprint())])?;
                 if let Some(about) = server {
-                    writeln!(out, "the box: good until {} for {}", utc(about.until), about.names.join(", "))?;
+                    let both = ["the box: good until {} for {}", "本机：有效期至 {}，用于 {}"];
+                    tell(out, both, &[&utc(about.until), &about.names.join(", ")])?;
                 }
                 write!(out, "{}", authority.pem())?;
             }

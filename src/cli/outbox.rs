@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::words::{of, tell};
 use crate::domain::ids::Seq;
 use crate::engine::decision::Entry;
 use crate::engine::input::{Body, Input};
@@ -104,6 +105,11 @@ pub fn run(args: &OutboxArgs, data_dir: &Path, out: &mut dyn Write) -> Result<Ex
     }
 }
 
+const PARKED_THERE: [&str; 2] = ["parked at head office", "搁置于总部"];
+const PARKED_HERE: [&str; 2] = ["parked here", "搁置于本机"];
+const WAITING: [&str; 2] = ["waiting", "待发送"];
+const NOT_THERE: [&str; 2] = ["no entry {} is in the journal", "日志中没有 {} 号记录"];
+
 fn status(
     view: &JournalView,
     state: Option<&StateFile>,
@@ -120,33 +126,38 @@ fn status(
         writeln!(out, "{report:#}")?;
         return Ok(Exit::Ok);
     }
-    writeln!(
-        out,
-        "journal through {}, head office has it through {}: {waiting} waiting",
-        durable.0, applied.0
-    )?;
+    let both = [
+        "journal through {}, head office has it through {}: {} waiting",
+        "日志至 {}，总部已有至 {}：{} 条待发送",
+    ];
+    tell(out, both, &[&durable.0, &applied.0, &waiting])?;
     let Some(state) = state else {
-        writeln!(out, "nothing was ever sent from here")?;
+        tell(out, ["nothing was ever sent from here", "尚未发送过任何内容"], &[])?;
         return Ok(Exit::Ok);
     };
     let status = &state.status;
-    let line = if status.connected { "connected" } else { "not connected" };
-    writeln!(out, "{line}, durable there through {}", status.remembered.durable_through.0)?;
+    let both = match status.connected {
+        true => ["connected, durable there through {}", "已连接，总部已备份至 {}"],
+        false => ["not connected, durable there through {}", "未连接，总部已备份至 {}"],
+    };
+    tell(out, both, &[&status.remembered.durable_through.0])?;
     if let Some(age) = status.oldest_unsent_ms {
-        writeln!(out, "the oldest has waited {} s", age / 1_000)?;
+        tell(out, ["the oldest has waited {} s", "最早的已等待 {} 秒"], &[&(age / 1_000)])?;
     }
     if let Some(fault) = &status.last_error {
         writeln!(out, "{}: {} ({})", fault.trouble, fault.detail, fault.trouble.code())?;
     }
     if let Some((seq, tries)) = status.stuck {
-        writeln!(out, "entry {} was sent {tries} times in vain: aisled outbox show {}", seq.0, seq.0)?;
+        let both = [
+            "entry {} was sent {} times in vain: aisled outbox show {}",
+            "{} 号记录已发送 {} 次未果：aisled outbox show {}",
+        ];
+        tell(out, both, &[&seq.0, &tries, &seq.0])?;
     }
-    for (what, seqs) in
-        [("parked at head office", &status.parked_there), ("parked here", &status.parked_here)]
-    {
+    for (what, seqs) in [(PARKED_THERE, &status.parked_there), (PARKED_HERE, &status.parked_here)] {
         if !seqs.is_empty() {
             let seqs: Vec<String> = seqs.iter().map(|seq| seq.0.to_string()).collect();
-            writeln!(out, "{what}: {}", seqs.join(" "))?;
+            tell(out, ["{}: {}", "{}：{}"], &[&of(what), &seqs.join(" ")])?;
         }
     }
     let well = status.last_error.is_none() && status.stuck.is_none() && status.parked_there.is_empty();
@@ -203,9 +214,9 @@ fn list(
     let mut rows = Vec::new();
     let mut row = |seq: Seq, bytes: &[u8]| {
         let fate = match seq {
-            seq if line.parked_there.contains(&seq) => "parked at head office",
-            seq if line.withheld.contains(&seq) || parked.parked.contains(&seq) => "parked here",
-            _ => "waiting",
+            seq if line.parked_there.contains(&seq) => PARKED_THERE[0],
+            seq if line.withheld.contains(&seq) || parked.parked.contains(&seq) => PARKED_HERE[0],
+            _ => WAITING[0],
         };
         let decoded = Entry::decode(bytes);
         let what = decoded.as_ref().map_or("unreadable", word);
@@ -227,13 +238,16 @@ fn list(
     }
     for row in rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let fate =
+            [PARKED_THERE, PARKED_HERE, WAITING].into_iter().find(|[english, _]| *english == row["fate"]);
         writeln!(
             out,
-            "{:>10}  {:<8}  {:>7} bytes  {}",
+            "{:>10}  {:<8}  {:>7} {}  {}",
             row["seq"],
             text("what"),
             row["bytes"],
-            text("fate")
+            of(["bytes", "字节"]),
+            of(fate.unwrap_or(WAITING))
         )?;
     }
     Ok(Exit::Ok)
@@ -246,7 +260,7 @@ fn show((view, vault): (&JournalView, &Vault), seq: Seq, out: &mut dyn Write) ->
         Ok(false)
     })?;
     let Some(bytes) = found else {
-        writeln!(out, "no entry {} is in the journal", seq.0)?;
+        tell(out, NOT_THERE, &[&seq.0])?;
         return Ok(Exit::Finding);
     };
     match vault.decode(&bytes) {
@@ -255,7 +269,8 @@ fn show((view, vault): (&JournalView, &Vault), seq: Seq, out: &mut dyn Write) ->
             Ok(Exit::Ok)
         }
         Err(fault) => {
-            writeln!(out, "entry {}: {} bytes, failed to {fault}", seq.0, bytes.len())?;
+            let both = ["entry {}: {} bytes, failed to {}", "{} 号记录：{} 字节，无法读取：{}"];
+            tell(out, both, &[&seq.0, &bytes.len(), &fault])?;
             Ok(Exit::Finding)
         }
     }
@@ -269,11 +284,11 @@ fn park(
     out: &mut dyn Write,
 ) -> Result<Exit> {
     if seq <= line.applied {
-        writeln!(out, "head office has entry {} already", seq.0)?;
+        tell(out, ["head office has entry {} already", "总部已有 {} 号记录"], &[&seq.0])?;
         return Ok(Exit::Finding);
     }
     if seq > view.durable() {
-        writeln!(out, "no entry {} is in the journal", seq.0)?;
+        tell(out, NOT_THERE, &[&seq.0])?;
         return Ok(Exit::Finding);
     }
     file.parked.insert(seq);
@@ -281,22 +296,30 @@ fn park(
         bail!("failed to park another entry: {} are parked", limits::UPSTREAM_PARKED_MAX);
     }
     file.write(sender).with_context(|| format!("failed to write outbox.json in {}", sender.display()))?;
-    writeln!(out, "entry {} is parked: head office gets its hash, those behind it go on", seq.0)?;
+    let both = [
+        "entry {} is parked: head office gets its hash, those behind it go on",
+        "{} 号记录已搁置：总部得到其哈希，后续记录照常发送",
+    ];
+    tell(out, both, &[&seq.0])?;
     Ok(Exit::Ok)
 }
 
 fn retry(line: &Line, mut file: ParkFile, (seq, sender): (Seq, &Path), out: &mut dyn Write) -> Result<Exit> {
     if !file.parked.remove(&seq) {
-        let why = if line.parked_there.contains(&seq) {
-            "head office holds its bytes and does not understand them: it is to be mended there"
+        let both = if line.parked_there.contains(&seq) {
+            [
+                "entry {}: head office holds its bytes and does not understand them: it is to be mended there",
+                "{} 号记录：总部持有其内容但无法解读，须在总部处理",
+            ]
         } else {
-            "it is not parked here"
+            ["entry {}: it is not parked here", "{} 号记录：未在本机搁置"]
         };
-        writeln!(out, "entry {}: {why}", seq.0)?;
+        tell(out, both, &[&seq.0])?;
         return Ok(Exit::Finding);
     }
     file.write(sender).with_context(|| format!("failed to write outbox.json in {}", sender.display()))?;
-    writeln!(out, "entry {} is released and goes with the next batch", seq.0)?;
+    let both = ["entry {} is released and goes with the next batch", "{} 号记录已放行，随下一批发送"];
+    tell(out, both, &[&seq.0])?;
     Ok(Exit::Ok)
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::ask::{list, not_running, plain};
+use super::words::{filled, led, of, padded};
 use crate::daemon::control::{self, Ask};
 use crate::domain::calendar::UnixMs;
 use crate::limits;
@@ -110,59 +111,81 @@ fn picture(status: &Value) -> Vec<String> {
     let text = |path: &str| plain(status.pointer(path));
     let number = |path: &str| status.pointer(path).and_then(Value::as_i64).unwrap_or_default();
     let mut lines = vec![
-        format!(
-            "aisled {}   {} (epoch {})   {}   up {} s   q leaves",
-            text("/version"),
-            text("/store"),
-            text("/epoch"),
-            text("/state"),
-            text("/up_s")
+        filled(
+            of([
+                "aisled {}   {} (epoch {})   {}   up {} s   q leaves",
+                "aisled {}   {}（第 {} 代）   {}   已运行 {} 秒   按 q 退出",
+            ]),
+            &[&text("/version"), &text("/store"), &text("/epoch"), &text("/state"), &text("/up_s")],
         ),
-        format!(
-            "rules {}   devices {} online   {} quotes open   {} requests, {} refused, {} answered again",
-            text("/bundle/version"),
-            text("/devices_online"),
-            text("/open_quotes"),
-            text("/counts/requests"),
-            text("/counts/refusals"),
-            text("/counts/replayed")
+        filled(
+            of([
+                "rules {}   devices {} online   {} quotes open   {} requests, {} refused, {} answered again",
+                "规则 {}   设备 {} 台在线   未决报价 {}   请求 {}，拒绝 {}，重复应答 {}",
+            ]),
+            &[
+                &text("/bundle/version"),
+                &text("/devices_online"),
+                &text("/open_quotes"),
+                &text("/counts/requests"),
+                &text("/counts/refusals"),
+                &text("/counts/replayed"),
+            ],
         ),
-        format!(
-            "journal {} durable, tables {} behind, {} answers wait   {} MiB free",
-            text("/journal/durable"),
-            number("/journal/durable") - number("/journal/followed"),
-            text("/journal/waiting"),
-            number("/disk/free_bytes") / (1024 * 1024)
+        filled(
+            of([
+                "journal {} durable, tables {} behind, {} answers wait   {} MiB free",
+                "日志落盘至 {}，数据表落后 {}，待发应答 {}   磁盘剩余 {} MiB",
+            ]),
+            &[
+                &text("/journal/durable"),
+                &(number("/journal/durable") - number("/journal/followed")),
+                &text("/journal/waiting"),
+                &(number("/disk/free_bytes") / (1024 * 1024)),
+            ],
         ),
         match status.get("head_office").filter(|line| !line.is_null()) {
-            None => "head office: none configured".to_owned(),
-            Some(line) => format!(
-                "head office {} since {}, {} decisions to send{}",
-                if line["connected"] == json!(true) { "up" } else { "away" },
-                line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string()),
-                plain(line.get("backlog")),
-                line["oldest_unsent_ms"]
-                    .as_i64()
-                    .map_or_else(String::new, |ms| format!(", the oldest for {} s", ms / 1_000))
-            ),
+            None => of(["head office: none configured", "总部：未配置"]).to_owned(),
+            Some(line) => {
+                let both = match line["connected"] == json!(true) {
+                    true => [
+                        "head office up since {}, {} decisions to send{}",
+                        "总部自 {} 起已连接，{} 条决策待发送{}",
+                    ],
+                    false => [
+                        "head office away since {}, {} decisions to send{}",
+                        "总部自 {} 起未连接，{} 条决策待发送{}",
+                    ],
+                };
+                let since = line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string());
+                let oldest = of([", the oldest for {} s", "，最早的已等待 {} 秒"]);
+                let oldest = line["oldest_unsent_ms"].as_i64().map(|ms| filled(oldest, &[&(ms / 1_000)]));
+                filled(of(both), &[&since, &plain(line.get("backlog")), &oldest.unwrap_or_default()])
+            }
         },
         String::new(),
-        format!(
-            "{:<32} {:<7} {:>9} {:>11} {:>10} {:>8}",
-            "device", "there", "a minute", "slowest 1 %", "answers", "refused"
-        ),
+        [padded(of(["device", "设备"]), 32), padded(of(["there", "在线"]), 7)].join(" ")
+            + &[
+                led(of(["a minute", "每分钟"]), 9),
+                led(of(["slowest 1 %", "最慢 1%"]), 11),
+                led(of(["answers", "应答"]), 10),
+                led(of(["refused", "拒绝"]), 8),
+            ]
+            .map(|heading| format!(" {heading}"))
+            .concat(),
     ];
     let mut lanes: Vec<&Value> = list(status, "/lanes").collect();
     lanes.sort_by_key(|lane| std::cmp::Reverse(lane["per_minute"].as_i64()));
     lines.extend(lanes.into_iter().map(|lane| {
         let there = match lane["online"].as_bool() {
-            Some(true) => "online",
-            Some(false) => "away",
+            Some(true) => of(["online", "在线"]),
+            Some(false) => of(["away", "离线"]),
             None => "-",
         };
         format!(
-            "{:<32} {there:<7} {:>9} {:>8} us {:>10} {:>8}",
+            "{:<32} {} {:>9} {:>8} us {:>10} {:>8}",
             plain(lane.get("device")),
+            padded(there, 7),
             plain(lane.get("per_minute")),
             plain(lane.get("p99_us")),
             plain(lane.get("answers")),

@@ -1,11 +1,14 @@
-//! What the lab, `campaigns` and `segments` say to people, in the terminal's language.
+//! What verbs say to people, in the terminal's language.
 //!
-//! English stands in the code where it is said, `{}` for each figure; the table has the Chinese. What it does not have is said in
-//! English, and a test sees to it that both have as many figures.
+//! Both languages stand where they are said (`tell`), `{}` for each figure. What the lab, `campaigns` and `segments` say stands there
+//! in English, and the table has the Chinese; a test sees to it that both have as many figures.
 
 use std::fmt::Display;
+use std::io::Write;
 
 use crate::domain::text::Lang;
+
+use super::explain::terminal_lang;
 
 /// A sentence with its figures, in a language.
 pub(super) fn said(lang: Lang, english: &str, figures: &[&dyn Display]) -> String {
@@ -31,6 +34,24 @@ pub(super) fn filled(sentence: &str, figures: &[&dyn Display]) -> String {
         out.push_str(part);
     }
     out
+}
+
+/// A word in the terminal's language: of English and Chinese.
+pub(super) fn of(both: [&'static str; 2]) -> &'static str {
+    match terminal_lang() {
+        Lang::En => both[0],
+        Lang::ZhCn => both[1],
+    }
+}
+
+/// Writes a line in the terminal's language.
+pub(super) fn tell(
+    out: &mut dyn Write,
+    both: [&'static str; 2],
+    figures: &[&dyn Display],
+) -> std::io::Result<()> {
+    debug_assert!(both.iter().all(|it| it.matches("{}").count() == figures.len()), "{both:?}");
+    writeln!(out, "{}", filled(of(both), figures))
 }
 
 /// A word or heading without figures.
@@ -175,11 +196,47 @@ const TABLE: &[(&str, &str)] = &[
 mod tests {
     use super::*;
 
+    /// A text of a source with its Chinese behind it: `"English", "中文"`.
+    fn pairs(source: &str) -> Vec<(String, String)> {
+        let (mut texts, mut rest) = (Vec::new(), source);
+        while let Some((between, behind)) = rest.split_once('"') {
+            let mut escaped = false;
+            let end = behind.find(|letter| {
+                let ends = letter == '"' && !escaped;
+                escaped = letter == '\\' && !escaped;
+                ends
+            });
+            let Some((text, after)) = end.and_then(|end| Some((&behind[..end], behind.get(end + 1..)?)))
+            else {
+                break;
+            };
+            texts.push((between.trim() == ",", text.to_owned()));
+            rest = after;
+        }
+        let is_chinese = |text: &str| text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
+        let both =
+            texts.windows(2).filter(|pair| pair[1].0 && is_chinese(&pair[1].1) && !is_chinese(&pair[0].1));
+        both.map(|pair| (pair[0].1.clone(), pair[1].1.clone())).collect()
+    }
+
+    fn sources(dir: &std::path::Path) -> Vec<String> {
+        let entries =
+            std::fs::read_dir(dir).expect("the sources are there").flatten().map(|entry| entry.path());
+        let of = |path: std::path::PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false => vec![std::fs::read_to_string(path).expect("text")],
+        };
+        entries.flat_map(of).collect()
+    }
+
     #[test]
     fn have_both_languages_as_many_figures() {
-        for (english, chinese) in TABLE {
+        let all = sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli"));
+        let spoken: Vec<_> = all.iter().flat_map(|source| pairs(source)).collect();
+        assert!(spoken.len() > 250, "{} sentences are found", spoken.len());
+        for (english, chinese) in spoken {
             let count = |text: &str| text.matches("{}").count();
-            assert_eq!(count(english), count(chinese), "{english}");
+            assert_eq!(count(&english), count(&chinese), "{english}");
         }
         assert_eq!(said(Lang::En, "{} of {}", &[&1, &"two"]), "1 of two");
         assert_eq!(said(Lang::ZhCn, "{} is in {}", &[&"m-1", &"regular"]), "m-1 属于 regular");
