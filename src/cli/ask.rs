@@ -8,14 +8,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::words::tell;
+use super::explain::terminal_lang;
+use super::words::{of, tell};
 use crate::config::{Config, Environment};
 use crate::daemon::control::{self, Ask};
 use crate::domain::calendar::UnixMs;
+use crate::domain::code::Code;
 use crate::domain::ids::Seq;
+use crate::domain::text::Lang;
+use crate::upstream::machine::Fault;
 
 /// Arguments of `status`.
 #[derive(Args, Clone, Debug)]
@@ -80,11 +85,23 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
         writeln!(out, "{status}")?;
         return Ok(Exit::Ok);
     }
+    tell_status(&status, terminal_lang(), out)?;
+    Ok(Exit::Ok)
+}
+
+fn tell_status(status: &Value, lang: Lang, out: &mut dyn Write) -> std::io::Result<()> {
     let text = |path: &str| plain(status.pointer(path));
+    let state = match status["state"].as_str() {
+        Some("ready") => ["ready", "正常"],
+        _ => ["degraded: nothing scarce is given", "降级：暂停发放限量优惠"],
+    };
     tell(
         out,
-        ["store      {} (epoch {}), version {}, up {} s", "门店       {}（第 {} 代），版本 {}，已运行 {} 秒"],
-        &[&text("/store"), &text("/epoch"), &text("/version"), &text("/up_s")],
+        [
+            "store      {} (epoch {}), {}, version {}, up {} s",
+            "门店       {}（第 {} 代），{}，版本 {}，已运行 {} 秒",
+        ],
+        &[&text("/store"), &text("/epoch"), &of(state), &text("/version"), &text("/up_s")],
     )?;
     match status.pointer("/bundle/version") {
         Some(version) => {
@@ -98,6 +115,10 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
             ],
             &[],
         )?,
+    }
+    if let Some(code) = Code::parse(&text("/network/code")) {
+        let both = ["network    not used: {} ({})", "推荐网络   未启用：{}（{}）"];
+        tell(out, both, &[&text("/network/cause"), &code])?;
     }
     tell(
         out,
@@ -125,6 +146,10 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
             &text("/counts/replayed"),
         ],
     )?;
+    if let Some(code) = Code::parse(&text("/disk/code")) {
+        let both = ["disk       {} ({}): {}", "磁盘       {}（{}）：{}"];
+        tell(out, both, &[&code.title(lang), &code, &code.remedy(lang)])?;
+    }
     match status.get("head_office").filter(|line| !line.is_null()) {
         None => tell(out, ["head office  none configured", "总部       未配置"], &[])?,
         Some(line) => {
@@ -140,12 +165,14 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
             };
             let since = line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string());
             tell(out, both, &[&since, &plain(line.get("backlog"))])?;
-            if let Some(fault) = line.get("last_error").filter(|fault| !fault.is_null()) {
-                tell(out, ["             last trouble: {}", "           最近的故障：{}"], &[fault])?;
+            if let Ok(Fault { trouble, detail, at }) = Fault::deserialize(&line["last_error"]) {
+                let code = trouble.code();
+                let both = ["             at {}: {} ({}), {}", "           {}：{}（{}），{}"];
+                tell(out, both, &[&at, &code.title(lang), &code, &detail])?;
             }
         }
     }
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// Answers `scan`.
