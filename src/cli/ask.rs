@@ -397,3 +397,29 @@ pub(super) fn plain(value: Option<&Value>) -> String {
         Some(other) => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_a_hindered_box_say_what_hinders_it() {
+        let line = json!({
+            "connected": false, "since": 0, "backlog": 7,
+            "last_error": { "trouble": "dns", "detail": "office: no address", "at": 1_000 },
+        });
+        let status = json!({
+            "state": "degraded", "store": "s01", "epoch": 2, "version": "0.1.0", "head_office": line,
+            "disk": { "code": "AIS-5016" }, "network": { "code": "AIS-3021", "cause": "read it" },
+        });
+        let mut out = Vec::new();
+        tell_status(&status, Lang::En, &mut out).expect("memory takes it");
+        let text = String::from_utf8(out).expect("text");
+        for said in
+            ["degraded", "(AIS-5016)", "read it (AIS-3021)", "7 decisions", "(AIS-6001), office: no address"]
+        {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        assert!(!text.contains("ready") && !text.contains('{'), "{text}");
+    }
+}
