@@ -283,10 +283,11 @@ pub const TABLES_ROOM_BYTES: u64 = 16 * 1024 * 1024;
 /// Decisions the tables may be behind the journal.
 pub const TABLES_BEHIND_DECISIONS_MAX: usize = 4_096;
 
-/// Decisions between two checkpoints of the tables: a rebuild reads at most twice as many from the journal, in a second.
+/// Decisions between two checkpoints of the tables: a rebuild reads at most twice as many from the journal, in a
+/// second.
 pub const CHECKPOINT_EVERY_DECISIONS: u64 = 8_192;
 /// So many times as late a checkpoint may be while sales come faster than the tables take them: it copies all tables, and
-/// they fall behind meanwhile. A rebuild then reads a month of sales from the journal, in a few seconds.
+/// they fall behind meanwhile. A rebuild then reads at most twice so many, two months of sales, in ten seconds.
 pub const CHECKPOINT_LATE_TIMES: u64 = 8;
 /// Checkpoints kept: should the newest rot, the one before it does, and the journal is kept from that one on.
 pub const CHECKPOINTS_KEPT: usize = 2;

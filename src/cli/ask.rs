@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::explain::terminal_lang;
-use super::words::{of, tell};
+use super::words::{Both, in_language, tell, tell_in};
 use crate::config::{Config, Environment};
 use crate::daemon::control::{self, Ask};
 use crate::domain::calendar::UnixMs;
@@ -89,26 +89,36 @@ pub fn status(args: &StatusArgs, data_dir: &Path, out: &mut dyn Write) -> Result
     Ok(Exit::Ok)
 }
 
+/// What it can do now.
+pub(super) fn state(status: &Value) -> Both {
+    match (status["state"].as_str(), status.pointer("/disk/footing").and_then(Value::as_str)) {
+        (_, Some("ReadOnly")) => ["read-only: prices are told, nothing is sold", "只读：可报价，不能成交"],
+        (Some("ready"), _) => ["ready", "正常"],
+        _ => ["degraded: nothing scarce is given", "降级：暂停发放限量优惠"],
+    }
+}
+
 fn tell_status(status: &Value, lang: Lang, out: &mut dyn Write) -> std::io::Result<()> {
     let text = |path: &str| plain(status.pointer(path));
-    let state = match status["state"].as_str() {
-        Some("ready") => ["ready", "正常"],
-        _ => ["degraded: nothing scarce is given", "降级：暂停发放限量优惠"],
-    };
-    tell(
-        out,
+    let mut say = |both, figures: &[&dyn Display]| tell_in(lang, out, both, figures);
+    say(
         [
             "store      {} (epoch {}), {}, version {}, up {} s",
-            "门店       {}（第 {} 代），{}，版本 {}，已运行 {} 秒",
+            "门店       {}（epoch {}），{}，版本 {}，已运行 {} 秒",
         ],
-        &[&text("/store"), &text("/epoch"), &of(state), &text("/version"), &text("/up_s")],
+        &[
+            &text("/store"),
+            &text("/epoch"),
+            &in_language(state(status), lang),
+            &text("/version"),
+            &text("/up_s"),
+        ],
     )?;
     match status.pointer("/bundle/version") {
         Some(version) => {
-            tell(out, ["bundle     {} ({})", "规则包     {}（{}）"], &[version, &text("/bundle/hash")])?;
+            say(["bundle     {} ({})", "规则包     {}（{}）"], &[version, &text("/bundle/hash")])?;
         }
-        None => tell(
-            out,
+        None => say(
             [
                 "bundle     none yet: aisled bundle install FILE",
                 "规则包     尚无：aisled bundle install FILE",
@@ -117,24 +127,21 @@ fn tell_status(status: &Value, lang: Lang, out: &mut dyn Write) -> std::io::Resu
         )?,
     }
     if let Some(code) = Code::parse(&text("/network/code")) {
-        let both = ["network    not used: {} ({})", "推荐网络   未启用：{}（{}）"];
-        tell(out, both, &[&text("/network/cause"), &code])?;
+        let both = ["network    failed to {} ({})", "推荐网络   不可用：{}（{}）"];
+        say(both, &[&text("/network/cause"), &code])?;
     }
-    tell(
-        out,
+    say(
         [
             "journal    next {}, durable through {}, tables through {}",
             "日志       下一条 {}，已落盘至 {}，数据表至 {}",
         ],
         &[&text("/journal/next"), &text("/journal/durable"), &text("/journal/followed")],
     )?;
-    tell(
-        out,
+    say(
         ["devices    {} online, {} quotes open", "设备       {} 台在线，{} 个未决报价"],
         &[&text("/devices_online"), &text("/open_quotes")],
     )?;
-    tell(
-        out,
+    say(
         [
             "requests   {} heard, {} answered, {} refused, {} answered again",
             "请求       收到 {}，应答 {}，拒绝 {}，重复应答 {}",
@@ -146,12 +153,14 @@ fn tell_status(status: &Value, lang: Lang, out: &mut dyn Write) -> std::io::Resu
             &text("/counts/replayed"),
         ],
     )?;
-    if let Some(code) = Code::parse(&text("/disk/code")) {
+    // What hindered it at its start, or else what it lacks now.
+    let hindered = Code::parse(&text("/disk/code"));
+    if let Some(code) = hindered.or((status["state"] == "degraded").then_some(Code::Degraded)) {
         let both = ["disk       {} ({}): {}", "磁盘       {}（{}）：{}"];
-        tell(out, both, &[&code.title(lang), &code, &code.remedy(lang)])?;
+        say(both, &[&code.title(lang), &code, &code.remedy(lang)])?;
     }
     match status.get("head_office").filter(|line| !line.is_null()) {
-        None => tell(out, ["head office  none configured", "总部       未配置"], &[])?,
+        None => say(["head office  none configured", "总部       未配置"], &[])?,
         Some(line) => {
             let both = match line["connected"] == json!(true) {
                 true => [
@@ -164,11 +173,14 @@ fn tell_status(status: &Value, lang: Lang, out: &mut dyn Write) -> std::io::Resu
                 ],
             };
             let since = line["since"].as_i64().map_or_else(String::new, |at| UnixMs(at).to_string());
-            tell(out, both, &[&since, &plain(line.get("backlog"))])?;
-            if let Ok(Fault { trouble, detail, at }) = Fault::deserialize(&line["last_error"]) {
+            say(both, &[&since, &plain(line.get("backlog"))])?;
+            let fault = &line["last_error"];
+            if let Ok(Fault { trouble, detail, at }) = Fault::deserialize(fault) {
                 let code = trouble.code();
                 let both = ["             at {}: {} ({}), {}", "           {}：{}（{}），{}"];
-                tell(out, both, &[&at, &code.title(lang), &code, &detail])?;
+                say(both, &[&at, &code.title(lang), &code, &detail])?;
+            } else if !fault.is_null() {
+                say(["             {}", "           {}"], &[fault])?;
             }
         }
     }
@@ -286,6 +298,9 @@ pub fn quote(args: &QuoteArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
                 if near.pointer("/add/amount").is_some() {
                     let both = ["  near {}: spend {} more, save {} more", "  差一点 {}：再买 {}，再省 {}"];
                     tell(out, both, &[&promotion, &add("/add/amount"), &gain])?;
+                } else if let Some(from) = near.pointer("/add/from") {
+                    let both = ["  near {}: once from {}, save {} more", "  差一点 {}：自 {} 起，再省 {}"];
+                    tell(out, both, &[&promotion, &plain(Some(from)), &gain])?;
                 } else {
                     let what = near.pointer("/add/sku").or(near.pointer("/add/set"));
                     let both = ["  near {}: add {} of {}, save {} more", "  差一点 {}：加 {} 件 {}，再省 {}"];
@@ -402,24 +417,38 @@ pub(super) fn plain(value: Option<&Value>) -> String {
 mod tests {
     use super::*;
 
+    fn told(status: &Value, lang: Lang) -> String {
+        let mut out = Vec::new();
+        tell_status(status, lang, &mut out).expect("memory takes it");
+        String::from_utf8(out).expect("text")
+    }
+
     #[test]
     fn does_a_hindered_box_say_what_hinders_it() {
         let line = json!({
             "connected": false, "since": 0, "backlog": 7,
             "last_error": { "trouble": "dns", "detail": "office: no address", "at": 1_000 },
         });
-        let status = json!({
-            "state": "degraded", "store": "s01", "epoch": 2, "version": "0.1.0", "head_office": line,
-            "disk": { "code": "AIS-5016" }, "network": { "code": "AIS-3021", "cause": "read it" },
-        });
-        let mut out = Vec::new();
-        tell_status(&status, Lang::En, &mut out).expect("memory takes it");
-        let text = String::from_utf8(out).expect("text");
+        let network = json!({ "code": "AIS-3021", "cause": "use the network: it is empty" });
+        let status = |state: &str, footing: &str, code: Option<&str>| {
+            json!({
+                "state": state, "store": "s01", "epoch": 2, "version": "0.1.0", "head_office": line,
+                "disk": { "code": code, "footing": footing }, "network": network,
+            })
+        };
+        let low = told(&status("degraded", "Whole", None), Lang::En);
         for said in
-            ["degraded", "(AIS-5016)", "read it (AIS-3021)", "7 decisions", "(AIS-6001), office: no address"]
+            ["degraded", "(AIS-5016)", "failed to use the network", "7 decisions", "(AIS-6001), office: no"]
         {
-            assert!(text.contains(said), "{said}: {text}");
+            assert!(low.contains(said), "{said}: {low}");
         }
-        assert!(!text.contains("ready") && !text.contains('{'), "{text}");
+        assert!(!low.contains("ready") && !low.contains('{'), "{low}");
+        let full = told(&status("degraded", "ReadOnly", Some("AIS-5003")), Lang::ZhCn);
+        for said in ["只读：可报价，不能成交", "（AIS-5003）", "7 条决策待发送", "推荐网络   不可用"]
+        {
+            assert!(full.contains(said), "{said}: {full}");
+        }
+        let well = json!({ "state": "ready", "disk": { "code": null, "footing": "Whole" } });
+        assert!(told(&well, Lang::En).contains(", ready, ") && !told(&well, Lang::En).contains("AIS-"));
     }
 }

@@ -96,7 +96,7 @@ fn told(
         return Ok(Exit::Ok);
     }
     let epoch_then = manifest.epoch.0;
-    let both = ["store      {}, epoch {} when it was taken", "门店       {}，备份时为第 {} 代"];
+    let both = ["store      {}, epoch {} when it was taken", "门店       {}，备份时为 epoch {}"];
     tell(out, both, &[store, &epoch_then])?;
     let both = [
         "decisions  {} to {}, tables from a checkpoint at {}",
@@ -125,7 +125,7 @@ fn told(
     if let Some(epoch) = epoch {
         let both = [
             "this box begins epoch {} with it: never start the former box again",
-            "本机由此开始第 {} 代：切勿再启动原来的主机",
+            "本机由此开始 epoch {}：切勿再启动原来的主机",
         ];
         tell(out, both, &[&epoch.0])?;
     }

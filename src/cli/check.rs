@@ -126,7 +126,7 @@ pub(crate) fn probes_of(config: &Config, holder: Option<Holder>, around: &Surrou
             code,
             "",
             Seen::of(
-                ["failed to {}; proposals are made without it", "{}；推荐照常进行，不使用该网络"],
+                ["failed to {}; proposals are made without it", "网络不可用：{}；推荐照常进行，不使用该网络"],
                 &[&cause],
             ),
         )
@@ -230,8 +230,15 @@ fn holder_in(locks: &str, device: u64, inode: u64) -> Option<Holder> {
 /// Journal and tables, as the daemon that has them open tells.
 fn probe_store(is_running: bool, known: &Known) -> Probe {
     let seen = |store: &Store| {
-        let (footing, durable) = (store.footing.to_lowercase(), store.durable);
-        Seen::of(["{}, durable through decision {}", "{}，已落盘至决策 {}"], &[&footing, &durable])
+        let both = match store.footing.as_str() {
+            "Whole" => ["whole, durable through decision {}", "完整，已落盘至决策 {}"],
+            "JournalOnly" => [
+                "journal only, the tables are in memory; durable through decision {}",
+                "仅日志，数据表在内存中；已落盘至决策 {}",
+            ],
+            _ => ["read-only, durable through decision {}", "只读，已落盘至决策 {}"],
+        };
+        Seen::of(both, &[&store.durable])
     };
     match (&known.store, is_running) {
         (Some(store), _) => match store.code {
@@ -511,12 +518,16 @@ fn probe_clock(known: &Known, (times, now): (Option<Times>, UnixMs)) -> Probe {
     let gross = i64::try_from(limits::UPSTREAM_CLOCK_OFF_MS_MAX).unwrap_or(i64::MAX);
     match known.head_office_ahead_ms {
         Some(ahead) if ahead.saturating_abs() > gross => {
-            let why = ["{}: head office's clock is {} s ahead of it", "{}：总部时钟快 {} 秒"];
-            wrong(Outcome::Warn, Code::HeadOfficeClock, Seen::of(why, &[&now, &(ahead / 1_000)]))
+            let why = match ahead > 0 {
+                true => ["{}: head office's clock is {} s ahead of it", "{}：总部时钟快 {} 秒"],
+                false => ["{}: head office's clock is {} s behind it", "{}：总部时钟慢 {} 秒"],
+            };
+            let off_s = ahead.saturating_abs() / 1_000;
+            wrong(Outcome::Warn, Code::HeadOfficeClock, Seen::of(why, &[&now, &off_s]))
         }
         Some(ahead) => {
-            let seen = ["{}, head office's is {} s ahead", "{}，总部时钟快 {} 秒"];
-            Probe::ok("clock", Seen::of(seen, &[&now, &(ahead / 1_000)]))
+            let seen = ["{}, head office's is within {} s of it", "{}，与总部时钟相差 {} 秒以内"];
+            Probe::ok("clock", Seen::of(seen, &[&now, &(ahead.saturating_abs() / 1_000 + 1)]))
         }
         None => Probe::ok("clock", Seen::quoted(now)),
     }

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Exit;
+use super::explain::terminal_lang;
 use super::words::{of, tell};
 use crate::domain::ids::Seq;
 use crate::engine::decision::Entry;
@@ -145,7 +146,8 @@ fn status(
         tell(out, ["the oldest has waited {} s", "最早的已等待 {} 秒"], &[&(age / 1_000)])?;
     }
     if let Some(fault) = &status.last_error {
-        writeln!(out, "{}: {} ({})", fault.trouble, fault.detail, fault.trouble.code())?;
+        let code = fault.trouble.code();
+        tell(out, ["{}: {} ({})", "{}：{}（{}）"], &[&code.title(terminal_lang()), &fault.detail, &code])?;
     }
     if let Some((seq, tries)) = status.stuck {
         let both = [

@@ -14,8 +14,9 @@ use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::ask::state;
 use super::ask::{list, not_running, plain};
-use super::words::{filled, led, of, padded};
+use super::words::{self, filled, led, of, padded};
 use crate::daemon::control::{self, Ask};
 use crate::domain::calendar::UnixMs;
 use crate::limits;
@@ -99,7 +100,12 @@ fn screen(lines: &[String], (columns, rows): (usize, usize)) -> String {
     let mut drawn = String::from("\x1b[H");
     for (nth, line) in lines.iter().take(rows).enumerate() {
         let end = if nth + 1 == rows.min(lines.len()) { "" } else { "\r\n" };
-        let cut: String = line.chars().filter(|c| !c.is_control()).take(columns).collect();
+        let mut left = columns;
+        let mut fits = |letter: char| {
+            left = left.checked_sub(words::columns(letter))?;
+            Some(letter)
+        };
+        let cut: String = line.chars().filter(|c| !c.is_control()).map_while(&mut fits).collect();
         write!(drawn, "{cut}\x1b[K{end}").expect("memory takes it");
     }
     drawn.push_str("\x1b[J");
@@ -114,9 +120,9 @@ fn picture(status: &Value) -> Vec<String> {
         filled(
             of([
                 "aisled {}   {} (epoch {})   {}   up {} s   q leaves",
-                "aisled {}   {}（第 {} 代）   {}   已运行 {} 秒   按 q 退出",
+                "aisled {}   {}（epoch {}）   {}   已运行 {} 秒   按 q 退出",
             ]),
-            &[&text("/version"), &text("/store"), &text("/epoch"), &text("/state"), &text("/up_s")],
+            &[&text("/version"), &text("/store"), &text("/epoch"), &of(state(status)), &text("/up_s")],
         ),
         filled(
             of([
@@ -207,12 +213,17 @@ mod tests {
         let status = json!({ "store": "s01", "lanes": lanes, "head_office": null });
         let lines = picture(&status);
         assert!(lines[6].starts_with("till-29 "), "the busiest first: {}", lines[6]);
-        for (columns, rows) in [(80, 24), (20, 5), (1, 1), (500, 200)] {
-            let drawn = screen(&lines, (columns, rows));
+        let chinese = vec!["总部自 2026-11-23 起未连接，7 条决策待发送".to_owned(); 9];
+        for (lines, (columns, rows)) in [&lines, &chinese]
+            .into_iter()
+            .flat_map(|lines| [(80, 24), (20, 5), (1, 1), (500, 200)].map(|size| (lines, size)))
+        {
+            let drawn = screen(lines, (columns, rows));
             let plain = drawn.replace("\x1b[H", "").replace("\x1b[K", "").replace("\x1b[J", "");
             let drawn: Vec<&str> = plain.split("\r\n").collect();
             assert!(
-                drawn.len() <= rows && drawn.iter().all(|line| line.chars().count() <= columns),
+                drawn.len() <= rows
+                    && drawn.iter().all(|line| line.chars().map(words::columns).sum::<usize>() <= columns),
                 "{drawn:?}"
             );
         }

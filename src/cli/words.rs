@@ -36,22 +36,36 @@ pub(super) fn filled(sentence: &str, figures: &[&dyn Display]) -> String {
     out
 }
 
-/// A word in the terminal's language: of English and Chinese.
-pub(super) fn of(both: [&'static str; 2]) -> &'static str {
-    match terminal_lang() {
-        Lang::En => both[0],
-        Lang::ZhCn => both[1],
+/// A sentence in English and Chinese.
+pub(super) type Both = [&'static str; 2];
+
+/// It in a language.
+pub(super) fn in_language([english, chinese]: Both, lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => english,
+        Lang::ZhCn => chinese,
     }
 }
 
+/// It in the terminal's language.
+pub(super) fn of(both: Both) -> &'static str {
+    in_language(both, terminal_lang())
+}
+
 /// Writes a line in the terminal's language.
-pub(super) fn tell(
+pub(super) fn tell(out: &mut dyn Write, both: Both, figures: &[&dyn Display]) -> std::io::Result<()> {
+    tell_in(terminal_lang(), out, both, figures)
+}
+
+/// Writes a line in a language.
+pub(super) fn tell_in(
+    lang: Lang,
     out: &mut dyn Write,
-    both: [&'static str; 2],
+    both: Both,
     figures: &[&dyn Display],
 ) -> std::io::Result<()> {
     debug_assert!(both.iter().all(|it| it.matches("{}").count() == figures.len()), "{both:?}");
-    writeln!(out, "{}", filled(of(both), figures))
+    writeln!(out, "{}", filled(in_language(both, lang), figures))
 }
 
 /// A word or heading without figures.
@@ -65,9 +79,14 @@ pub(super) fn led(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(blanks))
 }
 
-/// Fills up with blanks to a width in columns of a terminal, where a Chinese character takes two.
+/// Columns of a terminal that a character takes: a Chinese one takes two.
+pub(super) fn columns(letter: char) -> usize {
+    if letter as u32 >= 0x2e80 { 2 } else { 1 }
+}
+
+/// Fills up with blanks to a width in columns of a terminal.
 pub(super) fn padded(text: &str, width: usize) -> String {
-    let columns: usize = text.chars().map(|letter| if letter as u32 >= 0x2e80 { 2 } else { 1 }).sum();
+    let columns: usize = text.chars().map(columns).sum();
     format!("{text}{}", " ".repeat(width.saturating_sub(columns)))
 }
 
@@ -198,7 +217,8 @@ mod tests {
 
     /// A text of a source with its Chinese behind it: `"English", "中文"`.
     fn pairs(source: &str) -> Vec<(String, String)> {
-        let (mut texts, mut rest) = (Vec::new(), source);
+        let source = source.replace("'\"'", "");
+        let (mut texts, mut rest) = (Vec::new(), source.as_str());
         while let Some((between, behind)) = rest.split_once('"') {
             let mut escaped = false;
             let end = behind.find(|letter| {

@@ -2,7 +2,7 @@
 //!
 //! Invariants: decisions are applied in order, in transactions that carry their last number; a bundle's members and codes
 //! come in at the place where it became active. This thread alone writes the tables, so what it reads between two batches
-//! is one moment: after `CHECKPOINT_EVERY_DECISIONS` it writes a checkpoint of it, copies the tables if they have grown
+//! is one moment: after `CHECKPOINT_EVERY_DECISIONS`, or in a burst `CHECKPOINT_LATE_TIMES` as many, it writes a checkpoint of it, copies the tables if they have grown
 //! beyond reason (before it what has been kept long enough goes: `let_go`), and tells the commit thread how far the journal may go: what is durable at head office, and covered by the
 //! oldest checkpoint, and past its days. A checkpoint that fails costs nothing but the room it would have given back.
 
@@ -77,8 +77,7 @@ impl Follower {
         let since = last.seq.0.saturating_sub(self.covered.newest.0);
         let is_quiet = pending.len() < limits::TABLES_BATCH_DECISIONS;
         let since = if self.tables.is_memory() { 0 } else { since };
-        let late = self.sizes.checkpoint_every.saturating_mul(limits::CHECKPOINT_LATE_TIMES);
-        if since >= if is_quiet { self.sizes.checkpoint_every } else { late } {
+        if is_checkpoint_due(since, self.sizes.checkpoint_every, is_quiet) {
             self.checkpoint()?;
         }
         if pending.len() >= limits::TABLES_BATCH_DECISIONS {
@@ -163,6 +162,11 @@ impl Follower {
             }
         }
     }
+}
+
+/// A checkpoint waits for a quiet batch, but not for ever.
+fn is_checkpoint_due(since: u64, every: u64, is_quiet: bool) -> bool {
+    since >= every.saturating_mul(if is_quiet { 1 } else { limits::CHECKPOINT_LATE_TIMES })
 }
 
 /// How far checkpoints reach.
@@ -331,6 +335,16 @@ mod tests {
             members.iter().for_each(one);
             Ok(())
         }
+    }
+
+    #[test]
+    fn does_a_checkpoint_wait_for_quiet_and_not_for_ever() {
+        for (since, is_quiet, due) in
+            [(99, true, false), (100, true, true), (799, false, false), (800, false, true)]
+        {
+            assert_eq!(is_checkpoint_due(since, 100, is_quiet), due, "{since}, quiet: {is_quiet}");
+        }
+        assert!(!is_checkpoint_due(u64::MAX - 1, u64::MAX, false), "a test's shop without checkpoints");
     }
 
     #[test]

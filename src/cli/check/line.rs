@@ -142,7 +142,7 @@ impl Line<'_> {
             let mut found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
             found.truncate(limits::CHECK_ADDRESSES_MAX);
             probes.push(
-                self.ok(Step::Name, Seen::of(["{} is {}", "{} 是 {}"], &[&url.host, &found.join(", ")])),
+                self.ok(Step::Name, Seen::of(["{} is {}", "{} 解析为 {}"], &[&url.host, &found.join(", ")])),
             );
         }
         let (stream, address) = connect(&addresses).map_err(|cause| {

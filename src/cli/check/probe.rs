@@ -8,19 +8,9 @@ use std::fmt::{Display, Write as _};
 
 use serde::Serialize;
 
-use crate::cli::words;
+use crate::cli::words::{self, Both, in_language as of};
 use crate::domain::code::Code;
 use crate::domain::text::Lang;
-
-/// A sentence, `{}` for each figure: English, Chinese.
-pub(super) type Both = [&'static str; 2];
-
-fn of(both: Both, lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => both[0],
-        Lang::ZhCn => both[1],
-    }
-}
 
 /// What a probe found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -171,7 +161,7 @@ pub(super) fn text(probes: &[Probe], lang: Lang) -> String {
             Outcome::Warn => of(["warn", "关注"], lang),
             Outcome::Fail => of(["FAIL", "故障"], lang),
         };
-        writeln!(text, "{mark}  {} {}", words::padded(&told.title, 24), told.cause).expect("memory takes it");
+        writeln!(text, "{mark}  {} {}", words::padded(&told.title, 26), told.cause).expect("memory takes it");
         if let Some(code) = told.code {
             let key = if told.key.is_empty() { String::new() } else { format!(" [{}]", told.key) };
             writeln!(text, "      {code}{key}: {}", told.remedy).expect("memory takes it");

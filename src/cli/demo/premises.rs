@@ -30,7 +30,7 @@ use crate::limits;
 
 /// A loopback address that was free a moment ago.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    let mut dice = Dice::new(u64::from_be_bytes(chance::bytes()?), "port");
+    let mut dice = Dice::new(u64::from_be_bytes(chance::bytes().context("failed to choose a port")?), "port");
     for _ in 0..limits::DEMO_PORT_TRIES_MAX {
         let offset = u16::try_from(dice.below(limits::DEMO_PORTS)).context("failed to draw a port")?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, limits::DEMO_PORT_FIRST + offset));

@@ -3,7 +3,7 @@
 //! Invariants: nothing outside the binary is read; the files are those of `config/sample-shop` (a test compares), and
 //! are read as any authoring folder is. A key is made for each run and forgotten with it.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::bundle::authoring::{self, Authored};
 use crate::bundle::document::{CodeRecord, MemberRecord, Rules};
@@ -92,7 +92,7 @@ pub(crate) fn sign(
 
 /// A key for this run.
 pub(crate) fn fresh_key() -> Result<SecretKey> {
-    Ok(SecretKey::from_seed(&chance::bytes()?))
+    Ok(SecretKey::from_seed(&chance::bytes().context("failed to make a key")?))
 }
 
 #[cfg(test)]
