@@ -316,6 +316,33 @@ mod tests {
         }
     }
 
+    /// Says how often it was asked, but for tokens and names.
+    struct Counting(u32);
+
+    impl Numbers for Counting {
+        fn instead(&mut self, kind: Kind, _: &[u8]) -> Instead {
+            self.0 += 1;
+            match kind {
+                Kind::Token => Instead::Keyed([0xab; 16]),
+                Kind::Text => Instead::Itself,
+                _ => Instead::Number(self.0),
+            }
+        }
+    }
+
+    /// Journals of the versions before hold these bytes.
+    #[test]
+    fn do_marks_stand_where_they_always_stood() {
+        let mut numbered = Vec::new();
+        Pen::new(&mut numbered, Some(&mut Counting(0))).list(&said());
+        let token = "ab".repeat(16);
+        let profile =
+            "97ad57616e67205869616f6d696e6791a76f7267616e6963d62300000003d6230000000492c2c2d6250000000500";
+        let expected =
+            format!("94d62100000001{profile}94d842{token}92c2c2d62300000007d842{token}9203d62300000009");
+        assert_eq!(crate::domain::text::hex(&numbered), expected);
+    }
+
     proptest! {
         #[test]
         fn do_damaged_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
