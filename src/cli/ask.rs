@@ -20,6 +20,7 @@ use crate::domain::calendar::UnixMs;
 use crate::domain::code::Code;
 use crate::domain::ids::Seq;
 use crate::domain::text::Lang;
+use crate::pricing::outcome::Addition;
 use crate::upstream::machine::Fault;
 
 /// Arguments of `status`.
@@ -293,18 +294,21 @@ pub fn quote(args: &QuoteArgs, data_dir: &Path, out: &mut dyn Write) -> Result<E
                 )?;
             }
             for near in list(reply, "/data/near") {
-                let add = |name: &str| plain(near.pointer(name));
-                let (promotion, gain) = (add("/promotion"), add("/gain"));
-                if near.pointer("/add/amount").is_some() {
-                    let both = ["  near {}: spend {} more, save {} more", "  差一点 {}：再买 {}，再省 {}"];
-                    tell(out, both, &[&promotion, &add("/add/amount"), &gain])?;
-                } else if let Some(from) = near.pointer("/add/from") {
-                    let both = ["  near {}: once from {}, save {} more", "  差一点 {}：自 {} 起，再省 {}"];
-                    tell(out, both, &[&promotion, &plain(Some(from)), &gain])?;
-                } else {
-                    let what = near.pointer("/add/sku").or(near.pointer("/add/set"));
-                    let both = ["  near {}: add {} of {}, save {} more", "  差一点 {}：加 {} 件 {}，再省 {}"];
-                    tell(out, both, &[&promotion, &add("/add/qty"), &plain(what), &gain])?;
+                let (promotion, gain) = (plain(near.get("promotion")), plain(near.get("gain")));
+                let both = ["  near {}: add {} of {}, save {} more", "  差一点 {}：加 {} 件 {}，再省 {}"];
+                match Addition::deserialize(&near["add"])? {
+                    Addition::Units { sku, qty } => tell(out, both, &[&promotion, &qty, &sku, &gain])?,
+                    Addition::Set { set, qty } => tell(out, both, &[&promotion, &qty, &set, &gain])?,
+                    Addition::Amount { amount } => {
+                        let both =
+                            ["  near {}: spend {} more, save {} more", "  差一点 {}：再买 {}，再省 {}"];
+                        tell(out, both, &[&promotion, &amount.0, &gain])?;
+                    }
+                    Addition::From { from } => {
+                        let both =
+                            ["  near {}: once from {}, save {} more", "  差一点 {}：自 {} 起，再省 {}"];
+                        tell(out, both, &[&promotion, &from, &gain])?;
+                    }
                 }
             }
         }

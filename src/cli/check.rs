@@ -19,6 +19,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
+
 use super::Exit;
 use super::bundle::{EXTENSION, INBOX};
 use super::config::write_error;
@@ -32,7 +34,6 @@ use crate::domain::code::Code;
 use crate::domain::text::Lang;
 use crate::limits;
 use crate::storage::lock::LOCK_FILE;
-use clap::Args;
 
 pub use known::{Known, Presence, Store, last_decision};
 pub use probe::{Outcome, Probe, Told};
